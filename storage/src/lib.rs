@@ -1,0 +1,5 @@
+//! Corelane's log: bytes to and from disks. Knows nothing of sockets or of Kafka requests.
+
+pub mod buffer;
+pub mod ids;
+pub mod runtime;
