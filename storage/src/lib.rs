@@ -3,4 +3,6 @@
 pub mod batch;
 pub mod buffer;
 pub mod ids;
+pub mod index;
+pub mod producers;
 pub mod runtime;
