@@ -4,5 +4,8 @@ pub mod batch;
 pub mod buffer;
 pub mod ids;
 pub mod index;
+pub mod manifest;
+mod mutants;
 pub mod producers;
 pub mod runtime;
+mod turn;
