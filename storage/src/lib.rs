@@ -8,4 +8,6 @@ pub mod manifest;
 mod mutants;
 pub mod producers;
 pub mod runtime;
+#[cfg(test)]
+mod sim;
 mod turn;
