@@ -1,5 +1,7 @@
 //! Corelane's log: bytes to and from disks. Knows nothing of sockets or of Kafka requests.
 
 pub mod buffer;
+pub mod journal;
+pub mod notify;
 pub mod ids;
 pub mod runtime;
