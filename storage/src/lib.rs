@@ -1,5 +1,6 @@
 //! Corelane's log: bytes to and from disks. Knows nothing of sockets or of Kafka requests.
 
+pub mod batch;
 pub mod buffer;
 pub mod journal;
 pub mod notify;
