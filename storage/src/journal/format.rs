@@ -219,10 +219,7 @@ pub(crate) fn parse_entry(bytes: &[u8]) -> Parsed<'_> {
         return Parsed::Nothing;
     }
     Parsed::Entry(Entry {
-        incarnation: Incarnation {
-            start_epoch: header.start_epoch.get(),
-            life: header.life.get(),
-        },
+        incarnation: Incarnation { start_epoch: header.start_epoch.get(), life: header.life.get() },
         shard: header.shard.get(),
         sequence: header.sequence.get(),
         flushed_sequence: header.flushed_sequence.get(),
@@ -244,10 +241,8 @@ impl<'a> Entry<'a> {
             let bytes = rest.get(..length)?;
             let from = ENTRY_HEADER_BYTES + at + FRAGMENT_HEADER_BYTES;
             at += FRAGMENT_HEADER_BYTES + length;
-            let partition = PartitionId {
-                topic_id: TopicId(header.topic_id),
-                index: header.partition.get(),
-            };
+            let partition =
+                PartitionId { topic_id: TopicId(header.topic_id), index: header.partition.get() };
             let place = FragmentPlace {
                 partition,
                 segment_base: header.segment_base.get(),
@@ -283,11 +278,7 @@ mod tests {
         assert_eq!((entry.shard, entry.sequence, entry.flushed_sequence), (1, 9, 8));
         assert_eq!(entry.block_bytes, bytes.filled());
         let read: Vec<_> = entry.fragments().map(|(p, _, b)| (p, b.to_vec())).collect();
-        let wrote = [
-            (place(1), b"hello".to_vec()),
-            (place(2), vec![7; 5000]),
-            (place(3), vec![]),
-        ];
+        let wrote = [(place(1), b"hello".to_vec()), (place(2), vec![7; 5000]), (place(3), vec![])];
         assert_eq!(read, wrote);
         for (_, from, fragment) in entry.fragments() {
             assert_eq!(&bytes.as_bytes()[from..from + fragment.len()], fragment);

@@ -254,12 +254,8 @@ fn collect(entry: &Entry<'_>, window: &AlignedBuf, entry_at: usize) -> Found {
     let fragments = entry.fragments().map(|(place, from, bytes)| {
         let start = entry_at + from;
         let bytes = window.slice(start, start + bytes.len());
-        let fragment = Fragment {
-            segment_base: place.segment_base,
-            position: place.position,
-            bytes,
-            order,
-        };
+        let fragment =
+            Fragment { segment_base: place.segment_base, position: place.position, bytes, order };
         (place.partition, fragment)
     });
     Found {

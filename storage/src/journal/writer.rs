@@ -12,9 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::journal::format::{
-    ENTRY_BYTES_MAX, EntryBuilder, FragmentPlace, Incarnation,
-};
+use crate::journal::format::{ENTRY_BYTES_MAX, EntryBuilder, FragmentPlace, Incarnation};
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 
 /// Length of a journal file, reserved when it is first used.
@@ -228,8 +226,7 @@ impl<F> State<F> {
         let builder = std::mem::replace(&mut self.assembling, EntryBuilder::new());
         let at = self.assembling_at;
         self.planned_bytes += builder.block_bytes() as u64;
-        let pending =
-            PendingEntry { sequence: at.sequence, file_index: at.file_index, builder };
+        let pending = PendingEntry { sequence: at.sequence, file_index: at.file_index, builder };
         self.full.push_back(pending);
         self.assembling_at.sequence += 1;
         let largest = (ENTRY_BYTES_MAX + BLOCK_BYTES) as u64;
