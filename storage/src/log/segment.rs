@@ -129,8 +129,10 @@ impl<F> Segment<F> {
         let write = self.in_flight.iter_mut().find(|w| w.end == end);
         write.expect("a completed write was issued").done = true;
         let before = self.in_segment;
-        while let Some(write) = self.in_flight.pop_front_if(|w| w.done) {
-            self.in_segment = write.end;
+        while self.in_flight.front().is_some_and(|w| w.done) {
+            if let Some(write) = self.in_flight.pop_front() {
+                self.in_segment = write.end;
+            }
         }
         self.in_segment - before
     }
