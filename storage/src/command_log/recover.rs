@@ -37,7 +37,6 @@ pub(super) async fn recover<R: Runtime>(
                 let bytes = read_all(&file).await?;
                 let (found, payloads) = read_records(file, generation, &bytes, initial_records)?;
                 let active = settle(found, &bytes).await?;
-                runtime.sync_dir(&name.dir).await?;
                 let others: Vec<u64> =
                     generations.into_iter().filter(|other| *other != generation).collect();
                 remove_generations(runtime, name, &others).await?;

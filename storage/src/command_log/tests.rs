@@ -187,6 +187,22 @@ fn a_full_disk_keeps_the_log_usable() {
 }
 
 #[test]
+fn what_a_failed_append_left_behind_is_never_taken_for_a_record() {
+    let sim = Simulation::new(10);
+    let (log, _) = open(&sim).unwrap();
+    // Its second block looks like the record that would follow a shorter one in its place.
+    let mut nested = vec![0; BLOCK_BYTES - 32];
+    put_record(&mut nested, 1, 1, b"never appended");
+    sim.disk().fail_nth(Kind::Sync, 1);
+    sim.run_until(async {
+        log.append(&nested).await.unwrap_err();
+        log.append(b"short").await.unwrap();
+    });
+    sim.crash(Crash::Kill);
+    assert_eq!(open(&sim).unwrap().1, [b"short".to_vec()]);
+}
+
+#[test]
 fn a_rewrite_that_fails_late_leaves_the_log_in_doubt_until_it_is_opened_again() {
     let sim = Simulation::new(8);
     three_records(&sim);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::slot::{Decoded, decode, encode};
 use super::*;
 use crate::buffer::AlignedBuf;
-use crate::sim::{Crash, FaultRates, SimRuntime, Simulation};
+use crate::sim::{Crash, FaultRates, Kind, SimRuntime, Simulation};
 
 fn fields() -> ManifestFields {
     ManifestFields {
@@ -162,6 +162,7 @@ async fn process(rt: &SimRuntime, told: &Rc<RefCell<Told>>, id: u8) -> Result<()
         assert_eq!(cluster_id, fields.cluster_id);
     }
     assert!(fields.start_epoch >= told.borrow().epoch, "the epoch went back");
+    told.borrow_mut().epoch = fields.start_epoch;
     manifest.update(|f| f.start_epoch += 1).await?;
     told.borrow_mut().epoch = manifest.fields().start_epoch;
     rt.create_dir_all(&Path::new(DIR).join("topics")).await?;
@@ -183,7 +184,7 @@ fn ids_are_unique(seed: u64) -> bool {
     let sim = Simulation::new(seed);
     let told = Rc::new(RefCell::new(Told { epoch: -1, ..Told::default() }));
     for round in 0..12 {
-        let eio = if sim.rng().coin() { 20_000 } else { 0 };
+        let eio = if sim.rng().coin() { 150_000 } else { 0 };
         let rates = FaultRates { write_eio: eio, sync_eio: eio, ..FaultRates::default() };
         sim.disk().set_fault_rates(rates);
         sim.disk().crash_after_operations(sim.rng().within(1..60));
@@ -210,4 +211,21 @@ fn epochs_and_producer_ids_never_repeat_over_crashes_and_faults() {
 fn giving_out_ids_before_they_are_durable_is_caught() {
     let _mutant = mutants::activate(Mutant::ReuseProducerId);
     assert!((0..20).any(|seed| !ids_are_unique(seed)));
+}
+
+#[test]
+fn what_was_once_read_holds_even_if_its_sync_had_failed() {
+    for seed in 0..300 {
+        let sim = Simulation::new(seed);
+        let manifest = open(&sim).unwrap();
+        sim.disk().fail_nth(Kind::Sync, 1);
+        sim.run_until(manifest.update(|f| f.start_epoch = 5)).unwrap_err();
+        sim.crash(Crash::Kill);
+        let manifest = open(&sim).unwrap();
+        let read = manifest.fields().start_epoch;
+        sim.disk().crash_after_operations(sim.rng().within(1..4));
+        assert!(sim.run_until_crash(manifest.update(|f| f.start_epoch = 9)).is_none());
+        sim.crash(Crash::PowerLoss);
+        assert!(open(&sim).unwrap().fields().start_epoch >= read, "seed {seed}");
+    }
 }
