@@ -13,11 +13,14 @@ mod crash;
 mod disk;
 mod executor;
 mod faults;
+mod history;
 mod namespace;
 mod operation;
+mod promises;
 mod rng;
 mod runtime;
 mod tests;
+mod workload;
 
 #[allow(unused_imports, reason = "the names that tests build upon")]
 pub(crate) use self::{
@@ -53,6 +56,11 @@ impl Simulation {
     /// The disk: its faults, its counters.
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
+    }
+
+    /// The disk, for a task of the test.
+    pub(crate) fn shared_disk(&self) -> Rc<Disk> {
+        self.disk.clone()
     }
 
     /// Randomness for the test itself.

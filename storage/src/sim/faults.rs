@@ -54,6 +54,33 @@ pub(crate) struct Counters {
     pub(crate) names_come_back: u64,
 }
 
+impl Counters {
+    /// Both runs' sums.
+    pub(crate) fn plus(&self, other: &Counters) -> Counters {
+        Counters {
+            operations: self.operations + other.operations,
+            reads: self.reads + other.reads,
+            writes: self.writes + other.writes,
+            syncs: self.syncs + other.syncs,
+            kills: self.kills + other.kills,
+            power_losses: self.power_losses + other.power_losses,
+            eio_reads: self.eio_reads + other.eio_reads,
+            eio_writes: self.eio_writes + other.eio_writes,
+            eio_syncs: self.eio_syncs + other.eio_syncs,
+            no_space: self.no_space + other.no_space,
+            bits_rotten: self.bits_rotten + other.bits_rotten,
+            writes_dropped_by_failed_sync: self.writes_dropped_by_failed_sync
+                + other.writes_dropped_by_failed_sync,
+            writes_kept: self.writes_kept + other.writes_kept,
+            writes_lost: self.writes_lost + other.writes_lost,
+            writes_torn: self.writes_torn + other.writes_torn,
+            resizes_lost: self.resizes_lost + other.resizes_lost,
+            names_vanished: self.names_vanished + other.names_vanished,
+            names_come_back: self.names_come_back + other.names_come_back,
+        }
+    }
+}
+
 /// Decides which operations fail.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
