@@ -1,0 +1,1 @@
+//! Tests of the runtime against the real kernel, on the filesystem of the target directory.
