@@ -8,8 +8,11 @@ macro_rules! error_codes {
     ($($name:ident = $number:literal, $text:literal;)*) => {
         /// An error as the protocol numbers it; `None` is success. The list is Apache Kafka's
         /// `Errors`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
         pub enum ErrorCode {
+            /// `NONE`, 0
+            #[default]
+            None,
             $(
                 #[doc = concat!("`", $text, "`, ", stringify!($number))]
                 $name,
@@ -20,12 +23,13 @@ macro_rules! error_codes {
 
         impl ErrorCode {
             /// Every code in the list.
-            pub const ALL: &[ErrorCode] = &[$(ErrorCode::$name),*];
+            pub const ALL: &[ErrorCode] = &[ErrorCode::None, $(ErrorCode::$name),*];
 
             /// The number on the wire.
             pub const fn number(self) -> i16 {
                 match self {
                     $( ErrorCode::$name => $number, )*
+                    ErrorCode::None => 0,
                     ErrorCode::Other(number) => number,
                 }
             }
@@ -33,6 +37,7 @@ macro_rules! error_codes {
             /// The code of a number.
             pub const fn from_number(number: i16) -> ErrorCode {
                 match number {
+                    0 => ErrorCode::None,
                     $( $number => ErrorCode::$name, )*
                     _ => ErrorCode::Other(number),
                 }
@@ -42,6 +47,7 @@ macro_rules! error_codes {
             pub const fn name(self) -> &'static str {
                 match self {
                     $( ErrorCode::$name => $text, )*
+                    ErrorCode::None => "NONE",
                     ErrorCode::Other(_) => "OTHER",
                 }
             }
@@ -51,7 +57,6 @@ macro_rules! error_codes {
 
 error_codes! {
     UnknownServerError = -1, "UNKNOWN_SERVER_ERROR";
-    None = 0, "NONE";
     OffsetOutOfRange = 1, "OFFSET_OUT_OF_RANGE";
     CorruptMessage = 2, "CORRUPT_MESSAGE";
     UnknownTopicOrPartition = 3, "UNKNOWN_TOPIC_OR_PARTITION";
@@ -188,12 +193,6 @@ error_codes! {
     GroupDeletionFailed = 134, "GROUP_DELETION_FAILED";
     StreamsTopologyDescriptionUpdateFailed = 135, "STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED";
     ControllerIdNotRegistered = 136, "CONTROLLER_ID_NOT_REGISTERED";
-}
-
-impl Default for ErrorCode {
-    fn default() -> Self {
-        ErrorCode::None
-    }
 }
 
 impl ErrorCode {

@@ -4,11 +4,12 @@
 //! The way of a request, file by file:
 //!
 //! - [`stream`]: what is needed from the world, a socket and a clock
-//! - `frame`: length-prefixed frames out of a byte stream, each paid for from the [`budget`]
+//! - [`frame`]: length-prefixed frames out of a byte stream, each paid for from the [`budget`]
 //! - [`messages`]: every API's schema, declared once, and the table of APIs and versions
 //! - [`codec`]: the protocol's primitives, the declaring macro, and both directions of it
 //! - [`service`]: what the broker implements: requests in, answers out, later and in order
-//! - `connection`: one connection's life: read, decode, begin, answer in order, limits
+//! - [`connection`]: one connection's life: read, decode, begin, answer in order, limits
+//! - [`limits`]: what one connection may take
 //! - [`error_code`]: Kafka's error codes
 //!
 //! Nothing here panics, or allocates what it was told to, on any input.
@@ -17,6 +18,7 @@ pub mod budget;
 pub mod codec;
 pub mod connection;
 pub mod error_code;
+pub mod frame;
 pub mod limits;
 pub mod messages;
 pub mod service;

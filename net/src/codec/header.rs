@@ -18,8 +18,8 @@ pub struct RequestHeader {
     pub client_id: Option<Str>,
 }
 
-/// Bytes of the fields that every request begins with: key, version, correlation id.
-pub const REQUEST_HEADER_MIN_BYTES: usize = 8;
+/// Bytes of the shortest header: key, version, correlation id, and a null client id.
+pub const REQUEST_HEADER_MIN_BYTES: usize = 10;
 
 const PLAIN: Version = Version { number: 1, flexible: false };
 
