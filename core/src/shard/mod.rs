@@ -9,6 +9,7 @@
 //! - `controller.rs`: shard 0 alone: changes of the catalog, blocks of producer ids
 //! - `producer_ids.rs`: producer ids, handed out from a block
 //! - `connections.rs`: accepted sockets, and who gets the next one
+//! - `socket.rs`: what `net` needs of a socket and a clock
 
 pub mod append;
 pub mod budget;
@@ -19,6 +20,7 @@ pub mod placement;
 pub mod producer_ids;
 pub mod read;
 pub mod semaphore;
+pub mod socket;
 
 #[cfg(test)]
 mod tests;
