@@ -44,6 +44,7 @@ struct EntryHeader {
     fragments: U32,
     sequence: U64,
     flushed_sequence: U64,
+    released_sequence: U64,
 }
 
 const ENTRY_HEADER_BYTES: usize = size_of::<EntryHeader>();
@@ -60,6 +61,18 @@ struct FragmentHeader {
 }
 
 const FRAGMENT_HEADER_BYTES: usize = size_of::<FragmentHeader>();
+
+/// How far its shard's journal was when an entry was sealed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct EntryNumbers {
+    pub shard: u32,
+    /// Counts the entries of the shard since its start, from 1.
+    pub sequence: u64,
+    /// Highest sequence that an fdatasync covered.
+    pub flushed: u64,
+    /// Highest sequence in files that were given back: dead, though perhaps still readable.
+    pub released: u64,
+}
 
 /// Where a fragment's bytes belong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,13 +149,7 @@ impl EntryBuilder {
     }
 
     /// Seals the entry: its whole blocks, ready to be written.
-    pub(crate) fn finish(
-        self,
-        incarnation: Incarnation,
-        shard: u32,
-        sequence: u64,
-        flushed_sequence: u64,
-    ) -> AlignedBuf {
+    pub(crate) fn finish(self, incarnation: Incarnation, numbers: EntryNumbers) -> AlignedBuf {
         let mut header = EntryHeader {
             magic: MAGIC.into(),
             checksum: 0.into(),
@@ -150,10 +157,11 @@ impl EntryBuilder {
             entry_bytes: (self.buf.filled() as u32).into(),
             start_epoch: incarnation.start_epoch.into(),
             life: incarnation.life.into(),
-            shard: shard.into(),
+            shard: numbers.shard.into(),
             fragments: self.fragments.into(),
-            sequence: sequence.into(),
-            flushed_sequence: flushed_sequence.into(),
+            sequence: numbers.sequence.into(),
+            flushed_sequence: numbers.flushed.into(),
+            released_sequence: numbers.released.into(),
         };
         let mut buf = self.buf;
         let filled = buf.filled();
@@ -173,10 +181,7 @@ impl EntryBuilder {
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
     pub incarnation: Incarnation,
-    pub shard: u32,
-    pub sequence: u64,
-    /// Highest sequence of its shard that an fdatasync covered when it was written.
-    pub flushed_sequence: u64,
+    pub numbers: EntryNumbers,
     /// Whole blocks it takes.
     pub block_bytes: usize,
     body: &'a [u8],
@@ -219,13 +224,13 @@ pub(crate) fn parse_entry(bytes: &[u8]) -> Parsed<'_> {
         return Parsed::Nothing;
     }
     Parsed::Entry(Entry {
-        incarnation: Incarnation {
-            start_epoch: header.start_epoch.get(),
-            life: header.life.get(),
+        incarnation: Incarnation { start_epoch: header.start_epoch.get(), life: header.life.get() },
+        numbers: EntryNumbers {
+            shard: header.shard.get(),
+            sequence: header.sequence.get(),
+            flushed: header.flushed_sequence.get(),
+            released: header.released_sequence.get(),
         },
-        shard: header.shard.get(),
-        sequence: header.sequence.get(),
-        flushed_sequence: header.flushed_sequence.get(),
         block_bytes,
         body: &entry[ENTRY_HEADER_BYTES..],
         fragments: header.fragments.get(),
@@ -244,10 +249,8 @@ impl<'a> Entry<'a> {
             let bytes = rest.get(..length)?;
             let from = ENTRY_HEADER_BYTES + at + FRAGMENT_HEADER_BYTES;
             at += FRAGMENT_HEADER_BYTES + length;
-            let partition = PartitionId {
-                topic_id: TopicId(header.topic_id),
-                index: header.partition.get(),
-            };
+            let partition =
+                PartitionId { topic_id: TopicId(header.topic_id), index: header.partition.get() };
             let place = FragmentPlace {
                 partition,
                 segment_base: header.segment_base.get(),
@@ -262,6 +265,8 @@ impl<'a> Entry<'a> {
 mod tests {
     use super::*;
 
+    const NUMBERS: EntryNumbers = EntryNumbers { shard: 1, sequence: 9, flushed: 8, released: 2 };
+
     fn place(n: u64) -> FragmentPlace {
         let partition = PartitionId { topic_id: TopicId([n as u8; 16]), index: n as u32 };
         FragmentPlace { partition, segment_base: n as i64 * 10, position: n * 100 }
@@ -272,7 +277,7 @@ mod tests {
         builder.push(place(1), 5, [&b"he"[..], b"llo"].into_iter());
         builder.push(place(2), 5000, [&[7u8; 5000][..]].into_iter());
         builder.push(place(3), 0, std::iter::empty());
-        builder.finish(Incarnation { start_epoch: 3, life: 4 }, 1, 9, 8)
+        builder.finish(Incarnation { start_epoch: 3, life: 4 }, NUMBERS)
     }
 
     #[test]
@@ -280,14 +285,10 @@ mod tests {
         let bytes = entry();
         let Parsed::Entry(entry) = parse_entry(bytes.as_bytes()) else { panic!("no entry") };
         assert_eq!(entry.incarnation, Incarnation { start_epoch: 3, life: 4 });
-        assert_eq!((entry.shard, entry.sequence, entry.flushed_sequence), (1, 9, 8));
+        assert_eq!(entry.numbers, NUMBERS);
         assert_eq!(entry.block_bytes, bytes.filled());
         let read: Vec<_> = entry.fragments().map(|(p, _, b)| (p, b.to_vec())).collect();
-        let wrote = [
-            (place(1), b"hello".to_vec()),
-            (place(2), vec![7; 5000]),
-            (place(3), vec![]),
-        ];
+        let wrote = [(place(1), b"hello".to_vec()), (place(2), vec![7; 5000]), (place(3), vec![])];
         assert_eq!(read, wrote);
         for (_, from, fragment) in entry.fragments() {
             assert_eq!(&bytes.as_bytes()[from..from + fragment.len()], fragment);

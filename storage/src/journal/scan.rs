@@ -5,12 +5,14 @@
 //! come from any number of shards: fragments are ordered by (start, sequence), which for one
 //! partition is the order in which they were journalled, since a partition has one shard per start.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::buffer::{AlignedBuf, AlignedSlice};
 use crate::ids::PartitionId;
-use crate::journal::format::{Entry, Incarnation, JOURNAL_VERSION, Parsed, parse_entry};
+use crate::journal::format::{
+    Entry, EntryNumbers, Incarnation, JOURNAL_VERSION, Parsed, parse_entry,
+};
 use crate::journal::writer::journal_file_number;
 use crate::mutants::{Mutant, active};
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
@@ -23,7 +25,23 @@ pub(crate) struct Fragment {
     pub segment_base: i64,
     pub position: u64,
     pub bytes: AlignedSlice,
-    order: (u32, u64),
+    stream: Stream,
+    sequence: u64,
+}
+
+/// One shard's entries of one start.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Stream {
+    start_epoch: u32,
+    shard: u32,
+}
+
+/// The entries found of a stream.
+#[derive(Default)]
+struct StreamEntries {
+    sequences: BTreeSet<u64>,
+    flushed: u64,
+    released: u64,
 }
 
 /// What the journals hold.
@@ -83,12 +101,15 @@ pub(crate) async fn scan_journals<R: Runtime>(
     floor: u32,
 ) -> Result<JournalScan, ScanError> {
     let mut scan = list_journals(runtime, dir).await?;
-    let mut streams: BTreeMap<(u32, u32), BTreeMap<u64, u64>> = BTreeMap::new();
+    let mut streams: BTreeMap<Stream, StreamEntries> = BTreeMap::new();
     for path in scan.files.clone() {
         let file = runtime.open(&path, OpenMode::Read).await?;
         let mut reader = FileScan::new(file, path, floor);
         while let Some(found) = reader.next_entry().await? {
-            streams.entry(found.stream).or_default().insert(found.sequence, found.flushed_sequence);
+            let stream = streams.entry(found.stream).or_default();
+            stream.sequences.insert(found.numbers.sequence);
+            stream.flushed = stream.flushed.max(found.numbers.flushed);
+            stream.released = stream.released.max(found.numbers.released);
             for (partition, fragment) in found.fragments {
                 scan.fragments.entry(partition).or_default().push(fragment);
             }
@@ -97,39 +118,38 @@ pub(crate) async fn scan_journals<R: Runtime>(
         runtime.yield_now().await;
     }
     for fragments in scan.fragments.values_mut() {
-        fragments.sort_by_key(|f| f.order);
+        // What was released may still be readable, but is not complete any more.
+        fragments.retain(|f| streams.get(&f.stream).is_none_or(|s| f.sequence > s.released));
+        fragments.sort_by_key(|f| (f.stream.start_epoch, f.sequence));
     }
-    for ((start_epoch, shard), sequences) in streams {
-        scan.faults.extend(missing_entries(start_epoch, shard, &sequences));
+    for (stream, entries) in &streams {
+        scan.faults.extend(missing_entries(*stream, entries));
     }
     Ok(scan)
 }
 
 /// Entries that an fdatasync had covered and that are gone although later ones are there.
-fn missing_entries(start_epoch: u32, shard: u32, sequences: &BTreeMap<u64, u64>) -> Vec<String> {
-    let flushed = sequences.values().copied().max().unwrap_or(0);
+fn missing_entries(stream: Stream, entries: &StreamEntries) -> Vec<String> {
     let mut faults = Vec::new();
-    let mut previous: Option<u64> = None;
-    for &sequence in sequences.keys() {
-        if let Some(last) = previous
-            && sequence > last + 1
-            && last < flushed
-        {
+    let mut previous = entries.released;
+    for &sequence in entries.sequences.range(entries.released + 1..) {
+        if sequence > previous + 1 && previous < entries.flushed {
             faults.push(format!(
-                "journal of shard {shard}, start {start_epoch}: entries {}..={} were synced but can't be read",
-                last + 1,
-                (sequence - 1).min(flushed)
+                "entries {}..={} of shard {}, start {}, were synced but can't be read",
+                previous + 1,
+                (sequence - 1).min(entries.flushed),
+                stream.shard,
+                stream.start_epoch,
             ));
         }
-        previous = Some(sequence);
+        previous = sequence;
     }
     faults
 }
 
 struct Found {
-    stream: (u32, u32),
-    sequence: u64,
-    flushed_sequence: u64,
+    stream: Stream,
+    numbers: EntryNumbers,
     fragments: Vec<(PartitionId, Fragment)>,
 }
 
@@ -194,7 +214,7 @@ impl<F: File> FileScan<F> {
                         continue;
                     }
                     let found = collect(&entry, &self.window, from);
-                    self.chain = Some((entry.incarnation, entry.sequence));
+                    self.chain = Some((entry.incarnation, entry.numbers.sequence));
                     self.position += entry.block_bytes as u64;
                     return Ok(Some(found));
                 }
@@ -215,11 +235,11 @@ impl<F: File> FileScan<F> {
                 // Entries are written one at a time: a later one proves that those before it were
                 // complete. If it also says that they were synced, their loss is damage.
                 entry.incarnation == incarnation
-                    && entry.sequence > last
-                    && entry.flushed_sequence > last
+                    && entry.numbers.sequence > last
+                    && entry.numbers.flushed > last
             }
             Some((incarnation, last)) => {
-                entry.incarnation == incarnation && entry.sequence == last + 1
+                entry.incarnation == incarnation && entry.numbers.sequence == last + 1
             }
         }
     }
@@ -250,22 +270,18 @@ impl<F: File> FileScan<F> {
 }
 
 fn collect(entry: &Entry<'_>, window: &AlignedBuf, entry_at: usize) -> Found {
-    let order = (entry.incarnation.start_epoch, entry.sequence);
+    let numbers = entry.numbers;
+    let stream = Stream { start_epoch: entry.incarnation.start_epoch, shard: numbers.shard };
     let fragments = entry.fragments().map(|(place, from, bytes)| {
         let start = entry_at + from;
-        let bytes = window.slice(start, start + bytes.len());
         let fragment = Fragment {
             segment_base: place.segment_base,
             position: place.position,
-            bytes,
-            order,
+            bytes: window.slice(start, start + bytes.len()),
+            stream,
+            sequence: numbers.sequence,
         };
         (place.partition, fragment)
     });
-    Found {
-        stream: (entry.incarnation.start_epoch, entry.shard),
-        sequence: entry.sequence,
-        flushed_sequence: entry.flushed_sequence,
-        fragments: fragments.collect(),
-    }
+    Found { stream, numbers, fragments: fragments.collect() }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::journal::format::{
-    ENTRY_BYTES_MAX, EntryBuilder, FragmentPlace, Incarnation,
+    ENTRY_BYTES_MAX, EntryBuilder, EntryNumbers, FragmentPlace, Incarnation,
 };
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 
@@ -52,6 +52,7 @@ struct JournalFile<F> {
     file: F,
     incarnation: Incarnation,
     next_position: u64,
+    last_sequence: u64,
     unsynced: bool,
 }
 
@@ -63,6 +64,7 @@ struct State<F> {
     planned_bytes: u64,
     written: u64,
     flushed: u64,
+    released: u64,
     /// In order of use; the last is being written.
     files: VecDeque<JournalFile<F>>,
     /// Files of earlier lives, ready to be used again.
@@ -94,6 +96,7 @@ impl<R: Runtime> Journal<R> {
             planned_bytes: 0,
             written: 0,
             flushed: 0,
+            released: 0,
             files: VecDeque::new(),
             free,
         };
@@ -154,9 +157,12 @@ impl<R: Runtime> Journal<R> {
             let current = state.files.back_mut().expect("just ensured");
             let buf = entry.builder.finish(
                 current.incarnation,
-                self.shard,
-                entry.sequence,
-                state.flushed,
+                EntryNumbers {
+                    shard: self.shard,
+                    sequence: entry.sequence,
+                    flushed: state.flushed,
+                    released: state.released,
+                },
             );
             let position = current.next_position;
             current.next_position += buf.filled() as u64;
@@ -165,7 +171,9 @@ impl<R: Runtime> Journal<R> {
         };
         write_stubbornly(&self.runtime, &file, position, buf.slice(0, buf.filled())).await?;
         let state = &mut *self.state.borrow_mut();
-        state.files.back_mut().expect("files in use are not dropped").unsynced = true;
+        let current = state.files.back_mut().expect("files in use are not dropped");
+        current.unsynced = true;
+        current.last_sequence = entry.sequence;
         state.written = entry.sequence;
         Ok(())
     }
@@ -187,7 +195,14 @@ impl<R: Runtime> Journal<R> {
         }
         let life = self.numbers.next_life.fetch_add(1, Ordering::Relaxed);
         let incarnation = Incarnation { start_epoch: self.numbers.start_epoch, life };
-        let file = JournalFile { index, file, incarnation, next_position: 0, unsynced: false };
+        let file = JournalFile {
+            index,
+            file,
+            incarnation,
+            next_position: 0,
+            last_sequence: 0,
+            unsynced: false,
+        };
         self.state.borrow_mut().files.push_back(file);
         Ok(())
     }
@@ -214,11 +229,11 @@ impl<R: Runtime> Journal<R> {
     /// Gives back the oldest file, which no partition needs any more. The one being filled stays.
     pub(crate) fn release_oldest(&self, index: u64) {
         let state = &mut *self.state.borrow_mut();
-        if state.files.len() > 1 && state.files.front().is_some_and(|f| f.index == index) {
-            if let Some(file) = state.files.pop_front() {
-                assert!(!file.unsynced, "a released journal file is synced");
-                state.free.push(file.file.path().to_owned());
-            }
+        let is_free =
+            state.files.len() > 1 && state.files.front().is_some_and(|f| f.index == index);
+        if is_free && let Some(file) = state.files.pop_front() {
+            state.released = state.released.max(file.last_sequence);
+            state.free.push(file.file.path().to_owned());
         }
     }
 }
@@ -228,8 +243,7 @@ impl<F> State<F> {
         let builder = std::mem::replace(&mut self.assembling, EntryBuilder::new());
         let at = self.assembling_at;
         self.planned_bytes += builder.block_bytes() as u64;
-        let pending =
-            PendingEntry { sequence: at.sequence, file_index: at.file_index, builder };
+        let pending = PendingEntry { sequence: at.sequence, file_index: at.file_index, builder };
         self.full.push_back(pending);
         self.assembling_at.sequence += 1;
         let largest = (ENTRY_BYTES_MAX + BLOCK_BYTES) as u64;
