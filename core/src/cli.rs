@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use corelane_storage::store;
+use corelane_storage::log;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
 ///
@@ -70,7 +70,12 @@ pub struct ServeOptions {
     pub auto_create_topics: bool,
 
     /// Largest request taken, as 104857600 or 100MiB
-    #[arg(long, env = "CORELANE_MAX_REQUEST_BYTES", value_name = "BYTES", default_value = "100MiB")]
+    #[arg(
+        long,
+        env = "CORELANE_MAX_REQUEST_BYTES",
+        value_name = "BYTES",
+        default_value = "100MiB"
+    )]
     #[arg(value_parser = request_bytes)]
     pub max_request_bytes: u32,
 
@@ -90,11 +95,11 @@ pub enum Durability {
     Strict,
 }
 
-impl From<Durability> for store::Durability {
+impl From<Durability> for log::Durability {
     fn from(durability: Durability) -> Self {
         match durability {
-            Durability::Default => store::Durability::Written,
-            Durability::Strict => store::Durability::Flushed,
+            Durability::Default => log::Durability::Written,
+            Durability::Strict => log::Durability::Flushed,
         }
     }
 }
@@ -115,12 +120,9 @@ const UNITS: &[(&str, u64)] = &[
 pub fn bytes(text: &str) -> Result<u64, String> {
     let unit = UNITS.iter().find_map(|(name, size)| Some((text.strip_suffix(name)?, *size)));
     let (digits, size) = unit.unwrap_or((text, 1));
-    digits
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .and_then(|n| n.checked_mul(size))
-        .ok_or_else(|| "expected a whole number of bytes, such as 536870912, 512MiB or 2GB".to_owned())
+    digits.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(size)).ok_or_else(|| {
+        "expected a whole number of bytes, such as 536870912, 512MiB or 2GB".to_owned()
+    })
 }
 
 /// A request's limit: what a frame's length field can say, and room for any sensible request.

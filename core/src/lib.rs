@@ -10,8 +10,10 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cli;
 pub mod partition;
 pub mod runtime;
+pub mod serve;
 pub mod shard;
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ pub fn answer(shard: &Shard, request: &ApiVersionsRequest, version: i16) -> ApiV
 }
 
 fn check(broker: &Broker, request: &ApiVersionsRequest, version: i16) -> ErrorCode {
-    let named = is_software(&request.client_software_name)
-        && is_software(&request.client_software_version);
+    let named =
+        is_software(&request.client_software_name) && is_software(&request.client_software_version);
     if version >= 3 && !named {
         return ErrorCode::InvalidRequest;
     }

@@ -43,24 +43,22 @@ pub async fn answer(shard: Rc<Shard>, request: CreateTopicsRequest) -> CreateTop
     response
 }
 
-fn refused(
-    name: Str,
-    error_code: ErrorCode,
-    error_message: Option<Str>,
-) -> CreatableTopicResult {
+fn refused(name: Str, error_code: ErrorCode, error_message: Option<Str>) -> CreatableTopicResult {
     CreatableTopicResult { name, error_code, error_message, ..Default::default() }
 }
 
-async fn create(shard: &Rc<Shard>, topic: CreatableTopic, check_only: bool) -> CreatableTopicResult {
+async fn create(
+    shard: &Rc<Shard>,
+    topic: CreatableTopic,
+    check_only: bool,
+) -> CreatableTopicResult {
     let new = match new_topic(&topic, shard.broker.node_id) {
         Ok(new) => new,
         Err((code, words)) => return refused(topic.name, code, Some(Str::from_static(words))),
     };
     match shard.create_topic(new, check_only).await {
         Ok(created) => result(shard, topic.name, &created, check_only),
-        Err(error) => {
-            refused(topic.name, errors::change_code(&error), errors::message(&error))
-        }
+        Err(error) => refused(topic.name, errors::change_code(&error), errors::message(&error)),
     }
 }
 
@@ -118,8 +116,7 @@ fn assigned_partitions(
     if indexes.iter().zip(0..).any(|(index, expected)| *index != expected) {
         return wrong("partitions must be numbered from 0 without gaps, once each");
     }
-    i32::try_from(indexes.len())
-        .map_err(|_| (ErrorCode::PolicyViolation, "too many partitions"))
+    i32::try_from(indexes.len()).map_err(|_| (ErrorCode::PolicyViolation, "too many partitions"))
 }
 
 fn result(shard: &Shard, name: Str, topic: &Topic, check_only: bool) -> CreatableTopicResult {

@@ -2,8 +2,9 @@
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
+use corelane_storage::batch::BatchError;
+use corelane_storage::log::{AppendError, ReadError};
 use corelane_storage::producers::SequenceError;
-use corelane_storage::store::{AppendError, ReadError};
 
 use crate::partition::PartitionError;
 use crate::shard::controller::ChangeError;
@@ -32,11 +33,14 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
 
 fn append_code(error: &AppendError) -> ErrorCode {
     match error {
-        AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
-        AppendError::Invalid(_) => ErrorCode::InvalidRecord,
+        AppendError::Batch(BatchError::Corrupt(_)) => ErrorCode::CorruptMessage,
+        AppendError::Batch(BatchError::Invalid(_)) => ErrorCode::InvalidRecord,
+        AppendError::Batch(BatchError::UnsupportedMagic(_)) => {
+            ErrorCode::UnsupportedForMessageFormat
+        }
         AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         AppendError::Sequence(error) => sequence_code(error),
-        AppendError::Offline(_) => ErrorCode::KafkaStorageError,
+        AppendError::OffsetsExhausted | AppendError::Offline(_) => ErrorCode::KafkaStorageError,
     }
 }
 
@@ -50,9 +54,8 @@ fn sequence_code(error: &SequenceError) -> ErrorCode {
 fn read_code(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadError::Damaged { .. } | ReadError::Disk(_) | ReadError::Offline(_) => {
-            ErrorCode::KafkaStorageError
-        }
+        ReadError::Damaged { .. } => ErrorCode::CorruptMessage,
+        ReadError::Disk(_) | ReadError::Offline(_) => ErrorCode::KafkaStorageError,
     }
 }
 
@@ -77,7 +80,7 @@ pub fn change_code(error: &ChangeError) -> ErrorCode {
 pub fn producer_id_code(error: &ProducerIdError) -> ErrorCode {
     match error {
         // Retriable: the next start, or a disk with room again, may give one.
-        ProducerIdError::Store(_) => ErrorCode::CoordinatorNotAvailable,
+        ProducerIdError::Manifest(_) => ErrorCode::CoordinatorNotAvailable,
         ProducerIdError::Call(_) => ErrorCode::UnknownServerError,
     }
 }

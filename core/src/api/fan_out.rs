@@ -1,6 +1,7 @@
 //! One question about many partitions: one message per shard, answers in the order of asking.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::rc::Rc;
 
 use corelane_storage::ids::PartitionId;
@@ -35,7 +36,7 @@ pub fn by_owner<T: Placed>(
 
 /// Asks the owners of the items' partitions, all at once. `question` gets what one shard owns, and
 /// has one answer for each.
-pub async fn ask<T, A, F>(
+pub async fn ask<T, A, F, W>(
     shard: &Rc<Shard>,
     items: &[T],
     question: F,
@@ -43,13 +44,20 @@ pub async fn ask<T, A, F>(
 where
     T: Placed + Clone + Send + 'static,
     A: Send + 'static,
-    F: Fn(&Shard, &[T]) -> Vec<Result<A, PartitionError>> + Clone + Send + 'static,
+    F: Fn(&Rc<Shard>, Vec<T>) -> W + Clone + Send + 'static,
+    W: Future<Output = Vec<Result<A, PartitionError>>> + 'static,
 {
     let groups = by_owner(shard, items.iter().cloned().enumerate());
     let calls = groups.into_iter().map(|(owner, (places, items))| {
         let question = question.clone();
-        let job = move |shard: &Rc<Shard>| question(shard, &items);
-        async move { (places, shard.call(owner, job).await) }
+        async move {
+            let outcome = if owner == shard.id {
+                Ok(question(shard, items).await)
+            } else {
+                shard.call_async(owner, move |shard: &Rc<Shard>| question(shard, items)).await
+            };
+            (places, outcome)
+        }
     });
     let mut answers: Vec<_> = items.iter().map(|_| None).collect();
     for (places, outcome) in join_all(calls).await {

@@ -3,6 +3,7 @@
 //! Offsets by time and the highest timestamp need the time index: refused with
 //! UNSUPPORTED_FOR_MESSAGE_FORMAT until it serves them.
 
+use std::future::ready;
 use std::rc::Rc;
 
 use corelane_net::error_code::ErrorCode;
@@ -57,7 +58,8 @@ pub async fn answer(
     }
     let (places, asked): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
     let found = fan_out::ask(&shard, &asked, move |shard, asked| {
-        asked.iter().map(|asked| look_up(shard, asked, version)).collect()
+        let found = asked.iter().map(|asked| look_up(shard, asked, version)).collect();
+        ready(found)
     });
     fan_out::put(&mut answers, &places, Ok(found.await));
     let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);

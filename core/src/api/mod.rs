@@ -88,11 +88,15 @@ impl Service for Handler {
             Request::ListOffsets(request) => {
                 answer(context, list_offsets::answer(shard, request, version))
             }
-            Request::Metadata(request) => answer(context, metadata::answer(shard, request, version)),
+            Request::Metadata(request) => {
+                answer(context, metadata::answer(shard, request, version))
+            }
             Request::ApiVersions(request) => {
                 Answer::Send(api_versions::answer(&shard, &request, version).into()).ready()
             }
-            Request::CreateTopics(request) => answer(context, create_topics::answer(shard, request)),
+            Request::CreateTopics(request) => {
+                answer(context, create_topics::answer(shard, request))
+            }
             Request::DeleteTopics(request) => {
                 answer(context, delete_topics::answer(shard, request, version))
             }

@@ -100,9 +100,8 @@ fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
         for data in topic.partition_data {
             answers.push(PartitionProduceResponse { index: data.index, ..Default::default() });
             let found = finder.partition(&topic.name, topic.topic_id, data.index);
-            let batch = found.and_then(|partition| {
-                Ok(Batch { partition, records: records(data.records)? })
-            });
+            let batch = found
+                .and_then(|partition| Ok(Batch { partition, records: records(data.records)? }));
             outcomes.push(batch.as_ref().err().map(|error| Err(error.clone())));
             batches.extend(batch.map(|batch| (outcomes.len() - 1, batch)));
         }
@@ -117,9 +116,9 @@ fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
 
 /// What the log checks: that these are exactly one batch of format 2.
 fn records(records: Option<Bytes>) -> Result<Bytes, PartitionError> {
-    records
-        .filter(|records| !records.is_empty())
-        .ok_or(PartitionError::InvalidRecord("a produce request has exactly one batch per partition"))
+    records.filter(|records| !records.is_empty()).ok_or(PartitionError::InvalidRecord(
+        "a produce request has exactly one batch per partition",
+    ))
 }
 
 impl Begun {

@@ -54,7 +54,8 @@ fn batch(body_bytes: usize) -> Vec<u8> {
 fn batches_are_cut_whole_wherever_they_straddle() {
     let mut rng = Rng::new(4);
     for _ in 0..5_000 {
-        let lengths: Vec<usize> = (0..1 + rng.below(6)).map(|_| 12 + rng.below(60) as usize).collect();
+        let lengths: Vec<usize> =
+            (0..1 + rng.below(6)).map(|_| 12 + rng.below(60) as usize).collect();
         let bytes: Vec<u8> = lengths.iter().flat_map(|len| batch(len - 12)).collect();
         let mut parts = Vec::new();
         let mut rest = &bytes[..];

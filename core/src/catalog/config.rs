@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use corelane_storage::store::{Durability, LogConfig};
+use corelane_storage::log::{Durability, LogConfig};
 
 /// Configs that were set for one topic, by key. Only [`check`]ed pairs get in.
 pub type Configs = BTreeMap<String, String>;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use corelane_storage::ids::TopicId;
-use corelane_storage::store::Durability;
+use corelane_storage::log::Durability;
 
 use super::command::DecodeError;
 use super::config::{self, ConfigError, Configs};
@@ -73,10 +73,9 @@ fn a_rewritten_log_makes_the_same_catalog() {
 
 #[test]
 fn commands_survive_their_encoding() {
-    for command in [
-        Command::CreateTopic(topic("orders.v1", 7, 12)),
-        Command::DeleteTopic(TopicId([255; 16])),
-    ] {
+    for command in
+        [Command::CreateTopic(topic("orders.v1", 7, 12)), Command::DeleteTopic(TopicId([255; 16]))]
+    {
         assert_eq!(Command::decode(&command.encode()), Ok(command));
     }
 }

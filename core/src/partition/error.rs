@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use corelane_storage::store::{AppendError, ReadError};
+use corelane_storage::log::{AppendError, ReadError};
 
 /// Why one partition of a request was not served. `api::errors` gives each its Kafka code.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -9,15 +9,14 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::Log;
+use corelane_storage::log::{Appended, Log, LogOffsets, ReadPlan};
 use corelane_storage::notify::Signal;
-use corelane_storage::store::{Appended, LogOffsets, ReadPlan};
 use futures_util::FutureExt;
 
 pub use epoch::{Divergence, check_leader_epoch, diverges};
@@ -55,12 +54,18 @@ pub struct Partition {
     id: PartitionId,
     log: Log<ShardRuntime>,
     broken: RefCell<Option<Arc<str>>>,
+    deleted: Cell<bool>,
 }
 
 impl Partition {
     /// The partition over its log.
     pub fn new(id: PartitionId, log: Log<ShardRuntime>) -> Rc<Partition> {
-        Rc::new(Partition { id, log, broken: RefCell::default() })
+        Rc::new(Partition { id, log, broken: RefCell::default(), deleted: Cell::new(false) })
+    }
+
+    /// Its topic is deleted: whoever still waits is told that there is no such partition.
+    pub fn mark_deleted(&self) {
+        self.deleted.set(true);
     }
 
     /// Appends one batch; acknowledged later, see [`Partition::acknowledged`].
@@ -73,7 +78,8 @@ impl Partition {
         self.check_online()?;
         let waiting = AssertUnwindSafe(self.log.acknowledged(next_offset));
         let outcome = waiting.catch_unwind().await.map_err(|_| self.break_down())?;
-        Ok(outcome?)
+        self.check_online()?;
+        outcome.map_err(|offline| PartitionError::Offline(offline.0))
     }
 
     /// Its offsets now.
@@ -86,18 +92,25 @@ impl Partition {
         self.guarded(|log| log.leader_epoch())
     }
 
-    /// Plans a read; touches no disk.
-    pub fn plan(&self, want: &Want) -> Result<Planned, PartitionError> {
-        self.guarded(|log| {
-            check_leader_epoch(want.current_leader_epoch, log.leader_epoch())?;
-            if want.last_fetched_epoch >= 0 {
-                let ours = log.end_of_epoch(want.last_fetched_epoch);
-                if let Some(divergence) = diverges(want.last_fetched_epoch, want.offset, ours) {
-                    return Ok(Planned::Diverging(divergence, log.offsets()));
-                }
+    /// Plans a read: no record is read, but a file may have to be opened, or its index loaded.
+    pub async fn plan(&self, want: &Want) -> Result<Planned, PartitionError> {
+        self.check_online()?;
+        let planning = AssertUnwindSafe(self.plan_unguarded(want));
+        let planned = planning.catch_unwind().await.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        planned
+    }
+
+    async fn plan_unguarded(&self, want: &Want) -> Result<Planned, PartitionError> {
+        let log = &self.log;
+        check_leader_epoch(want.current_leader_epoch, log.leader_epoch())?;
+        if want.last_fetched_epoch >= 0 {
+            let ours = log.end_of_epoch(want.last_fetched_epoch);
+            if let Some(divergence) = diverges(want.last_fetched_epoch, want.offset, ours) {
+                return Ok(Planned::Diverging(divergence, log.offsets()));
             }
-            Ok(Planned::Read(log.read(want.offset, want.max_bytes)?))
-        })?
+        }
+        Ok(Planned::Read(log.read(want.offset, want.max_bytes).await?))
     }
 
     /// Fires `signal` once the high watermark passes `past_offset`.
@@ -106,6 +119,9 @@ impl Partition {
     }
 
     fn check_online(&self) -> Result<(), PartitionError> {
+        if self.deleted.get() {
+            return Err(PartitionError::UnknownPartition);
+        }
         match &*self.broken.borrow() {
             None => Ok(()),
             Some(reason) => Err(PartitionError::Offline(reason.clone())),

@@ -26,7 +26,9 @@ pub enum AddressError {
         example: String,
     },
     /// Not HOST[:PORT].
-    #[error("--advertise {text}: expected a host name or address, and perhaps a port, as {example}")]
+    #[error(
+        "--advertise {text}: expected a host name or address, and perhaps a port, as {example}"
+    )]
     Advertise {
         /// What was given.
         text: String,

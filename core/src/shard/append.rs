@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corelane_storage::ids::PartitionId;
-use corelane_storage::store::Appended;
+use corelane_storage::log::Appended;
 
 use super::Shard;
 use crate::partition::{Partition, PartitionError};
@@ -51,10 +51,9 @@ impl Shard {
         let turn = self.append_turn.acquire(1);
         let shard = self.clone();
         async move {
-            let bytes = batches.iter().map(|batch| batch.records.len()).sum();
             let admitted = async {
                 let turn = turn.await;
-                shard.store.admit(bytes).await;
+                shard.store.admit().await;
                 turn
             };
             let Some(_turn) = shard.until(deadline, admitted).await else {

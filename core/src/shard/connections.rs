@@ -1,11 +1,13 @@
 //! Accepted sockets: how many each shard has, who gets the next one, and how they end.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use corelane_net::connection::Shared;
 
 use crate::runtime::TcpStream;
 
@@ -42,6 +44,7 @@ struct Inner {
     counts: ConnectionCounts,
     next_id: Cell<u64>,
     open: RefCell<HashMap<u64, TcpStream>>,
+    shared: OnceCell<Shared>,
 }
 
 /// One open connection; ends with this.
@@ -54,7 +57,7 @@ impl Connections {
     /// None open yet.
     pub fn new(shard: usize, counts: ConnectionCounts) -> Connections {
         let (next_id, open) = (Cell::new(0), RefCell::default());
-        Connections(Rc::new(Inner { shard, counts, next_id, open }))
+        Connections(Rc::new(Inner { shard, counts, next_id, open, shared: OnceCell::new() }))
     }
 
     /// Counts of all shards.
@@ -67,6 +70,11 @@ impl Connections {
         let id = self.0.next_id.replace(self.0.next_id.get() + 1);
         self.0.open.borrow_mut().insert(id, stream);
         Open { connections: self.clone(), id }
+    }
+
+    /// What all of them share: limits, the budget of request bytes; made by the first.
+    pub fn shared(&self, make: impl FnOnce() -> Shared) -> Shared {
+        self.0.shared.get_or_init(make).clone()
     }
 
     /// How many are open.

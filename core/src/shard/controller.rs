@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use corelane_storage::command_log::{CommandLog, CommandLogError};
 use corelane_storage::ids::TopicId;
-use corelane_storage::store::{Manifest, StoreError};
+use corelane_storage::manifest::{Manifest, ManifestError};
+use corelane_storage::runtime::Runtime;
 
 use super::Shard;
 use super::mailbox::CallError;
@@ -59,7 +60,9 @@ pub enum ChangeError {
     #[error("a topic has at least one partition, not {0}")]
     NoPartitions(i32),
     /// POLICY_VIOLATION (44).
-    #[error("too many partitions: at most {MAX_PARTITIONS_PER_TOPIC} per topic, {MAX_PARTITIONS} in all")]
+    #[error(
+        "too many partitions: at most {MAX_PARTITIONS_PER_TOPIC} per topic, {MAX_PARTITIONS} in all"
+    )]
     TooManyPartitions,
     /// INVALID_CONFIG (40).
     #[error(transparent)]
@@ -109,7 +112,7 @@ impl Controller {
     }
 
     /// Reserves a block of producer ids; durable when this returns.
-    pub async fn reserve_producer_ids(&self, count: u32) -> Result<Range<i64>, StoreError> {
+    pub async fn reserve_producer_ids(&self, count: u32) -> Result<Range<i64>, ManifestError> {
         self.manifest.reserve_producer_ids(count).await
     }
 
@@ -168,6 +171,7 @@ impl Shard {
                 let _turn = controller.turn.acquire(1).await;
                 let topic = find(&shard.catalog(), &key)?;
                 controller.commit(&shard, Command::DeleteTopic(topic.id)).await?;
+                shard.runtime.spawn(remove_files(shard.clone(), topic.clone()));
                 Ok(topic)
             }
         };
@@ -179,6 +183,22 @@ fn find(catalog: &Catalog, key: &TopicKey) -> Result<Arc<Topic>, ChangeError> {
     match key {
         TopicKey::Name(name) => catalog.topic(name).cloned().ok_or(ChangeError::UnknownTopic),
         TopicKey::Id(id) => catalog.topic_by_id(*id).cloned().ok_or(ChangeError::UnknownTopicId),
+    }
+}
+
+/// Removes what is left of a deleted topic; what a failure or a stop leaves behind is swept at the
+/// next start.
+async fn remove_files(shard: Rc<Shard>, topic: Arc<Topic>) {
+    for owner in 0..shard.count {
+        let theirs = topic.clone();
+        let removed = shard.call_async(owner, move |shard| shard.clone().remove_logs(theirs));
+        if let Err(error) = removed.await {
+            tracing::error!(topic = &*topic.name, %error, "the logs of a deleted topic stay");
+            return;
+        }
+    }
+    if let Err(error) = shard.store.delete_topic_dir(topic.id).await {
+        tracing::error!(topic = &*topic.name, %error, "the directory of a deleted topic stays");
     }
 }
 

@@ -115,10 +115,16 @@ impl<C: 'static> Inbox<C> {
             let replies = self.peers[from].replies.clone();
             match catch_unwind(AssertUnwindSafe(|| job(context))) {
                 Ok(Work::Done(payload)) => post(&replies, slot, Ok(payload)),
-                Ok(Work::Later(rest)) => spawn(Box::pin(async move {
-                    let outcome = AssertUnwindSafe(rest).catch_unwind().await;
-                    post(&replies, slot, outcome.map_err(|_| CallError::Panicked));
-                })),
+                Ok(Work::Later(rest)) => {
+                    let mut rest = Box::pin(AssertUnwindSafe(rest).catch_unwind());
+                    // What needs not wait needs no task.
+                    match rest.as_mut().now_or_never() {
+                        Some(outcome) => post(&replies, slot, caught(outcome)),
+                        None => spawn(Box::pin(async move {
+                            post(&replies, slot, caught(rest.await));
+                        })),
+                    }
+                }
                 Err(_) => post(&replies, slot, Err(CallError::Panicked)),
             }
         }
@@ -130,6 +136,10 @@ impl<C: 'static> Inbox<C> {
             mailbox.slots.complete(slot, outcome);
         }
     }
+}
+
+fn caught(outcome: Result<Payload, Box<dyn Any + Send>>) -> Outcome {
+    outcome.map_err(|_| CallError::Panicked)
 }
 
 fn post(replies: &flume::Sender<Reply>, slot: usize, outcome: Outcome) {

@@ -34,8 +34,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corelane_storage::ids::PartitionId;
+use corelane_storage::log::Durability;
 use corelane_storage::runtime::Runtime;
-use corelane_storage::store::{Durability, Store};
+use corelane_storage::store::Store;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
@@ -46,7 +47,7 @@ use crate::runtime::ShardRuntime;
 use budget::FetchBudget;
 use connections::Connections;
 use controller::Controller;
-use mailbox::{CallError, Mailbox};
+use mailbox::{CallError, Inbox, Mailbox};
 use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
@@ -150,6 +151,20 @@ impl Shard {
         Rc::new(shard)
     }
 
+    /// Starts what runs for as long as the shard does: its mailbox, its budgets.
+    pub fn start(self: &Rc<Self>, inbox: Inbox<Rc<Shard>>) {
+        let inbox = Rc::new(inbox);
+        let (shard, jobs) = (self.clone(), inbox.clone());
+        self.runtime.spawn(async move {
+            let runtime = shard.runtime.clone();
+            jobs.run_jobs(&shard, |rest| runtime.spawn(rest)).await;
+        });
+        let mailbox = self.mailbox.clone();
+        self.runtime.spawn(async move { inbox.run_replies(&mailbox).await });
+        let budget = self.fetch_budget.clone();
+        self.runtime.spawn(async move { budget.collect().await });
+    }
+
     /// The catalog's replica; not to be held across an await.
     pub fn catalog(&self) -> Ref<'_, Catalog> {
         self.catalog.borrow()
@@ -170,8 +185,8 @@ impl Shard {
         self.partitions.borrow().get(&id).cloned().ok_or(PartitionError::UnknownPartition)
     }
 
-    /// Applies a command that is durable: the catalog's replica, and the logs of this shard. Files
-    /// of deleted logs are removed behind this call.
+    /// Applies a command that is durable: the catalog's replica, and the partitions of this shard.
+    /// Files of deleted ones are removed by [`Shard::remove_logs`].
     pub fn apply(&self, command: &Command) {
         let deleted = match command {
             Command::DeleteTopic(id) => self.catalog().topic_by_id(*id).cloned(),
@@ -200,15 +215,17 @@ impl Shard {
 
     fn delete_partitions(&self, topic: &Topic) {
         for id in topic.partition_ids() {
-            if self.partitions.borrow_mut().remove(&id).is_none() {
-                continue;
+            let Some(partition) = self.partitions.borrow_mut().remove(&id) else { continue };
+            partition.mark_deleted();
+        }
+    }
+
+    /// Takes the logs of a deleted topic offline and removes their files.
+    async fn remove_logs(self: Rc<Self>, topic: Arc<Topic>) {
+        for id in topic.partition_ids().filter(|id| self.owner(*id) == self.id) {
+            if let Err(error) = self.store.delete_log(id).await {
+                tracing::error!(partition = %id, %error, "files of a deleted partition stay");
             }
-            let store = self.store.clone();
-            self.runtime.spawn(async move {
-                if let Err(error) = store.delete_log(id).await {
-                    tracing::error!(partition = %id, %error, "files of a deleted partition stay");
-                }
-            });
         }
     }
 
@@ -265,11 +282,7 @@ impl Shard {
     }
 
     /// What `future` gives, or `None` once `deadline` (monotonic) has passed.
-    pub async fn until<T>(
-        &self,
-        deadline: Duration,
-        future: impl Future<Output = T>,
-    ) -> Option<T> {
+    pub async fn until<T>(&self, deadline: Duration, future: impl Future<Output = T>) -> Option<T> {
         let mut future = Box::pin(future);
         // A timer costs more than a look.
         if let Some(value) = future.as_mut().now_or_never() {

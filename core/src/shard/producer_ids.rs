@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-use corelane_storage::store::StoreError;
+use corelane_storage::manifest::ManifestError;
 
 use super::Shard;
 use super::mailbox::CallError;
@@ -19,7 +19,7 @@ pub const BLOCK_LEN: u32 = 1_000;
 pub enum ProducerIdError {
     /// The block could not be made durable.
     #[error("reserving producer ids: {0}")]
-    Store(#[from] StoreError),
+    Manifest(#[from] ManifestError),
     /// Shard 0 does not answer.
     #[error("reserving producer ids: {0}")]
     Call(#[from] CallError),

@@ -19,13 +19,18 @@ pub struct Subscription {
 impl Shard {
     /// One plan per want, in order. If together they yield less than the subscription asks for, and
     /// nothing is wrong with any of them, the signal fires as soon as one of them grows.
-    pub fn plan(
+    pub async fn plan(
         &self,
         wants: &[Want],
-        subscription: Option<&Subscription>,
+        subscription: Option<Subscription>,
     ) -> Vec<Result<Planned, PartitionError>> {
-        let plan = |want: &Want| self.partition(want.partition)?.plan(want);
-        let plans: Vec<_> = wants.iter().map(plan).collect();
+        let mut plans = Vec::with_capacity(wants.len());
+        for want in wants {
+            plans.push(match self.partition(want.partition) {
+                Ok(partition) => partition.plan(want).await,
+                Err(error) => Err(error),
+            });
+        }
         if let Some(subscription) = subscription
             && is_short(&plans, subscription.min_bytes)
         {

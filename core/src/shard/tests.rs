@@ -72,8 +72,7 @@ fn leaving_a_semaphores_queue_lets_others_pass_and_loses_nothing() {
     for _ in 0..2_000 {
         let semaphore = Semaphore::new(4);
         let mut pool = LocalPool::new();
-        let mut waits: Vec<_> =
-            (0..6).map(|_| semaphore.acquire(rng.below(7) as usize)).collect();
+        let mut waits: Vec<_> = (0..6).map(|_| semaphore.acquire(rng.below(7) as usize)).collect();
         while !waits.is_empty() {
             let wait = waits.swap_remove(rng.below(waits.len() as u64) as usize);
             match rng.below(2) {
@@ -190,7 +189,11 @@ fn a_panic_in_a_job_is_an_error_of_its_caller_only() {
     let calls = async move {
         let first = mailbox.send(1, |_| -> u32 { panic!("in the first half") }).await.unwrap();
         assert_eq!(first.await, Err(CallError::Panicked));
-        let job = |_: &TestShard| async { if true { panic!("in the second half") } };
+        let job = |_: &TestShard| async {
+            if true {
+                panic!("in the second half")
+            }
+        };
         assert_eq!(mailbox.send_async(1, job).await.unwrap().await, Err(CallError::Panicked));
         assert_eq!(mailbox.send(1, |shard| shard.id).await.unwrap().await, Ok(1));
     };

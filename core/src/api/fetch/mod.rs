@@ -18,11 +18,11 @@ use corelane_net::messages::{
 };
 use corelane_storage::buffer::AlignedSlice;
 use corelane_storage::ids::PartitionId;
+use corelane_storage::log::{Lease, LogOffsets, ReadPlan};
 use corelane_storage::notify::Signal;
 use corelane_storage::runtime::Runtime;
-use corelane_storage::store::{Lease, LogOffsets, ReadPlan};
-use futures_util::future::{join_all, select};
 use futures_util::FutureExt;
+use futures_util::future::{join_all, select};
 
 use super::topics::Finder;
 use super::{errors, fan_out};
@@ -130,7 +130,8 @@ impl Fetch {
 
     async fn plan(&self, subscription: Option<Subscription>) -> Plans {
         let plans = fan_out::ask(&self.shard, &self.wants, move |shard, wants| {
-            shard.plan(wants, subscription.as_ref())
+            let (shard, subscription) = (shard.clone(), subscription.clone());
+            async move { shard.plan(&wants, subscription).await }
         });
         plans.await
     }
