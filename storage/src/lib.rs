@@ -30,6 +30,8 @@ pub mod notify;
 pub mod producers;
 mod recovery;
 pub mod runtime;
+#[cfg(test)]
+mod sim;
 pub mod store;
 mod turn;
 

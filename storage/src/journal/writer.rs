@@ -17,8 +17,7 @@ use crate::journal::format::{
 };
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 
-/// Length of a journal file, reserved when it is first used.
-pub(crate) const JOURNAL_FILE_BYTES: u64 = 64 << 20;
+const LARGEST_ENTRY: u64 = (ENTRY_BYTES_MAX + BLOCK_BYTES) as u64;
 
 /// Numbers that are given out once per start, whichever shard asks.
 #[derive(Debug)]
@@ -77,6 +76,8 @@ pub(crate) struct Journal<R: Runtime> {
     dir: PathBuf,
     shard: u32,
     numbers: Arc<JournalNumbers>,
+    /// Length of a file, reserved when it is first used.
+    file_bytes: u64,
     state: RefCell<State<R::File>>,
 }
 
@@ -87,8 +88,10 @@ impl<R: Runtime> Journal<R> {
         dir: PathBuf,
         shard: u32,
         numbers: Arc<JournalNumbers>,
+        file_bytes: u64,
         free: Vec<PathBuf>,
     ) -> Rc<Self> {
+        assert!(file_bytes >= 2 * LARGEST_ENTRY, "a journal file holds several entries");
         let state = State {
             assembling: EntryBuilder::new(),
             assembling_at: Journalled { sequence: 1, file_index: 0 },
@@ -100,7 +103,7 @@ impl<R: Runtime> Journal<R> {
             files: VecDeque::new(),
             free,
         };
-        Rc::new(Journal { runtime, dir, shard, numbers, state: RefCell::new(state) })
+        Rc::new(Journal { runtime, dir, shard, numbers, file_bytes, state: RefCell::new(state) })
     }
 
     /// Adds a fragment, given as neighbouring pieces, to the entry being assembled.
@@ -112,7 +115,7 @@ impl<R: Runtime> Journal<R> {
     ) -> Journalled {
         let state = &mut *self.state.borrow_mut();
         if !state.assembling.fits(length) {
-            state.close_entry();
+            state.close_entry(self.file_bytes);
         }
         state.assembling.push(place, length, pieces);
         state.assembling_at
@@ -128,7 +131,7 @@ impl<R: Runtime> Journal<R> {
     pub(crate) fn take_entry(&self) -> Option<PendingEntry> {
         let state = &mut *self.state.borrow_mut();
         if state.full.is_empty() && !state.assembling.is_empty() {
-            state.close_entry();
+            state.close_entry(self.file_bytes);
         }
         state.full.pop_front()
     }
@@ -166,7 +169,7 @@ impl<R: Runtime> Journal<R> {
             );
             let position = current.next_position;
             current.next_position += buf.filled() as u64;
-            assert!(current.next_position <= JOURNAL_FILE_BYTES);
+            assert!(current.next_position <= self.file_bytes);
             (current.file.clone(), position, buf)
         };
         write_stubbornly(&self.runtime, &file, position, buf.slice(0, buf.filled())).await?;
@@ -189,8 +192,8 @@ impl<R: Runtime> Journal<R> {
         });
         let file = self.runtime.open(&path, OpenMode::Create).await?;
         let length = file.len().await?;
-        if length < JOURNAL_FILE_BYTES {
-            allocate_stubbornly(&self.runtime, &file, length, JOURNAL_FILE_BYTES - length).await?;
+        if length < self.file_bytes {
+            allocate_stubbornly(&self.runtime, &file, length, self.file_bytes - length).await?;
             self.runtime.sync_dir(&self.dir).await?;
         }
         let life = self.numbers.next_life.fetch_add(1, Ordering::Relaxed);
@@ -239,15 +242,14 @@ impl<R: Runtime> Journal<R> {
 }
 
 impl<F> State<F> {
-    fn close_entry(&mut self) {
+    fn close_entry(&mut self, file_bytes: u64) {
         let builder = std::mem::replace(&mut self.assembling, EntryBuilder::new());
         let at = self.assembling_at;
         self.planned_bytes += builder.block_bytes() as u64;
         let pending = PendingEntry { sequence: at.sequence, file_index: at.file_index, builder };
         self.full.push_back(pending);
         self.assembling_at.sequence += 1;
-        let largest = (ENTRY_BYTES_MAX + BLOCK_BYTES) as u64;
-        if self.planned_bytes + largest > JOURNAL_FILE_BYTES {
+        if self.planned_bytes + LARGEST_ENTRY > file_bytes {
             self.assembling_at.file_index += 1;
             self.planned_bytes = 0;
         }

@@ -8,12 +8,14 @@
 //! lease.rs       what a plan holds, and how a file's part is loaded
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
 //! checkpoint.rs  what lets the next start begin at the end, and lets go of the journal
+//! index_file.rs  a segment's index on disk
 //! segment.rs     positions of one segment
 //! tail.rs        its newest bytes in memory
 //! ```
 
 mod append;
 mod checkpoint;
+pub(crate) mod index_file;
 mod lease;
 mod publish;
 mod read;
@@ -32,7 +34,6 @@ pub use append::{AppendError, Appended};
 pub(crate) use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, write_checkpoint};
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use publish::Offline;
-pub(crate) use seal::write_index_file;
 pub use state::{Durability, LogConfig, LogOffsets};
 
 use crate::ids::PartitionId;

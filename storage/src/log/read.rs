@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::index::{IndexPosition, SegmentIndex};
+use crate::index::IndexPosition;
 use crate::log::Log;
+use crate::log::index_file::{is_incomplete, read_index_file};
 use crate::log::lease::{FileLease, Lease, ReadError, ReadPlan};
-use crate::log::segment::{Segment, index_path};
+use crate::log::segment::Segment;
 use crate::log::state::{LogOffsets, LogState};
 use crate::recovery::rebuild_index;
-use crate::runtime::{File, OpenMode, Runtime};
+use crate::runtime::{File, Runtime};
 
 impl<R: Runtime> Log<R> {
     /// The whole batches from the one that holds `offset`, below the high watermark, of one
@@ -43,20 +44,8 @@ impl<R: Runtime> Log<R> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
         let end = self.with_state(|state| state.segment(segment_base).map_or(0, |s| s.end));
-        let path = index_path(&inner.dir, segment_base);
-        let bytes = match runtime.open(&path, OpenMode::Read).await {
-            Ok(file) => {
-                let length = file.len().await?;
-                file.read_at(0, crate::runtime::block_ceil(length) as usize).await?
-            }
-            Err(error) if error.is_not_found() => crate::buffer::AlignedBuf::zeroed(0),
-            Err(error) => return Err(error.into()),
-        };
-        let decoded = SegmentIndex::decode(bytes.as_bytes(), segment_base);
-        let mut index = decoded.index;
-        let is_doubtful =
-            decoded.rescan_from < end.saturating_sub(2 * crate::index::INTERVAL_BYTES);
-        if is_doubtful {
+        let mut index = read_index_file(runtime, &inner.dir, segment_base).await?;
+        if is_incomplete(&index, end) {
             let file = self.readable_file(segment_base).await?;
             rebuild_index(runtime, &file, &mut index, end).await?;
             self.write_index(&index, 0).await?;
@@ -105,21 +94,23 @@ fn locate<F: File>(
     };
     let is_last_readable = segment.base_offset == high_watermark.segment_base;
     let limit = if is_last_readable { high_watermark.position } else { segment.end };
-    let from_memory = segment.tail.floor_batch(offset);
-    if let Some(begin) = from_memory {
-        let leases = memory_leases(segment, begin.position, offset, max_bytes as u64, limit);
+    let indexed = segment.index.as_ref().map(|i| i.floor_offset(offset));
+    let in_memory = segment.tail.floor_batch(offset).map(|b| b.position);
+    let in_memory =
+        in_memory.or(indexed.map(|i| i.position).filter(|&p| p >= segment.tail.start()));
+    if let Some(begin) = in_memory {
+        let leases = memory_leases(segment, begin, offset, max_bytes as u64, limit);
         let bytes = leases.iter().map(|s| s.len()).sum();
         let leases = leases.into_iter().map(Lease::Memory).collect();
         return Ok(Located::Memory(ReadPlan { leases, bytes, offsets }));
     }
     segment.file_used = now;
-    let Some(index) = &segment.index else {
+    let Some(from) = indexed else {
         return Ok(Located::Missing(segment.base_offset, Need::Index));
     };
     let Some(file) = segment.file.clone() else {
         return Ok(Located::Missing(segment.base_offset, Need::File));
     };
-    let from = index.floor_offset(offset);
     let lease = file_lease(segment, file, from, offset, max_bytes as u64, limit);
     let bytes = max_bytes.min((limit - from.position) as usize);
     Ok(Located::File(ReadPlan { leases: vec![Lease::File(lease)], bytes, offsets }))

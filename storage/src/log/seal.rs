@@ -1,14 +1,12 @@
 //! Completing a segment that nothing more is appended to: its last partial block is written,
 //! padded, once; the file is trimmed to its bytes, flushed and indexed.
 
-use std::path::Path;
-
 use crate::buffer::{AlignedBuf, AlignedSlice};
 use crate::index::SegmentIndex;
 use crate::journal::writer::write_stubbornly;
 use crate::log::Log;
-use crate::log::segment::index_path;
-use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
+use crate::log::index_file::write_index_file;
+use crate::runtime::{DiskError, File, Runtime, block_ceil, block_floor};
 
 impl<R: Runtime> Log<R> {
     /// Completes the closed segment in the background.
@@ -78,23 +76,6 @@ impl<R: Runtime> Log<R> {
             })
             .await;
     }
-}
-
-/// Writes the index's pages from `first_page` on. Pages carry their own checksum, so an index
-/// that a crash leaves half-written is noticed and rebuilt, and needs no sync of its own.
-pub(crate) async fn write_index_file<R: Runtime>(
-    runtime: &R,
-    dir: &Path,
-    index: &SegmentIndex,
-    first_page: usize,
-) -> Result<(), DiskError> {
-    if index.page_count() <= first_page {
-        return Ok(());
-    }
-    let file = runtime.open(&index_path(dir, index.base_offset()), OpenMode::Create).await?;
-    let bytes = index.encode(first_page..index.page_count());
-    let position = (first_page * BLOCK_BYTES) as u64;
-    write_stubbornly(runtime, &file, position, aligned(&bytes)).await
 }
 
 impl<R: Runtime> Log<R> {

@@ -12,8 +12,10 @@ mod walk;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::ids::PartitionId;
 use crate::index::SegmentIndex;
 use crate::journal::scan::Fragment;
+use crate::log::index_file::{is_incomplete, read_index_file, write_index_file};
 use crate::log::segment::{Segment, index_path, segment_base, segment_path};
 use crate::log::state::{LogState, Mark};
 use crate::log::{Checkpoint, CheckpointError, Log, LogConfig, read_checkpoint, write_checkpoint};
@@ -21,10 +23,9 @@ use crate::mutants::{Mutant, active};
 use crate::producers::ProducerStates;
 use crate::recovery::merged::Merged;
 use crate::recovery::walk::{Walked, walk};
-use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
+use crate::runtime::{DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
 use crate::store::shared::Shared;
 use crate::store::{Boot, StoreError, partition_dir};
-use crate::{ids::PartitionId, log::write_index_file};
 
 pub(crate) use walk::rebuild_index;
 
@@ -268,19 +269,9 @@ impl<R: Runtime> Recovery<'_, R> {
         if start.position < crate::index::INTERVAL_BYTES {
             return Ok(SegmentIndex::new(base));
         }
-        let bytes = match self.runtime.open(&index_path(self.dir, base), OpenMode::Read).await {
-            Ok(file) => {
-                let length = block_ceil(file.len().await?) as usize;
-                file.read_at(0, length.max(BLOCK_BYTES)).await?
-            }
-            Err(error) if error.is_not_found() => crate::buffer::AlignedBuf::zeroed(1),
-            Err(error) => return Err(error),
-        };
-        let decoded = SegmentIndex::decode(bytes.as_bytes(), base);
-        let mut index = decoded.index;
+        let mut index = read_index_file(self.runtime, self.dir, base).await?;
         index.truncate_to(start.position);
-        let is_doubtful = index.last().position + 2 * crate::index::INTERVAL_BYTES < start.position;
-        if is_doubtful && files.contains_key(&base) {
+        if is_incomplete(&index, start.position) && files.contains_key(&base) {
             let file = self.runtime.open(&segment_path(self.dir, base), OpenMode::Read).await?;
             let upto = block_floor(start.position);
             self.report.bytes_read += rebuild_index(self.runtime, &file, &mut index, upto).await?;

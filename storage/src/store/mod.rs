@@ -32,18 +32,27 @@ use crate::recovery::{RecoveryReport, recover_log};
 use crate::runtime::Runtime;
 use crate::store::shared::Shared;
 
-/// Memory that one shard's storage may take.
+/// Memory and journal space that one shard's storage may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
     /// Tails and the cache of written blocks.
     pub cache_bytes: u64,
     /// Bytes in memory on their way to segments, above which appends wait.
     pub unwritten_bytes: u64,
+    /// Length of one journal file.
+    pub journal_file_bytes: u64,
+    /// Journal files in use above which the oldest is emptied and reused.
+    pub journal_files: usize,
 }
 
 impl Default for StoreLimits {
     fn default() -> Self {
-        StoreLimits { cache_bytes: 512 << 20, unwritten_bytes: 128 << 20 }
+        StoreLimits {
+            cache_bytes: 512 << 20,
+            unwritten_bytes: 128 << 20,
+            journal_file_bytes: 64 << 20,
+            journal_files: 8,
+        }
     }
 }
 
@@ -85,6 +94,7 @@ impl<R: Runtime> Store<R> {
             journal_dir(&boot.data_dir),
             shard as u32,
             boot.numbers.clone(),
+            limits.journal_file_bytes,
             free,
         );
         let shared = Shared::new(runtime, boot.data_dir.clone(), limits, journal);

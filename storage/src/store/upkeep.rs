@@ -25,9 +25,6 @@ const FILE_IDLE: Duration = Duration::from_secs(30);
 /// Checkpoints written at once.
 const CHECKPOINTS_MAX: usize = 8;
 
-/// Journal files in use above which the oldest is freed.
-pub(crate) const JOURNAL_FILES_MAX: usize = 8;
-
 /// Runs until the store stops.
 pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
     let mut last_checkpoints = shared.runtime.monotonic();
@@ -63,7 +60,7 @@ async fn free_journal<R: Runtime>(shared: &Shared<R>) {
             shared.journal.release_oldest(oldest);
             continue;
         }
-        if files.len() <= JOURNAL_FILES_MAX || shared.stopping.get() {
+        if files.len() <= shared.limits.journal_files || shared.stopping.get() {
             return;
         }
         checkpoint_all(&pins).await;
