@@ -129,6 +129,19 @@ fn many_tiny_elements_are_refused() {
     assert_eq!(error.kind, DecodeErrorKind::AllowanceExceeded);
 }
 
+/// Arrays in arrays, each of which alone would pass, with elements that are not there.
+#[test]
+fn nested_claims_are_charged_to_one_allowance() {
+    let head = [0, 0, 0, 9, 0, 0, 0, 7, 255, 255, 0, 0, 0, 1, 0, 0, 0, 0];
+    let topics = [0x80 | 72, 5]; // 711 topics
+    let first = [2, b't', 0x80 | 113, 3]; // with 496 partitions
+    let mut frame = [&head[..], &topics, &first].concat();
+    frame.resize(3000, 0);
+    let error = Request::decode(&Bytes::from(frame)).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::AllowanceExceeded);
+    assert_eq!(error.field, Some("partition_data"));
+}
+
 #[test]
 fn null_where_a_version_has_none_is_not_written() {
     let mut out = Encoder::new();
