@@ -6,6 +6,9 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+#[cfg(test)]
+mod tests;
+
 /// A first-come-first-served semaphore of bytes, on one thread. A connection reserves a frame's
 /// bytes before it reads them; who comes when nothing is left waits, and so reads no more.
 #[derive(Debug, Clone)]

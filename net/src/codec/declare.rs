@@ -120,6 +120,33 @@ macro_rules! message {
             }
         }
 
+        #[cfg(test)]
+        impl $crate::codec::generate::Generate for $struct {
+            #[allow(unused_variables)]
+            fn generate(
+                source: &mut $crate::codec::generate::Source,
+                version: $crate::codec::Version,
+            ) -> Self {
+                let mut value = Self::default();
+                $(
+                    // Defaults too: a tagged field is left out for them.
+                    if ($versions).contains(&version.number) {
+                        let generated = $crate::codec::declare::generate!(
+                            $type, source, version $(, $null)?
+                        );
+                        if !(source.one_in(4)
+                            && $crate::codec::declare::default_allowed!(
+                                value.$field, version $(, $null)?
+                            ))
+                        {
+                            value.$field = generated;
+                        }
+                    }
+                )*
+                value
+            }
+        }
+
         // A struct's null is a byte of its own, and only in the versions that have null at all.
         impl $crate::codec::Nullable for $struct {
             fn decode_nullable(
@@ -211,7 +238,31 @@ macro_rules! encode {
     };
 }
 
+/// A field's test data.
+#[cfg(test)]
+macro_rules! generate {
+    ($type:ty, $source:expr, $version:expr) => {
+        <$type as $crate::codec::generate::Generate>::generate($source, $version)
+    };
+    ($type:ty, $source:expr, $version:expr, $null:expr) => {
+        $crate::codec::generate::nullable($source, $version, ($null).contains(&$version.number))
+    };
+}
+
+/// False for a default of null in a version that has none.
+#[cfg(test)]
+macro_rules! default_allowed {
+    ($default:expr, $version:expr) => {
+        true
+    };
+    ($default:expr, $version:expr, $null:expr) => {
+        $default.is_some() || ($null).contains(&$version.number)
+    };
+}
+
 pub(crate) use {decode, encode, message, min_bytes, or_default, tag_of};
+#[cfg(test)]
+pub(crate) use {default_allowed, generate};
 
 use super::{Field, Version};
 

@@ -12,6 +12,8 @@ pub(crate) mod declare;
 pub mod decode;
 pub mod encode;
 pub mod field;
+#[cfg(test)]
+pub(crate) mod generate;
 pub mod header;
 pub mod records;
 pub mod text;

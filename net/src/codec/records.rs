@@ -1,12 +1,14 @@
 //! Record batches in an answer.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// Record batches as a list of slices with a known total length. They are sent from where they
 /// lie; a decoded one has at most one slice, of its frame.
 ///
 /// Any owner of memory becomes a slice by [`Bytes::from_owner`].
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Records {
     parts: Vec<Bytes>,
     len_bytes: usize,
@@ -55,6 +57,16 @@ impl FromIterator<Bytes> for Records {
         let mut records = Records::new();
         parts.into_iter().for_each(|part| records.push(part));
         records
+    }
+}
+
+// Shown as one run of bytes, however it is cut.
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.parts[..] {
+            [part] => part.fmt(f),
+            parts => Bytes::from(parts.concat()).fmt(f),
+        }
     }
 }
 

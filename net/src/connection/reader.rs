@@ -72,8 +72,8 @@ async fn begin<V: Service>(
         Some(request) => (service.begin(request, context).await, version),
         None => (versions_of_api_versions(service), 0),
     };
-    let reservation = Some(reservation);
-    state.begun(InFlight { pending, reservation, api, version, correlation_id });
+    let _reservation = reservation;
+    state.begun(InFlight { pending, _reservation, api, version, correlation_id });
     if !overlaps(api) {
         state.fewer_than(1).await;
     }

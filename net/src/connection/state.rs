@@ -16,8 +16,9 @@ use crate::service::{Answer, Pending};
 /// A request begun, and where its answer goes.
 pub(super) struct InFlight {
     pub pending: Pending,
-    /// The request's bytes; free as soon as the answer is there.
-    pub reservation: Option<Reservation>,
+    /// The request's bytes. The queue drops a request as soon as it has the answer, even one that
+    /// cannot leave yet, and that frees them.
+    pub _reservation: Reservation,
     pub api: Api,
     pub version: i16,
     pub correlation_id: i32,
@@ -36,7 +37,6 @@ impl Future for InFlight {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
         let answer = std::task::ready!(self.pending.as_mut().poll(context));
-        self.reservation = None;
         let (api, version, correlation_id) = (self.api, self.version, self.correlation_id);
         Poll::Ready(Answered { answer, api, version, correlation_id })
     }

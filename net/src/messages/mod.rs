@@ -13,6 +13,8 @@ mod list_offsets;
 mod metadata;
 mod produce;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use api_versions::*;
 pub use create_topics::*;

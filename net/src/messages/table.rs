@@ -185,6 +185,32 @@ macro_rules! apis {
             }
         }
 
+        #[cfg(test)]
+        impl Request {
+            /// Any request of this version.
+            pub(crate) fn generate(
+                api: Api,
+                version: Version,
+                source: &mut $crate::codec::generate::Source,
+            ) -> Request {
+                use $crate::codec::generate::Generate;
+                match api { $( Api::$api => <$request>::generate(source, version).into(), )* }
+            }
+        }
+
+        #[cfg(test)]
+        impl Response {
+            /// Any response of this version.
+            pub(crate) fn generate(
+                api: Api,
+                version: Version,
+                source: &mut $crate::codec::generate::Source,
+            ) -> Response {
+                use $crate::codec::generate::Generate;
+                match api { $( Api::$api => <$response>::generate(source, version).into(), )* }
+            }
+        }
+
         /// True if the body of this key and version is flexible, as far as this codec knows.
         pub fn is_flexible(key: i16, number: i16) -> bool {
             Api::from_key(key).is_some_and(|api| api.version(number).flexible)
