@@ -1,5 +1,39 @@
 //! Corelane's log: bytes to and from disks. Knows nothing of sockets or of Kafka requests.
+//!
+//! ```text
+//! runtime.rs      what storage needs from the world: files, clocks, tasks (a trait)
+//! buffer.rs       block-aligned memory, shared while it is being filled
+//! ids.rs          topic and partition ids
+//! batch.rs        Kafka's record batch header, read in place
+//! producers.rs    idempotent producers of one partition: pure state
+//! index.rs        sparse offset and time index of one segment: pure state
+//! log/            one partition: append, write, publish, read, seal, checkpoint
+//! journal/        the shard's journal: format, writer, scan
+//! recovery/       from a crash back to a log
+//! store/          one shard: pump, flusher, upkeep, and the process-wide start
+//! manifest.rs     identity of the data directory and its few durable numbers
+//! command_log.rs  a small durable list of commands (the catalog's)
+//! notify.rs       waking tasks, here and on other shards
+//! mutants.rs      named faults that the tests switch on
+//! sim/            the simulated world of the tests
+//! ```
 
+pub mod batch;
 pub mod buffer;
 pub mod ids;
+pub mod index;
+mod journal;
+pub mod log;
+pub mod manifest;
+mod mutants;
+pub mod notify;
+pub mod producers;
+mod recovery;
 pub mod runtime;
+#[cfg(test)]
+mod sim;
+pub mod store;
+mod turn;
+
+pub use journal::scan::ScanError;
+pub use recovery::RecoveryReport;

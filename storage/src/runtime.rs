@@ -73,6 +73,7 @@ pub enum OpenMode {
 /// `Send`, so that a lease may cross to the shard that owns the connection and be read there.
 ///
 /// A future that is dropped does not cancel its operation: buffers live until the disk is done.
+#[allow(clippy::len_without_is_empty, reason = "a file's length costs a system call")]
 pub trait File: Clone + Send + Sync + fmt::Debug + 'static {
     /// Writes all of `data` (block-aligned position and length) or fails. Completion means that a
     /// kill of this process can't lose it; a power loss can, until [`File::sync_data`].

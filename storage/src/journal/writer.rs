@@ -1,0 +1,315 @@
+//! Writing the journal: entries are assembled while the one before is on its way to the disk, so
+//! that a commit takes along all that came meanwhile.
+//!
+//! Contract: at most one entry is being written at any time, and entries are written in the order
+//! of their sequences. So a torn entry is always the last, and `written` and `flushed` are plain
+//! watermarks.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::journal::format::{
+    ENTRY_BYTES_MAX, EntryBuilder, EntryNumbers, FragmentPlace, Incarnation,
+};
+use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
+
+const LARGEST_ENTRY: u64 = (ENTRY_BYTES_MAX + BLOCK_BYTES) as u64;
+
+/// Numbers that are given out once per start, whichever shard asks.
+#[derive(Debug)]
+pub(crate) struct JournalNumbers {
+    /// This start.
+    pub start_epoch: u32,
+    /// Next life of a file.
+    pub next_life: AtomicU32,
+    /// Next number of a new file.
+    pub next_file: AtomicU64,
+}
+
+/// Where a fragment went: it is safe once the journal's `written` (or `flushed`) reaches
+/// `sequence`, and occupies the file until it is released.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Journalled {
+    pub sequence: u64,
+    pub file_index: u64,
+}
+
+/// An entry that is ready to be written.
+pub(crate) struct PendingEntry {
+    sequence: u64,
+    file_index: u64,
+    builder: EntryBuilder,
+}
+
+struct JournalFile<F> {
+    /// Counts the files of this start in order of use.
+    index: u64,
+    file: F,
+    incarnation: Incarnation,
+    next_position: u64,
+    last_sequence: u64,
+    unsynced: bool,
+}
+
+struct State<F> {
+    assembling: EntryBuilder,
+    assembling_at: Journalled,
+    full: VecDeque<PendingEntry>,
+    /// Bytes given to entries in the file that `assembling_at` names.
+    planned_bytes: u64,
+    written: u64,
+    flushed: u64,
+    released: u64,
+    /// In order of use; the last is being written.
+    files: VecDeque<JournalFile<F>>,
+    /// Files of earlier lives, ready to be used again.
+    free: Vec<PathBuf>,
+}
+
+/// One shard's journal.
+pub(crate) struct Journal<R: Runtime> {
+    runtime: R,
+    dir: PathBuf,
+    shard: u32,
+    numbers: Arc<JournalNumbers>,
+    /// Length of a file, reserved when it is first used.
+    file_bytes: u64,
+    state: RefCell<State<R::File>>,
+}
+
+impl<R: Runtime> Journal<R> {
+    /// A journal that writes to `dir`, reusing the `free` files first.
+    pub(crate) fn new(
+        runtime: R,
+        dir: PathBuf,
+        shard: u32,
+        numbers: Arc<JournalNumbers>,
+        file_bytes: u64,
+        free: Vec<PathBuf>,
+    ) -> Rc<Self> {
+        assert!(file_bytes >= 2 * LARGEST_ENTRY, "a journal file holds several entries");
+        let state = State {
+            assembling: EntryBuilder::new(),
+            assembling_at: Journalled { sequence: 1, file_index: 0 },
+            full: VecDeque::new(),
+            planned_bytes: 0,
+            written: 0,
+            flushed: 0,
+            released: 0,
+            files: VecDeque::new(),
+            free,
+        };
+        Rc::new(Journal { runtime, dir, shard, numbers, file_bytes, state: RefCell::new(state) })
+    }
+
+    /// Adds a fragment, given as neighbouring pieces, to the entry being assembled.
+    pub(crate) fn push<'a>(
+        &self,
+        place: FragmentPlace,
+        length: usize,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) -> Journalled {
+        let state = &mut *self.state.borrow_mut();
+        if !state.assembling.fits(length) {
+            state.close_entry(self.file_bytes);
+        }
+        state.assembling.push(place, length, pieces);
+        state.assembling_at
+    }
+
+    /// True if something waits to be written.
+    pub(crate) fn has_pending(&self) -> bool {
+        let state = self.state.borrow();
+        !state.full.is_empty() || !state.assembling.is_empty()
+    }
+
+    /// The next entry to write, if any. Call [`Journal::write`] with it before the next.
+    pub(crate) fn take_entry(&self) -> Option<PendingEntry> {
+        let state = &mut *self.state.borrow_mut();
+        if state.full.is_empty() && !state.assembling.is_empty() {
+            state.close_entry(self.file_bytes);
+        }
+        state.full.pop_front()
+    }
+
+    /// Highest sequence whose entry is written: survives a kill.
+    pub(crate) fn written(&self) -> u64 {
+        self.state.borrow().written
+    }
+
+    /// Highest sequence that an fdatasync covers: survives a power loss.
+    pub(crate) fn flushed(&self) -> u64 {
+        self.state.borrow().flushed
+    }
+
+    /// Files in use, oldest first.
+    pub(crate) fn file_indexes(&self) -> Vec<u64> {
+        self.state.borrow().files.iter().map(|f| f.index).collect()
+    }
+
+    /// Writes `entry`; on return `written` has reached its sequence.
+    pub(crate) async fn write(&self, entry: PendingEntry) -> Result<(), DiskError> {
+        self.ensure_file(entry.file_index).await?;
+        let (file, position, buf) = {
+            let state = &mut *self.state.borrow_mut();
+            assert_eq!(entry.sequence, state.written + 1, "journal entries are written in order");
+            let current = state.files.back_mut().expect("just ensured");
+            let buf = entry.builder.finish(
+                current.incarnation,
+                EntryNumbers {
+                    shard: self.shard,
+                    sequence: entry.sequence,
+                    flushed: state.flushed,
+                    released: state.released,
+                },
+            );
+            let position = current.next_position;
+            current.next_position += buf.filled() as u64;
+            assert!(current.next_position <= self.file_bytes);
+            (current.file.clone(), position, buf)
+        };
+        write_stubbornly(&self.runtime, &file, position, buf.slice(0, buf.filled())).await?;
+        let state = &mut *self.state.borrow_mut();
+        let current = state.files.back_mut().expect("files in use are not dropped");
+        current.unsynced = true;
+        current.last_sequence = entry.sequence;
+        state.written = entry.sequence;
+        Ok(())
+    }
+
+    async fn ensure_file(&self, index: u64) -> Result<(), DiskError> {
+        if self.state.borrow().files.back().is_some_and(|f| f.index == index) {
+            return Ok(());
+        }
+        let reused = self.state.borrow_mut().free.pop();
+        let path = reused.unwrap_or_else(|| {
+            let number = self.numbers.next_file.fetch_add(1, Ordering::Relaxed);
+            self.dir.join(journal_file_name(number))
+        });
+        let file = self.runtime.open(&path, OpenMode::Create).await?;
+        let length = file.len().await?;
+        if length < self.file_bytes {
+            allocate_stubbornly(&self.runtime, &file, length, self.file_bytes - length).await?;
+            self.runtime.sync_dir(&self.dir).await?;
+        }
+        let life = self.numbers.next_life.fetch_add(1, Ordering::Relaxed);
+        let incarnation = Incarnation { start_epoch: self.numbers.start_epoch, life };
+        let file = JournalFile {
+            index,
+            file,
+            incarnation,
+            next_position: 0,
+            last_sequence: 0,
+            unsynced: false,
+        };
+        self.state.borrow_mut().files.push_back(file);
+        Ok(())
+    }
+
+    /// Makes what is written now survive a power loss. One call at a time.
+    pub(crate) async fn sync(&self) -> Result<(), DiskError> {
+        let (upto, files) = {
+            let state = &mut *self.state.borrow_mut();
+            let mut files = Vec::new();
+            for file in state.files.iter_mut().filter(|f| f.unsynced) {
+                file.unsynced = false;
+                files.push(file.file.clone());
+            }
+            (state.written, files)
+        };
+        for file in files {
+            file.sync_data().await?;
+        }
+        let state = &mut *self.state.borrow_mut();
+        state.flushed = state.flushed.max(upto);
+        Ok(())
+    }
+
+    /// Gives back the oldest file, which no partition needs any more. The one being filled stays.
+    pub(crate) fn release_oldest(&self, index: u64) {
+        let state = &mut *self.state.borrow_mut();
+        let is_free =
+            state.files.len() > 1 && state.files.front().is_some_and(|f| f.index == index);
+        if is_free && let Some(file) = state.files.pop_front() {
+            state.released = state.released.max(file.last_sequence);
+            state.free.push(file.file.path().to_owned());
+        }
+    }
+}
+
+impl<F> State<F> {
+    fn close_entry(&mut self, file_bytes: u64) {
+        let builder = std::mem::replace(&mut self.assembling, EntryBuilder::new());
+        let at = self.assembling_at;
+        self.planned_bytes += builder.block_bytes() as u64;
+        let pending = PendingEntry { sequence: at.sequence, file_index: at.file_index, builder };
+        self.full.push_back(pending);
+        self.assembling_at.sequence += 1;
+        if self.planned_bytes + LARGEST_ENTRY > file_bytes {
+            self.assembling_at.file_index += 1;
+            self.planned_bytes = 0;
+        }
+    }
+}
+
+/// Name of the journal file with this number.
+pub(crate) fn journal_file_name(number: u64) -> String {
+    format!("{number:08}.journal")
+}
+
+/// The number in a journal file's name.
+pub(crate) fn journal_file_number(name: &str) -> Option<u64> {
+    name.strip_suffix(".journal")?.parse().ok()
+}
+
+/// How long to wait before a full disk is tried again.
+const NO_SPACE_RETRY: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Writes, waiting as long as the disk is full: what waits for it times out at the client and is
+/// still in order once there is space again.
+pub(crate) async fn write_stubbornly<R: Runtime>(
+    runtime: &R,
+    file: &R::File,
+    position: u64,
+    data: crate::buffer::AlignedSlice,
+) -> Result<(), DiskError> {
+    let mut warned = false;
+    loop {
+        match file.write_at(position, data.clone()).await {
+            Err(error) if error.is_no_space() => {
+                warn_once(&mut warned, &error);
+                runtime.sleep(NO_SPACE_RETRY).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Reserves space, waiting as long as the disk is full.
+pub(crate) async fn allocate_stubbornly<R: Runtime>(
+    runtime: &R,
+    file: &R::File,
+    position: u64,
+    len_bytes: u64,
+) -> Result<(), DiskError> {
+    let mut warned = false;
+    loop {
+        match file.allocate(position, len_bytes).await {
+            Err(error) if error.is_no_space() => {
+                warn_once(&mut warned, &error);
+                runtime.sleep(NO_SPACE_RETRY).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn warn_once(warned: &mut bool, error: &DiskError) {
+    if !std::mem::replace(warned, true) {
+        tracing::error!(%error, "the disk is full: appends wait until space is freed");
+    }
+}

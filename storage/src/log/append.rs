@@ -1,0 +1,151 @@
+//! Taking a batch: checked, numbered, copied once into the tail. No I/O and no waiting, so batches
+//! get their offsets in the order of the calls.
+
+use std::sync::Arc;
+
+use zerocopy::IntoBytes;
+
+use crate::batch::{BatchError, BatchHeader, HEADER_BYTES};
+use crate::log::Log;
+use crate::log::segment::Segment;
+use crate::log::state::LogState;
+use crate::producers::{Check, DEFAULT_EXPIRATION_MS, SequenceError};
+use crate::runtime::Runtime;
+
+/// A batch that was taken, or a repetition of one that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// Offset of its last record.
+    pub last_offset: i64,
+    /// The broker's timestamp if the topic asks for it, else -1.
+    pub log_append_time_ms: i64,
+    /// True if an idempotent producer sent it again: nothing was appended; wait for the first one.
+    pub duplicate: bool,
+}
+
+/// Why a batch was not taken. Nothing was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// CORRUPT_MESSAGE (2), INVALID_RECORD (87) or UNSUPPORTED_FOR_MESSAGE_FORMAT (43).
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// MESSAGE_TOO_LARGE (10).
+    #[error("batch of {batch_bytes} bytes exceeds max.message.bytes = {limit_bytes}")]
+    TooLarge {
+        /// Its size with header.
+        batch_bytes: usize,
+        /// The topic's limit.
+        limit_bytes: u32,
+    },
+    /// OUT_OF_ORDER_SEQUENCE_NUMBER (45) or INVALID_PRODUCER_EPOCH (47).
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
+    /// The offsets of a partition are used up: 2^63 records.
+    #[error("the partition has no offsets left")]
+    OffsetsExhausted,
+    /// KAFKA_STORAGE_ERROR (56): the partition is offline; the broker's log has the cause.
+    #[error("partition is offline: {0}")]
+    Offline(Arc<str>),
+}
+
+impl<R: Runtime> Log<R> {
+    /// Appends `batch`, exactly one record batch of format v2, and gives it its offsets. It is
+    /// readable once [`Log::acknowledged`] says so.
+    ///
+    /// # Errors
+    /// Every [`AppendError`].
+    pub fn append(&self, batch: &[u8]) -> Result<Appended, AppendError> {
+        let inner = &*self.inner;
+        let now_ms = inner.shared.runtime.now_ms();
+        let limit_bytes = inner.state.borrow().config.max_message_bytes;
+        if batch.len() > limit_bytes as usize {
+            return Err(AppendError::TooLarge { batch_bytes: batch.len(), limit_bytes });
+        }
+        let mut header = BatchHeader::validate_from_producer(batch)?;
+        let state = &mut *inner.state.borrow_mut();
+        if let Some(reason) = &state.offline {
+            return Err(AppendError::Offline(reason.clone()));
+        }
+        match state.producers.check(&header, now_ms, DEFAULT_EXPIRATION_MS)? {
+            Check::New => {}
+            Check::Duplicate(first) => {
+                let log_append_time_ms =
+                    if state.config.log_append_time { first.timestamp_ms } else { -1 };
+                return Ok(Appended {
+                    base_offset: first.base_offset,
+                    last_offset: first.last_offset,
+                    log_append_time_ms,
+                    duplicate: true,
+                });
+            }
+        }
+        let base_offset = state.log_end;
+        let next_offset = base_offset
+            .checked_add(i64::from(header.last_offset_delta()) + 1)
+            .ok_or(AppendError::OffsetsExhausted)?;
+        if must_roll(state, batch.len(), now_ms) {
+            self.roll(state, now_ms);
+        }
+        header.stamp(base_offset, inner.leader_epoch);
+        if state.config.log_append_time {
+            header.stamp_log_append_time(now_ms);
+        }
+        self.take(state, &header, &batch[HEADER_BYTES..], now_ms);
+        state.log_end = next_offset;
+        self.mark_dirty(state);
+        Ok(Appended {
+            base_offset,
+            last_offset: next_offset - 1,
+            log_append_time_ms: if state.config.log_append_time { now_ms } else { -1 },
+            duplicate: false,
+        })
+    }
+
+    fn take(
+        &self,
+        state: &mut LogState<R::File>,
+        header: &BatchHeader,
+        records: &[u8],
+        now_ms: i64,
+    ) {
+        let base_offset = header.base_offset();
+        state.note_epoch(self.inner.leader_epoch, base_offset);
+        state.producers.record(header, base_offset, now_ms);
+        let segment = state.active_mut();
+        if segment.end == 0 {
+            segment.opened_ms = now_ms;
+        }
+        let index = segment.index.as_mut().expect("the active segment's index is in memory");
+        index.maybe_push(base_offset, segment.end, header.max_timestamp());
+        segment.max_timestamp = segment.max_timestamp.max(header.max_timestamp());
+        let unwritten_before = segment.unwritten_blocks();
+        let taken = segment.tail.append(base_offset, header.as_bytes(), records);
+        segment.end += header.total_bytes() as u64;
+        let unwritten = segment.unwritten_blocks() - unwritten_before;
+        let shared = &self.inner.shared;
+        shared.unwritten_bytes.set(shared.unwritten_bytes.get() + unwritten);
+        shared.cache_grew(taken);
+        if !std::mem::replace(&mut segment.in_cache, true) {
+            shared.cache_joined(self, segment.base_offset);
+        }
+    }
+
+    /// Closes the active segment and begins the next one at the log end.
+    fn roll(&self, state: &mut LogState<R::File>, now_ms: i64) {
+        self.cut(state, true);
+        let closed = state.active_mut();
+        closed.sealed = true;
+        let closed_base = closed.base_offset;
+        state.segments.push_back(Segment::new(state.log_end, now_ms));
+        self.spawn_seal(closed_base);
+    }
+}
+
+fn must_roll<F>(state: &LogState<F>, batch_bytes: usize, now_ms: i64) -> bool {
+    let active = state.active();
+    active.end > 0
+        && (active.end + batch_bytes as u64 > u64::from(state.config.segment_bytes)
+            || now_ms - active.opened_ms >= state.config.segment_ms)
+}

@@ -1,0 +1,243 @@
+//! What a fetch holds while its answer is on the way: memory, or a range of an open file. Either
+//! stays valid whatever happens to the partition meanwhile.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::buffer::AlignedSlice;
+use crate::log::state::LogOffsets;
+use crate::runtime::{DiskError, File, block_ceil, block_floor};
+
+/// Why a range can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// OFFSET_OUT_OF_RANGE (1): below the log start or above the log end.
+    #[error("offset {offset} is outside {log_start}..={log_end}")]
+    OutOfRange {
+        /// What was asked for.
+        offset: i64,
+        /// First readable offset.
+        log_start: i64,
+        /// Log end offset.
+        log_end: i64,
+    },
+    /// CORRUPT_MESSAGE (2): the bytes on disk are not the batch that should be there.
+    #[error("damaged log {path} at byte {position}: {reason}")]
+    Damaged {
+        /// The segment file.
+        path: PathBuf,
+        /// Where in it.
+        position: u64,
+        /// What does not fit.
+        reason: &'static str,
+    },
+    /// KAFKA_STORAGE_ERROR (56): the disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// KAFKA_STORAGE_ERROR (56).
+    #[error("partition is offline: {0}")]
+    Offline(Arc<str>),
+}
+
+/// Whole batches to send, in order, without having read a byte of the disk. May be moved to
+/// another shard.
+#[derive(Debug)]
+pub enum Lease<F> {
+    /// Bytes in memory; batches may straddle neighbours.
+    Memory(AlignedSlice),
+    /// A range of a segment file that holds the wanted offset.
+    File(FileLease<F>),
+}
+
+/// What a fetch of one partition gets.
+#[derive(Debug)]
+pub struct ReadPlan<F> {
+    /// In offset order.
+    pub leases: Vec<Lease<F>>,
+    /// Bytes they will yield: exact for memory, an upper bound for a file (but for a first batch
+    /// that is larger than what was asked for).
+    pub bytes: usize,
+    /// The partition's offsets when the plan was made.
+    pub offsets: LogOffsets,
+}
+
+impl<F: File> Lease<F> {
+    /// The bytes: whole batches, from the one that holds the wanted offset. A file is read on the
+    /// calling shard, directly, into memory of its own.
+    ///
+    /// # Errors
+    /// [`ReadError::Damaged`], [`ReadError::Disk`].
+    pub async fn load(self) -> Result<Vec<AlignedSlice>, ReadError> {
+        match self {
+            Lease::Memory(slice) => Ok(vec![slice]),
+            Lease::File(lease) => lease.load().await,
+        }
+    }
+}
+
+/// How much more than asked for is read at once, to get past the batches between an index entry
+/// and the wanted offset.
+const LOOKAHEAD_BYTES: u64 = 64 << 10;
+
+/// Batches in a segment file, and those behind them in memory.
+#[derive(Debug)]
+pub struct FileLease<F> {
+    pub(crate) file: F,
+    /// A batch begins here, at or before the wanted one.
+    pub(crate) from: u64,
+    /// End of what is to be read from the file.
+    pub(crate) file_end: u64,
+    /// Memory that goes on at `file_end`, up to a batch boundary.
+    pub(crate) memory: Vec<AlignedSlice>,
+    /// The wanted offset.
+    pub(crate) offset: i64,
+    pub(crate) max_bytes: u64,
+}
+
+impl<F: File> FileLease<F> {
+    async fn load(self) -> Result<Vec<AlignedSlice>, ReadError> {
+        let mut upto = self.from + self.max_bytes + LOOKAHEAD_BYTES;
+        loop {
+            upto = upto.min(self.file_end);
+            let bytes = self.gather(upto).await?;
+            match bytes.select(self.offset, self.max_bytes) {
+                Selected::Range(from, to) => return Ok(bytes.slices(from, to)),
+                Selected::Needs(position) if position > upto && upto < self.file_end => {
+                    upto = position;
+                }
+                Selected::Needs(position) => {
+                    return Err(self.damaged(position, "the log ends inside a batch"));
+                }
+                Selected::Damaged(position, reason) => return Err(self.damaged(position, reason)),
+            }
+        }
+    }
+
+    fn damaged(&self, position: u64, reason: &'static str) -> ReadError {
+        ReadError::Damaged { path: self.file.path().to_owned(), position, reason }
+    }
+
+    /// The bytes from `from` to `upto`, and the memory behind if that is where the file's part ends.
+    async fn gather(&self, upto: u64) -> Result<Pieces, ReadError> {
+        let begin = block_floor(self.from);
+        let length = (block_ceil(upto) - begin) as usize;
+        let buf = self.file.read_at(begin, length).await?;
+        let end = (upto - begin) as usize;
+        if buf.filled() < end {
+            return Err(self.damaged(begin + buf.filled() as u64, "the file is too short"));
+        }
+        let mut pieces = vec![buf.slice((self.from - begin) as usize, end)];
+        if upto == self.file_end {
+            pieces.extend(self.memory.iter().cloned());
+        }
+        Ok(Pieces { start: self.from, pieces })
+    }
+}
+
+/// What a look at gathered bytes says.
+enum Selected {
+    /// These are the wanted batches.
+    Range(u64, u64),
+    /// The bytes up to this position are needed to tell.
+    Needs(u64),
+    Damaged(u64, &'static str),
+}
+
+/// Neighbouring bytes of a segment that begin at a batch.
+struct Pieces {
+    start: u64,
+    pieces: Vec<AlignedSlice>,
+}
+
+impl Pieces {
+    fn end(&self) -> u64 {
+        self.start + self.pieces.iter().map(|p| p.len() as u64).sum::<u64>()
+    }
+
+    /// The whole batches from the one that holds `offset`, no more than `max_bytes` of them but
+    /// at least one (KIP-74).
+    fn select(&self, offset: i64, max_bytes: u64) -> Selected {
+        let end = self.end();
+        let mut position = self.start;
+        let mut first = None;
+        while position < end {
+            let (size, last_offset) = match self.batch_at(position) {
+                Ok(batch) => batch,
+                Err(selected) => match first {
+                    Some(from) if matches!(selected, Selected::Needs(_)) => {
+                        return Selected::Range(from, position);
+                    }
+                    _ => return selected,
+                },
+            };
+            let next = position + size;
+            if last_offset >= offset {
+                let from = *first.get_or_insert(position);
+                let is_first = from == position;
+                if !is_first && next - from > max_bytes {
+                    return Selected::Range(from, position);
+                }
+                if next > end {
+                    let is_enough = !is_first;
+                    return if is_enough {
+                        Selected::Range(from, position)
+                    } else {
+                        Selected::Needs(next)
+                    };
+                }
+            } else if next > end {
+                return Selected::Needs(next + HEADER_BYTES as u64);
+            }
+            position = next;
+        }
+        match first {
+            Some(from) => Selected::Range(from, position),
+            None => Selected::Needs(position + HEADER_BYTES as u64),
+        }
+    }
+
+    fn batch_at(&self, position: u64) -> Result<(u64, i64), Selected> {
+        let mut header = [0; HEADER_BYTES];
+        if !self.copy(position, &mut header) {
+            return Err(Selected::Needs(position + HEADER_BYTES as u64));
+        }
+        match BatchHeader::read(&header) {
+            Ok(header) => Ok((header.total_bytes() as u64, header.last_offset())),
+            Err(_) => Err(Selected::Damaged(position, "no batch begins here")),
+        }
+    }
+
+    fn copy(&self, position: u64, to: &mut [u8]) -> bool {
+        let (mut at, mut filled) = (self.start, 0);
+        for piece in &self.pieces {
+            let piece_end = at + piece.len() as u64;
+            let wanted = position + filled as u64;
+            if wanted < piece_end {
+                let from = (wanted - at) as usize;
+                let n = (piece.len() - from).min(to.len() - filled);
+                to[filled..filled + n].copy_from_slice(&piece[from..from + n]);
+                filled += n;
+                if filled == to.len() {
+                    return true;
+                }
+            }
+            at = piece_end;
+        }
+        false
+    }
+
+    fn slices(&self, from: u64, to: u64) -> Vec<AlignedSlice> {
+        let mut at = self.start;
+        let mut slices = Vec::with_capacity(self.pieces.len());
+        for piece in &self.pieces {
+            let piece_end = at + piece.len() as u64;
+            let (begin, end) = (from.max(at), to.min(piece_end));
+            if begin < end {
+                slices.push(piece.slice((begin - at) as usize, (end - at) as usize));
+            }
+            at = piece_end;
+        }
+        slices
+    }
+}

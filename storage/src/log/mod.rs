@@ -1,0 +1,204 @@
+//! One partition's log: batches in, offsets out, whole batches back.
+//!
+//! ```text
+//! append.rs      a batch is checked, numbered and copied into the tail; no I/O
+//! write.rs       the tail's way to the disk: straight into the segment, or through the journal
+//! publish.rs     what is written and flushed becomes the high watermark; who waits is woken
+//! read.rs        a range becomes a plan of leases
+//! lease.rs       what a plan holds, and how a file's part is loaded
+//! seal.rs        a full segment is completed, trimmed, flushed and indexed
+//! checkpoint.rs  what lets the next start begin at the end, and lets go of the journal
+//! index_file.rs  a segment's index on disk
+//! segment.rs     positions of one segment
+//! tail.rs        its newest bytes in memory
+//! ```
+
+mod append;
+mod checkpoint;
+pub(crate) mod index_file;
+mod lease;
+mod publish;
+mod read;
+mod seal;
+pub(crate) mod segment;
+pub(crate) mod state;
+pub(crate) mod tail;
+mod write;
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+pub use append::{AppendError, Appended};
+pub(crate) use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, write_checkpoint};
+pub use lease::{FileLease, Lease, ReadError, ReadPlan};
+pub use publish::Offline;
+pub use state::{Durability, LogConfig, LogOffsets};
+
+use crate::ids::PartitionId;
+use crate::log::state::LogState;
+use crate::notify::{Notify, Signal};
+use crate::runtime::Runtime;
+use crate::store::shared::Shared;
+
+/// One partition's log: a cheap handle, all clones are the same log. Lives on one shard.
+pub struct Log<R: Runtime> {
+    inner: Rc<LogInner<R>>,
+}
+
+impl<R: Runtime> Clone for Log<R> {
+    fn clone(&self) -> Self {
+        Log { inner: self.inner.clone() }
+    }
+}
+
+pub(crate) struct LogInner<R: Runtime> {
+    id: PartitionId,
+    dir: PathBuf,
+    leader_epoch: i32,
+    shared: Rc<Shared<R>>,
+    state: RefCell<LogState<R::File>>,
+    /// Notified whenever a write or a flush has ended, or the log went offline.
+    changed: Notify,
+    /// One task at a time opens or grows a file.
+    file_lock: Cell<bool>,
+    /// One checkpoint at a time.
+    checkpointing: Cell<bool>,
+    /// Background tasks that still use the files.
+    tasks: Cell<usize>,
+}
+
+impl<R: Runtime> Log<R> {
+    pub(crate) fn new(
+        id: PartitionId,
+        dir: PathBuf,
+        leader_epoch: i32,
+        shared: Rc<Shared<R>>,
+        state: LogState<R::File>,
+    ) -> Self {
+        let inner = LogInner {
+            id,
+            dir,
+            leader_epoch,
+            shared,
+            state: RefCell::new(state),
+            changed: Notify::default(),
+            file_lock: Cell::new(false),
+            checkpointing: Cell::new(false),
+            tasks: Cell::new(0),
+        };
+        Log { inner: Rc::new(inner) }
+    }
+
+    /// Which partition it is.
+    pub fn id(&self) -> PartitionId {
+        self.inner.id
+    }
+
+    /// The epoch stamped into what is appended: the number of this start (KIP-101).
+    pub fn leader_epoch(&self) -> i32 {
+        self.inner.leader_epoch
+    }
+
+    /// Its offsets at this instant.
+    pub fn offsets(&self) -> LogOffsets {
+        self.inner.state.borrow().offsets()
+    }
+
+    /// Bytes of its segments, the tail in memory included.
+    pub fn size_bytes(&self) -> u64 {
+        self.inner.state.borrow().segments.iter().map(|s| s.end).sum()
+    }
+
+    /// Why it is offline, if it is.
+    pub fn offline_reason(&self) -> Option<Arc<str>> {
+        self.inner.state.borrow().offline.clone()
+    }
+
+    /// The largest leader epoch at or below `epoch` that has batches, and the offset at which the
+    /// next one begins, or the log end (KIP-279); `None` if there is none.
+    pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        self.inner.state.borrow().end_of_epoch(epoch)
+    }
+
+    /// Changes what it obeys, from the next append on.
+    pub fn set_config(&self, config: LogConfig) {
+        self.inner.state.borrow_mut().config = config;
+        self.publish();
+    }
+
+    /// Fires `signal` once the high watermark exceeds `past_offset`, or the log goes offline; at
+    /// once if it already does.
+    pub fn subscribe(&self, past_offset: i64, signal: &Arc<Signal>) {
+        let state = &mut *self.inner.state.borrow_mut();
+        if state.offline.is_some() || state.high_watermark.offset > past_offset {
+            signal.fire();
+        } else {
+            state.subscribe(past_offset, signal);
+        }
+    }
+
+    /// Makes the recovered tails take part in the cache's turns.
+    pub(crate) fn join_cache(&self) {
+        let bases: Vec<_> = self.with_state(|state| {
+            let with_memory = state.segments.iter_mut().filter(|s| s.tail.held_bytes() > 0);
+            with_memory
+                .map(|s| {
+                    s.in_cache = true;
+                    s.base_offset
+                })
+                .collect()
+        });
+        bases.into_iter().for_each(|base| self.inner.shared.cache_joined(self, base));
+    }
+
+    pub(crate) fn inner_runtime(&self) -> &R {
+        &self.inner.shared.runtime
+    }
+
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.inner.tasks.get() > 0 || self.inner.checkpointing.get()
+    }
+
+    /// Why the next start must not rely on this log's checkpoint, if so.
+    pub(crate) fn unsafe_to_stop(&self) -> Option<String> {
+        let state = self.inner.state.borrow();
+        let id = self.inner.id;
+        if let Some(reason) = &state.offline {
+            return Some(format!("partition {id} is offline: {reason}"));
+        }
+        let is_empty = state.end().place() == (state.log_start, 0);
+        (!is_empty && state.end() != state.checkpoint)
+            .then(|| format!("partition {id} has appends behind its checkpoint"))
+    }
+
+    /// Drops the memory of a deleted log; returns how much it was.
+    pub(crate) fn forget_memory(&self) -> usize {
+        self.with_state(|state| {
+            let held = state.segments.iter().map(|s| s.tail.held_bytes()).sum();
+            let unwritten: u64 = state.segments.iter().map(|s| s.unwritten_blocks()).sum();
+            let shared = &self.inner.shared;
+            shared.unwritten_bytes.set(shared.unwritten_bytes.get().saturating_sub(unwritten));
+            for segment in &mut state.segments {
+                segment.tail = tail::Tail::new(segment.end - segment.end % 4096, &[]);
+                segment.file = None;
+            }
+            held
+        })
+    }
+
+    pub(crate) fn weak(&self) -> WeakLog<R> {
+        Rc::downgrade(&self.inner)
+    }
+
+    pub(crate) fn upgrade(weak: &WeakLog<R>) -> Option<Self> {
+        weak.upgrade().map(|inner| Log { inner })
+    }
+
+    pub(crate) fn with_state<T>(&self, f: impl FnOnce(&mut LogState<R::File>) -> T) -> T {
+        f(&mut self.inner.state.borrow_mut())
+    }
+}
+
+pub(crate) type WeakLog<R> = Weak<LogInner<R>>;

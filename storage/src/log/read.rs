@@ -1,0 +1,173 @@
+//! Planning a read: which bytes answer a fetch, without reading them.
+
+use std::time::Duration;
+
+use crate::index::IndexPosition;
+use crate::log::Log;
+use crate::log::index_file::{is_incomplete, read_index_file};
+use crate::log::lease::{FileLease, Lease, ReadError, ReadPlan};
+use crate::log::segment::Segment;
+use crate::log::state::{LogOffsets, LogState};
+use crate::recovery::rebuild_index;
+use crate::runtime::{File, Runtime};
+
+impl<R: Runtime> Log<R> {
+    /// The whole batches from the one that holds `offset`, below the high watermark, of one
+    /// segment: about `max_bytes`, but at least one batch. Empty at the high watermark.
+    ///
+    /// # Errors
+    /// Every [`ReadError`].
+    pub async fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+    ) -> Result<ReadPlan<R::File>, ReadError> {
+        let now = self.inner.shared.runtime.monotonic();
+        loop {
+            let found = self.with_state(|state| locate(state, offset, max_bytes, now))?;
+            let (segment_base, need) = match found {
+                Located::Memory(plan) => return Ok(plan),
+                Located::Missing(segment_base, need) => (segment_base, need),
+                Located::File(plan) => return Ok(plan),
+            };
+            match need {
+                Need::File => {
+                    self.readable_file(segment_base).await?;
+                }
+                Need::Index => self.load_index(segment_base).await?,
+            }
+        }
+    }
+
+    /// Brings the index of a closed segment back into memory.
+    async fn load_index(&self, segment_base: i64) -> Result<(), ReadError> {
+        let inner = &*self.inner;
+        let runtime = &inner.shared.runtime;
+        let end = self.with_state(|state| state.segment(segment_base).map_or(0, |s| s.end));
+        let mut index = read_index_file(runtime, &inner.dir, segment_base).await?;
+        if is_incomplete(&index, end) {
+            let file = self.readable_file(segment_base).await?;
+            rebuild_index(runtime, &file, &mut index, end).await?;
+            self.write_index(&index, 0).await?;
+        }
+        let now = runtime.monotonic();
+        self.with_state(|state| {
+            if let Some(segment) = state.segment_mut(segment_base) {
+                segment.index = Some(index);
+                segment.file_used = now;
+            }
+        });
+        Ok(())
+    }
+}
+
+enum Need {
+    File,
+    Index,
+}
+
+enum Located<F> {
+    Memory(ReadPlan<F>),
+    File(ReadPlan<F>),
+    Missing(i64, Need),
+}
+
+fn locate<F: File>(
+    state: &mut LogState<F>,
+    offset: i64,
+    max_bytes: usize,
+    now: Duration,
+) -> Result<Located<F>, ReadError> {
+    if let Some(reason) = &state.offline {
+        return Err(ReadError::Offline(reason.clone()));
+    }
+    let offsets = state.offsets();
+    if offset < offsets.log_start || offset > offsets.log_end {
+        let LogOffsets { log_start, log_end, .. } = offsets;
+        return Err(ReadError::OutOfRange { offset, log_start, log_end });
+    }
+    let high_watermark = state.high_watermark;
+    let index = state.segment_index_of(offset);
+    let segment = index.and_then(|i| state.segments.get_mut(i));
+    let Some(segment) = segment.filter(|_| offset < high_watermark.offset) else {
+        return Ok(Located::Memory(ReadPlan { leases: Vec::new(), bytes: 0, offsets }));
+    };
+    let is_last_readable = segment.base_offset == high_watermark.segment_base;
+    let limit = if is_last_readable { high_watermark.position } else { segment.end };
+    let indexed = segment.index.as_ref().map(|i| i.floor_offset(offset));
+    let in_memory = segment.tail.floor_batch(offset).map(|b| b.position);
+    let in_memory =
+        in_memory.or(indexed.map(|i| i.position).filter(|&p| p >= segment.tail.start()));
+    if let Some(begin) = in_memory {
+        let leases = memory_leases(segment, begin, offset, max_bytes as u64, limit);
+        let bytes = leases.iter().map(|s| s.len()).sum();
+        let leases = leases.into_iter().map(Lease::Memory).collect();
+        return Ok(Located::Memory(ReadPlan { leases, bytes, offsets }));
+    }
+    segment.file_used = now;
+    let Some(from) = indexed else {
+        return Ok(Located::Missing(segment.base_offset, Need::Index));
+    };
+    let Some(file) = segment.file.clone() else {
+        return Ok(Located::Missing(segment.base_offset, Need::File));
+    };
+    let lease = file_lease(segment, file, from, offset, max_bytes as u64, limit);
+    let bytes = max_bytes.min((limit - from.position) as usize);
+    Ok(Located::File(ReadPlan { leases: vec![Lease::File(lease)], bytes, offsets }))
+}
+
+fn memory_leases<F>(
+    segment: &Segment<F>,
+    begin: u64,
+    offset: i64,
+    max_bytes: u64,
+    limit: u64,
+) -> Vec<crate::buffer::AlignedSlice> {
+    let tail = &segment.tail;
+    let mut from = begin;
+    if let Some(index) = &segment.index {
+        from = from.max(index.floor_offset(offset).position);
+    }
+    let mut end = loop {
+        let (size, last_offset) = tail.batch_at(from);
+        if last_offset >= offset {
+            break from + size;
+        }
+        from += size;
+    };
+    if limit - from <= max_bytes {
+        end = limit;
+    } else {
+        if let Some(index) = &segment.index {
+            end = end.max(index.floor_position(from + max_bytes).position);
+        }
+        while end < limit {
+            let (size, _) = tail.batch_at(end);
+            if end + size - from > max_bytes {
+                break;
+            }
+            end += size;
+        }
+    }
+    tail.slices(from, end).collect()
+}
+
+fn file_lease<F>(
+    segment: &Segment<F>,
+    file: F,
+    from: IndexPosition,
+    offset: i64,
+    max_bytes: u64,
+    limit: u64,
+) -> FileLease<F> {
+    let memory_start = segment.tail.start().min(limit);
+    // Enough to end the batch that straddles the border, and to fill the answer.
+    let boundary = segment.tail.first_batch().map_or(limit, |b| b.position);
+    let memory_end = boundary.max(memory_start.saturating_add(max_bytes)).min(limit);
+    let memory = if memory_start < memory_end {
+        segment.tail.slices(memory_start, memory_end).collect()
+    } else {
+        Vec::new()
+    };
+    FileLease { file, from: from.position, file_end: memory_start, memory, offset, max_bytes }
+}

@@ -1,0 +1,274 @@
+//! What a log knows of itself between two I/Os: pure state.
+
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::log::segment::Segment;
+use crate::notify::Signal;
+use crate::producers::ProducerStates;
+
+/// When an acknowledgement may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The write has completed: survives a kill of the process.
+    Written,
+    /// A group-committed fdatasync covers it: survives a power loss.
+    Flushed,
+}
+
+/// What one partition's log obeys; may change while it is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Size at which a segment is closed and the next begins (`segment.bytes`).
+    pub segment_bytes: u32,
+    /// Age at which it is (`segment.ms`).
+    pub segment_ms: i64,
+    /// Largest batch taken (`max.message.bytes`).
+    pub max_message_bytes: u32,
+    /// What an acknowledgement waits for (`flush.messages` = 1: [`Durability::Flushed`]).
+    pub durability: Durability,
+    /// How long written bytes may stay unflushed (`flush.ms`).
+    pub flush_ms: i64,
+    /// True: the broker's clock stamps the batches (`message.timestamp.type` = LogAppendTime).
+    pub log_append_time: bool,
+}
+
+impl Default for LogConfig {
+    /// Kafka's defaults, but `flush.ms` = 1000.
+    fn default() -> Self {
+        LogConfig {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 24 * 3600 * 1000,
+            max_message_bytes: 1_048_588,
+            durability: Durability::Written,
+            flush_ms: 1000,
+            log_append_time: false,
+        }
+    }
+}
+
+/// A partition's offsets, read at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// First offset that can be read.
+    pub log_start: i64,
+    /// Next offset to be given; not yet readable.
+    pub log_end: i64,
+    /// End of what is acknowledged and readable (the high watermark).
+    pub high_watermark: i64,
+    /// End of what an fdatasync covers.
+    pub flushed: i64,
+}
+
+/// A boundary between two batches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mark {
+    /// Next offset.
+    pub offset: i64,
+    /// The segment that ends here or goes on.
+    pub segment_base: i64,
+    /// Byte position in it.
+    pub position: u64,
+}
+
+impl Mark {
+    /// Order of places in the log.
+    pub(crate) fn place(&self) -> (i64, u64) {
+        (self.segment_base, self.position)
+    }
+}
+
+/// Batches that were sent to the disk together, and what must have happened for them to be there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// Where it ends.
+    pub end: Mark,
+    /// The segment file must have everything before this position; 0: nothing.
+    pub segment_upto: u64,
+    /// The journal must have this entry; 0: none.
+    pub journal_sequence: u64,
+}
+
+/// A file of the journal that holds bytes of this log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JournalUse {
+    pub file_index: u64,
+    /// Where the last of them end.
+    pub upto: (i64, u64),
+}
+
+/// A task that waits for the high watermark. Ordered so that the lowest offset is the greatest.
+pub(crate) struct Waiter {
+    pub offset: i64,
+    pub waker: Waker,
+}
+
+impl PartialEq for Waiter {
+    fn eq(&self, other: &Self) -> bool {
+        self.offset == other.offset
+    }
+}
+impl Eq for Waiter {}
+impl PartialOrd for Waiter {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Waiter {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.offset.cmp(&self.offset)
+    }
+}
+
+pub(crate) struct LogState<F> {
+    pub config: LogConfig,
+    /// Set when the log can no longer keep its word: why.
+    pub offline: Option<Arc<str>>,
+    pub log_start: i64,
+    /// Next offset.
+    pub log_end: i64,
+    /// Never empty; the last one is appended to.
+    pub segments: VecDeque<Segment<F>>,
+    /// Cut, not yet known to be written; in offset order.
+    pub unwritten: VecDeque<Run>,
+    /// Written, not yet known to be flushed, with the flush round that was current.
+    pub unflushed: VecDeque<(Run, u64)>,
+    pub written: Mark,
+    pub flushed: Mark,
+    pub high_watermark: Mark,
+    pub waiters: BinaryHeap<Waiter>,
+    pub subscribers: Vec<(i64, Weak<Signal>)>,
+    pub producers: ProducerStates,
+    /// (epoch, first offset), ascending.
+    pub epochs: Vec<(i32, i64)>,
+    pub journal_uses: VecDeque<JournalUse>,
+    /// In the store's list of logs with batches to be cut.
+    pub is_dirty: bool,
+    /// In the store's list of logs to be flushed, since then.
+    pub unflushed_since: Option<Duration>,
+    /// In the store's list of logs to be looked after.
+    pub is_active: bool,
+    pub last_append: Duration,
+    /// End of the last checkpoint.
+    pub checkpoint: Mark,
+    /// Number of the last checkpoint: decides which slot the next one takes.
+    pub checkpoint_sequence: u64,
+}
+
+impl<F> LogState<F> {
+    /// A new log that begins with `log_start`.
+    pub(crate) fn new(config: LogConfig, log_start: i64, now_ms: i64) -> Self {
+        let begin = Mark { offset: log_start, segment_base: log_start, position: 0 };
+        LogState {
+            config,
+            offline: None,
+            log_start,
+            log_end: log_start,
+            segments: VecDeque::from([Segment::new(log_start, now_ms)]),
+            unwritten: VecDeque::new(),
+            unflushed: VecDeque::new(),
+            written: begin,
+            flushed: begin,
+            high_watermark: begin,
+            waiters: BinaryHeap::new(),
+            subscribers: Vec::new(),
+            producers: ProducerStates::default(),
+            epochs: Vec::new(),
+            journal_uses: VecDeque::new(),
+            is_dirty: false,
+            unflushed_since: None,
+            is_active: false,
+            last_append: Duration::ZERO,
+            checkpoint: begin,
+            checkpoint_sequence: 0,
+        }
+    }
+
+    pub(crate) fn offsets(&self) -> LogOffsets {
+        LogOffsets {
+            log_start: self.log_start,
+            log_end: self.log_end,
+            high_watermark: self.high_watermark.offset,
+            flushed: self.flushed.offset,
+        }
+    }
+
+    /// Where the next batch goes.
+    pub(crate) fn end(&self) -> Mark {
+        let active = self.active();
+        Mark { offset: self.log_end, segment_base: active.base_offset, position: active.end }
+    }
+
+    pub(crate) fn active(&self) -> &Segment<F> {
+        self.segments.back().expect("a log has a segment")
+    }
+
+    pub(crate) fn active_mut(&mut self) -> &mut Segment<F> {
+        self.segments.back_mut().expect("a log has a segment")
+    }
+
+    /// The segment with this base offset; `None` once it was deleted.
+    pub(crate) fn segment(&self, base_offset: i64) -> Option<&Segment<F>> {
+        let i = self.segments.binary_search_by_key(&base_offset, |s| s.base_offset).ok()?;
+        self.segments.get(i)
+    }
+
+    pub(crate) fn segment_mut(&mut self, base_offset: i64) -> Option<&mut Segment<F>> {
+        let i = self.segments.binary_search_by_key(&base_offset, |s| s.base_offset).ok()?;
+        self.segments.get_mut(i)
+    }
+
+    /// Index of the segment that holds `offset`.
+    pub(crate) fn segment_index_of(&self, offset: i64) -> Option<usize> {
+        self.segments.partition_point(|s| s.base_offset <= offset).checked_sub(1)
+    }
+
+    pub(crate) fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        let next = self.epochs.partition_point(|&(e, _)| e <= epoch);
+        let (found, _) = *self.epochs.get(next.checked_sub(1)?)?;
+        Some((found, self.epochs.get(next).map_or(self.log_end, |&(_, start)| start)))
+    }
+
+    /// Notes that batches of `epoch` begin at `offset`, unless they already do.
+    pub(crate) fn note_epoch(&mut self, epoch: i32, offset: i64) {
+        if self.epochs.last().is_none_or(|&(last, _)| last < epoch) {
+            self.epochs.push((epoch, offset));
+        }
+    }
+
+    /// Notes that the journal file holds this log's bytes before `upto`; true if it is news.
+    pub(crate) fn note_journal_use(&mut self, file_index: u64, upto: (i64, u64)) -> bool {
+        match self.journal_uses.back_mut() {
+            Some(last) if last.file_index == file_index => {
+                last.upto = upto;
+                false
+            }
+            _ => {
+                self.journal_uses.push_back(JournalUse { file_index, upto });
+                true
+            }
+        }
+    }
+
+    /// Forgets the journal's copies of what is safe elsewhere: before the checkpoint, or in a
+    /// settled segment.
+    pub(crate) fn release_journal(&mut self) {
+        while let Some(front) = self.journal_uses.front() {
+            let settled = self.segment(front.upto.0).is_none_or(|s| s.settled);
+            if front.upto > self.checkpoint.place() && !settled {
+                break;
+            }
+            self.journal_uses.pop_front();
+        }
+    }
+
+    pub(crate) fn subscribe(&mut self, past_offset: i64, signal: &Arc<Signal>) {
+        // Fetches that gave up leave their signals behind; they go before the list grows.
+        if self.subscribers.len() == self.subscribers.capacity() {
+            self.subscribers.retain(|(_, s)| s.upgrade().is_some_and(|s| !s.has_fired()));
+        }
+        self.subscribers.push((past_offset, Arc::downgrade(signal)));
+    }
+}

@@ -1,0 +1,296 @@
+//! The tail's way to the disk.
+//!
+//! What came since the last look is cut into a run. A long run goes straight into the segment, in
+//! full blocks; a short one, and what is left of a long one behind its last full block, goes into
+//! the journal. Journalled bytes follow into the segment once they fill blocks enough. So no block
+//! of a segment is ever written twice.
+
+use std::path::Path;
+
+use crate::buffer::AlignedSlice;
+use crate::journal::format::FragmentPlace;
+use crate::journal::writer::{allocate_stubbornly, write_stubbornly};
+use crate::log::Log;
+use crate::log::segment::{Segment, segment_path};
+use crate::log::state::{LogState, Mark, Run};
+use crate::mutants::{Mutant, active};
+use crate::runtime::{DiskError, File, OpenMode, Runtime, block_floor};
+
+/// Runs at least this long go straight into the segment.
+pub(crate) const DIRECT_BYTES_MIN: u64 = 128 << 10;
+
+/// Journalled bytes follow into the segment once they are this many.
+pub(crate) const FILL_BYTES_MIN: u64 = 128 << 10;
+
+/// Writes to segments that one shard has on their way at once.
+pub(crate) const SEGMENT_WRITES_MAX: usize = 16;
+
+const ALLOCATE_BYTES_MIN: u64 = 256 << 10;
+const ALLOCATE_BYTES_MAX: u64 = 64 << 20;
+
+impl<R: Runtime> Log<R> {
+    /// Puts the log on the list of those with batches to be cut.
+    pub(crate) fn mark_dirty(&self, state: &mut LogState<R::File>) {
+        let shared = &self.inner.shared;
+        state.last_append = shared.runtime.monotonic();
+        if !std::mem::replace(&mut state.is_dirty, true) {
+            shared.dirty.borrow_mut().push(self.clone());
+            shared.work.notify_all();
+        }
+        self.mark_active(state);
+    }
+
+    /// Puts the log on the list of those that upkeep looks after.
+    fn mark_active(&self, state: &mut LogState<R::File>) {
+        if !std::mem::replace(&mut state.is_active, true) {
+            self.inner.shared.active.borrow_mut().push(self.clone());
+        }
+    }
+
+    /// Sends what was appended since the last cut on its way.
+    pub(crate) fn cut_run(&self) {
+        let state = &mut *self.inner.state.borrow_mut();
+        state.is_dirty = false;
+        if state.offline.is_none() && !self.cut(state, false) {
+            // No room for more segment writes: what comes meanwhile joins the run.
+            state.is_dirty = true;
+            self.inner.shared.dirty.borrow_mut().push(self.clone());
+        }
+    }
+
+    /// Cuts the active segment's run; false if it has to wait for segment writes to end, which one
+    /// that closes the segment never does.
+    pub(crate) fn cut(&self, state: &mut LogState<R::File>, closing: bool) -> bool {
+        let shared = &self.inner.shared;
+        let has_slot = shared.segment_writes.get() < SEGMENT_WRITES_MAX;
+        let end = state.end();
+        let segment = state.active_mut();
+        let (from, to) = (segment.run_from, segment.end);
+        if from == to {
+            return true;
+        }
+        let full_blocks = block_floor(to);
+        let is_direct = to - from >= DIRECT_BYTES_MIN;
+        if is_direct && !has_slot && !closing {
+            return false;
+        }
+        segment.run_from = to;
+        let segment_upto = if is_direct { full_blocks } else { 0 };
+        let journal_sequence = self.journal(state, from.max(segment_upto), end);
+        state.unwritten.push_back(Run { end, segment_upto, journal_sequence });
+        let unissued = state.active().unissued_blocks();
+        if is_direct || (has_slot && unissued >= FILL_BYTES_MIN) {
+            self.issue_blocks(state.active_mut(), full_blocks);
+        }
+        if active(Mutant::AcknowledgeBeforeWrite) {
+            shared.wrote.borrow_mut().push(self.clone());
+        }
+        true
+    }
+
+    /// Gives `[from, end)` of the active segment to the journal; returns the entry's sequence, 0
+    /// for nothing.
+    fn journal(&self, state: &mut LogState<R::File>, from: u64, end: Mark) -> u64 {
+        if from == end.position {
+            return 0;
+        }
+        let inner = &*self.inner;
+        let place =
+            FragmentPlace { partition: inner.id, segment_base: end.segment_base, position: from };
+        let pieces = state.active().tail.pieces(from, end.position);
+        let length = (end.position - from) as usize;
+        let journalled = inner.shared.journal.push(place, length, pieces);
+        if state.note_journal_use(journalled.file_index, end.place()) {
+            inner.shared.pin_journal_file(journalled.file_index, self);
+        }
+        inner.shared.wrote.borrow_mut().push(self.clone());
+        journalled.sequence
+    }
+
+    /// Sends the full blocks before `upto` that are not on their way yet into the segment.
+    pub(crate) fn issue_blocks(&self, segment: &mut Segment<R::File>, upto: u64) {
+        if upto <= segment.issued {
+            return;
+        }
+        let mut position = segment.issued;
+        let slices: Vec<_> = segment.tail.slices(position, upto).collect();
+        for data in slices {
+            let end = position + data.len() as u64;
+            segment.issue(end);
+            let (log, base) = (self.clone(), segment.base_offset);
+            self.inner.shared.segment_writes.set(self.inner.shared.segment_writes.get() + 1);
+            self.spawn(async move { log.write_blocks(base, position, data).await });
+            position = end;
+        }
+    }
+
+    async fn write_blocks(&self, segment_base: i64, position: u64, data: AlignedSlice) {
+        let shared = &self.inner.shared;
+        let end = position + data.len() as u64;
+        let result = match self.writable_file(segment_base, end).await {
+            Ok(file) => write_stubbornly(&shared.runtime, &file, position, data).await,
+            Err(error) => Err(error),
+        };
+        shared.segment_writes.set(shared.segment_writes.get() - 1);
+        match result {
+            Ok(()) => self.with_state(|state| {
+                let grown = state.segment_mut(segment_base).map_or(0, |s| s.complete(end));
+                shared.unwritten_bytes.set(shared.unwritten_bytes.get().saturating_sub(grown));
+            }),
+            Err(error) => self.fail("a segment can't be written", &error),
+        }
+        self.publish();
+        self.inner.changed.notify_all();
+        shared.work.notify_all();
+        shared.room.notify_all();
+    }
+
+    /// The log can't go on after `error`.
+    pub(crate) fn fail(&self, what: &str, error: &dyn std::error::Error) {
+        if self.offline_reason().is_none() {
+            tracing::error!(partition = %self.inner.id, %error, "{what}: partition goes offline");
+        }
+        self.go_offline(&format!("{what}: {error}"));
+    }
+
+    /// Runs `task`, counted, so that a delete can wait for the last one.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let log = self.clone();
+        log.inner.tasks.set(log.inner.tasks.get() + 1);
+        self.inner.shared.runtime.spawn(async move {
+            task.await;
+            log.inner.tasks.set(log.inner.tasks.get() - 1);
+            log.inner.changed.notify_all();
+        });
+    }
+
+    /// The segment's file, open, with room up to `upto`.
+    pub(crate) async fn writable_file(
+        &self,
+        segment_base: i64,
+        upto: u64,
+    ) -> Result<R::File, DiskError> {
+        let inner = &*self.inner;
+        loop {
+            if let Some(file) = self.file_with_room(segment_base, upto) {
+                return Ok(file);
+            }
+            inner.changed.until(|| !inner.file_lock.get()).await;
+            // Several may have been woken: the first takes the lock, the others look again.
+            if inner.file_lock.replace(true) {
+                continue;
+            }
+            let prepared = self.prepare_file(segment_base, upto).await;
+            inner.file_lock.set(false);
+            inner.changed.notify_all();
+            prepared?;
+        }
+    }
+
+    fn file_with_room(&self, segment_base: i64, upto: u64) -> Option<R::File> {
+        let now = self.inner.shared.runtime.monotonic();
+        self.with_state(|state| {
+            let segment = state.segment_mut(segment_base)?;
+            segment.file_used = now;
+            segment.file.clone().filter(|_| segment.allocated >= upto)
+        })
+    }
+
+    async fn prepare_file(&self, segment_base: i64, upto: u64) -> Result<(), DiskError> {
+        let inner = &*self.inner;
+        let runtime = &inner.shared.runtime;
+        let path = segment_path(&inner.dir, segment_base);
+        let gone = || {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            DiskError::new("open", &path, 0, source)
+        };
+        let (open, allocated, limit) = self
+            .with_state(|state| {
+                let limit = u64::from(state.config.segment_bytes);
+                let segment = state.segment(segment_base)?;
+                Some((segment.file.clone(), segment.allocated, limit))
+            })
+            .ok_or_else(gone)?;
+        let file = match open {
+            Some(file) => file,
+            None if allocated > 0 => runtime.open(&path, OpenMode::ReadWrite).await?,
+            None => self.create_file(&path).await?,
+        };
+        let mut reserved = allocated;
+        if allocated < upto {
+            reserved = grown(allocated, upto, limit);
+            allocate_stubbornly(runtime, &file, allocated, reserved - allocated).await?;
+        }
+        self.with_state(|state| {
+            let segment = state.segment_mut(segment_base).ok_or_else(gone)?;
+            segment.file = Some(file);
+            segment.allocated = reserved;
+            self.mark_active(state);
+            Ok(())
+        })
+    }
+
+    async fn create_file(&self, path: &Path) -> Result<R::File, DiskError> {
+        let inner = &*self.inner;
+        let runtime = &inner.shared.runtime;
+        runtime.create_dir_all(&inner.dir).await?;
+        let file = runtime.open(path, OpenMode::Create).await?;
+        runtime.sync_dir(&inner.dir).await?;
+        Ok(file)
+    }
+
+    /// The segment's file for reading, opened if need be.
+    pub(crate) async fn readable_file(&self, segment_base: i64) -> Result<R::File, DiskError> {
+        self.writable_file(segment_base, 0).await
+    }
+}
+
+/// How far to reserve a file so that `upto` fits: twice what it has, so that files of busy
+/// partitions grow in large steps and others stay small; not beyond a full segment.
+fn grown(allocated: u64, upto: u64, segment_bytes: u64) -> u64 {
+    let step = allocated.clamp(ALLOCATE_BYTES_MIN, ALLOCATE_BYTES_MAX);
+    let ceiling = crate::runtime::block_ceil(segment_bytes);
+    (allocated + step).min(ceiling).max(upto)
+}
+
+impl<R: Runtime> Log<R> {
+    /// An fdatasync of each segment that written, unflushed runs went into directly.
+    pub(crate) async fn flush_segments(&self) {
+        let segments = self.with_state(|state| {
+            let direct = state.unflushed.iter().filter(|(run, _)| run.segment_upto > 0);
+            let mut bases: Vec<_> = direct.map(|(run, _)| run.end.segment_base).collect();
+            bases.dedup();
+            bases
+        });
+        for segment_base in segments {
+            if let Err(error) = sync_segment(self, segment_base).await {
+                self.fail("a segment can't be flushed", &error);
+            }
+        }
+    }
+
+    /// Runs of this log are in journal entries that are not written yet.
+    pub(crate) fn waits_for_journal(&self, written: u64) -> bool {
+        self.with_state(|state| {
+            state.offline.is_none()
+                && state.unwritten.iter().any(|run| run.journal_sequence > written)
+        })
+    }
+}
+
+/// An fdatasync of the segment as it is now.
+pub(crate) async fn sync_segment<R: Runtime>(
+    log: &Log<R>,
+    segment_base: i64,
+) -> Result<(), DiskError> {
+    let upto = log.with_state(|state| state.segment(segment_base).map(|s| s.in_segment));
+    let Some(upto) = upto else { return Ok(()) };
+    let file = log.readable_file(segment_base).await?;
+    file.sync_data().await?;
+    log.with_state(|state| {
+        if let Some(segment) = state.segment_mut(segment_base) {
+            segment.flushed = segment.flushed.max(upto);
+        }
+    });
+    Ok(())
+}

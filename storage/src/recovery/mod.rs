@@ -1,0 +1,339 @@
+//! Bringing one partition back to the state in which a crash left it.
+//!
+//! From the checkpoint on, segment files and journal fragments are read as one (merged.rs), batch
+//! by batch (walk.rs), as long as each batch is whole and continues the offsets. What lies behind is torn or was
+//! never acknowledged: it is cut. Then the journal's bytes are put where they belong, everything is
+//! synced, and a new checkpoint makes the journals dispensable. A crash in the midst of it changes
+//! nothing: the next recovery reads the same.
+
+mod merged;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::ids::PartitionId;
+use crate::index::SegmentIndex;
+use crate::journal::scan::Fragment;
+use crate::log::index_file::{is_incomplete, read_index_file, write_index_file};
+use crate::log::segment::{Segment, index_path, segment_base, segment_path};
+use crate::log::state::{LogState, Mark};
+use crate::log::{Checkpoint, CheckpointError, Log, LogConfig, read_checkpoint, write_checkpoint};
+use crate::mutants::{Mutant, active};
+use crate::producers::ProducerStates;
+use crate::recovery::merged::Merged;
+use crate::recovery::walk::{Walked, walk};
+use crate::runtime::{DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
+use crate::store::shared::Shared;
+use crate::store::{Boot, StoreError, partition_dir};
+
+pub(crate) use walk::rebuild_index;
+
+/// What a shard's recovery found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Partitions brought back.
+    pub partitions: usize,
+    /// Of these, how many are offline because of damage.
+    pub offline: usize,
+    /// Bytes of segments read.
+    pub bytes_read: u64,
+    /// Bytes behind the last whole batch that were cut.
+    pub bytes_cut: u64,
+    /// Batches found behind the checkpoints.
+    pub batches: u64,
+}
+
+impl RecoveryReport {
+    /// Adds another shard's report.
+    pub fn add(&mut self, other: &RecoveryReport) {
+        self.partitions += other.partitions;
+        self.offline += other.offline;
+        self.bytes_read += other.bytes_read;
+        self.bytes_cut += other.bytes_cut;
+        self.batches += other.batches;
+    }
+}
+
+/// Recovers one partition; damage takes it offline and is no error.
+pub(crate) async fn recover_log<R: Runtime>(
+    shared: &std::rc::Rc<Shared<R>>,
+    boot: &Boot,
+    id: PartitionId,
+    config: LogConfig,
+    report: &mut RecoveryReport,
+) -> Result<Log<R>, StoreError> {
+    let dir = partition_dir(&shared.data_dir, id);
+    let runtime = &shared.runtime;
+    let mut recovery = Recovery { runtime, dir: &dir, id, report };
+    let found = recovery.run(boot, config.clone()).await;
+    report.partitions += 1;
+    let (state, offline) = match found {
+        Ok(state) => (state, None),
+        Err(error @ CheckpointError::NewerVersion { .. }) => return Err(error.into()),
+        Err(error) => {
+            report.offline += 1;
+            tracing::error!(partition = %id, %error, "partition can't be recovered: it stays offline, its files untouched");
+            (LogState::new(config, 0, runtime.now_ms()), Some(error.to_string()))
+        }
+    };
+    for segment in &state.segments {
+        shared.cache_grew(segment.tail.held_bytes());
+    }
+    let log = Log::new(id, dir, boot.start_epoch(), shared.clone(), state);
+    log.join_cache();
+    if let Some(reason) = offline {
+        log.go_offline(&reason);
+    }
+    Ok(log)
+}
+
+struct Recovery<'a, R: Runtime> {
+    runtime: &'a R,
+    dir: &'a Path,
+    id: PartitionId,
+    report: &'a mut RecoveryReport,
+}
+
+impl<R: Runtime> Recovery<'_, R> {
+    async fn run(
+        &mut self,
+        boot: &Boot,
+        config: LogConfig,
+    ) -> Result<LogState<R::File>, CheckpointError> {
+        let checkpoint = read_checkpoint(self.runtime, self.dir, self.id).await?;
+        let files = self.segment_files().await?;
+        let no_fragments = Vec::new();
+        let fragments = boot.scan.fragments.get(&self.id).unwrap_or(&no_fragments);
+        let start_sequence = checkpoint.as_ref().map_or(0, |c| c.sequence);
+        let checkpoint = checkpoint.unwrap_or_else(empty_checkpoint);
+        let start = checkpoint.end;
+        let mut state = LogState::new(config, checkpoint.log_start, self.runtime.now_ms());
+        state.producers = checkpoint.producers;
+        state.epochs = checkpoint.epochs;
+        state.segments.clear();
+        for (&base, &length) in files.range(..start.segment_base) {
+            state.segments.push_back(Segment::settled(base, length));
+        }
+        let index = self.load_index(start, &files).await?;
+        let carried = checkpoint.remainder;
+        if boot.was_clean() {
+            push_active(&mut state, start.segment_base, index, start.position, &carried);
+            state.log_end = start.offset;
+            self.settle_marks(&mut state, start, start_sequence);
+            return Ok(state);
+        }
+        let end = self.replay(&mut state, start, carried, index, &files, fragments, boot).await?;
+        let changed = end != start || !fragments.is_empty();
+        let sequence = start_sequence + u64::from(changed);
+        if changed {
+            self.write_checkpoint(&state, end, sequence).await?;
+        }
+        self.settle_marks(&mut state, end, sequence);
+        Ok(state)
+    }
+
+    /// Walks on from `start`; leaves the segments in `state`, their files complete and synced.
+    #[allow(clippy::too_many_arguments, reason = "one step of `run`, split off for its length")]
+    async fn replay(
+        &mut self,
+        state: &mut LogState<R::File>,
+        start: Mark,
+        carried: Vec<u8>,
+        mut index: SegmentIndex,
+        files: &BTreeMap<i64, u64>,
+        fragments: &[Fragment],
+        boot: &Boot,
+    ) -> Result<Mark, CheckpointError> {
+        let (mut base, mut from, mut offset, mut carried) =
+            (start.segment_base, start.position, start.offset, carried);
+        loop {
+            let file = self.open_if(files.contains_key(&base), base).await?;
+            let file_bytes = files.get(&base).copied().unwrap_or(0);
+            let mut merged = Merged::new(file, file_bytes, base, fragments, from, &carried);
+            let walked: Walked =
+                walk(self.runtime, &mut merged, &mut index, state, (from, offset), boot).await?;
+            self.report.bytes_read += merged.bytes_read;
+            self.report.batches += walked.batches;
+            let has_next = walked.offset > base
+                && (files.contains_key(&walked.offset)
+                    || fragments.iter().any(|f| f.segment_base == walked.offset));
+            if has_next {
+                self.complete(&mut merged, base, from, walked.end, &index).await?;
+                state.segments.push_back(Segment::settled(base, walked.end));
+                (base, from, offset, carried) = (walked.offset, 0, walked.offset, Vec::new());
+                index = SegmentIndex::new(base);
+                continue;
+            }
+            let end = Mark { offset: walked.offset, segment_base: base, position: walked.end };
+            self.cut(&mut merged, from, end, files).await?;
+            let full = block_floor(end.position);
+            let remainder = merged.read(full, (end.position - full) as usize).await?.to_vec();
+            self.write_index(&index).await?;
+            push_active(state, base, index, end.position, &remainder);
+            state.log_end = end.offset;
+            return Ok(end);
+        }
+    }
+
+    /// Puts the journal's bytes of a closed segment into its file and trims it to its end.
+    async fn complete(
+        &mut self,
+        merged: &mut Merged<R::File>,
+        base: i64,
+        from: u64,
+        end: u64,
+        index: &SegmentIndex,
+    ) -> Result<(), DiskError> {
+        if merged.file_bytes() != end || merged.has_overlay() {
+            let file = self.ensure_file(merged, base).await?;
+            merged.write_overlay(&file, block_floor(from), block_ceil(end), end).await?;
+            file.truncate(end).await?;
+            file.sync_data().await?;
+        }
+        self.write_index(index).await
+    }
+
+    /// Puts the journal's full blocks of the last segment into its file, and cuts what lies behind.
+    async fn cut(
+        &mut self,
+        merged: &mut Merged<R::File>,
+        from: u64,
+        end: Mark,
+        files: &BTreeMap<i64, u64>,
+    ) -> Result<(), DiskError> {
+        let full = block_floor(end.position);
+        let has_file = merged.file().is_some();
+        if (full > 0 && merged.has_overlay()) || (has_file && merged.file_bytes() != full) {
+            let file = self.ensure_file(merged, end.segment_base).await?;
+            merged.write_overlay(&file, block_floor(from), full, full).await?;
+            if !active(Mutant::ForgetTornTailCut) {
+                file.truncate(full).await?;
+            }
+            file.sync_data().await?;
+        }
+        let cut = merged.written_end().saturating_sub(end.position);
+        if cut > 0 {
+            self.report.bytes_cut += cut;
+            tracing::warn!(
+                partition = %self.id, segment = end.segment_base, position = end.position,
+                offset = end.offset, bytes = cut, "cut what lies behind the last whole batch"
+            );
+        }
+        let mut removed = false;
+        for (&base, &bytes) in files.range(end.segment_base + 1..) {
+            tracing::warn!(
+                partition = %self.id, segment = base, bytes,
+                "removed a segment that does not continue the log"
+            );
+            self.report.bytes_cut += bytes;
+            self.runtime.remove_file(&segment_path(self.dir, base)).await?;
+            self.runtime.remove_file(&index_path(self.dir, base)).await?;
+            removed = true;
+        }
+        if removed {
+            self.runtime.sync_dir(self.dir).await?;
+        }
+        Ok(())
+    }
+
+    async fn segment_files(&self) -> Result<BTreeMap<i64, u64>, DiskError> {
+        let entries = self.runtime.list(self.dir).await?;
+        Ok(entries.iter().filter_map(|e| Some((segment_base(&e.name)?, e.len_bytes))).collect())
+    }
+
+    async fn open_if(&self, exists: bool, base: i64) -> Result<Option<R::File>, DiskError> {
+        if !exists {
+            return Ok(None);
+        }
+        Ok(Some(self.runtime.open(&segment_path(self.dir, base), OpenMode::ReadWrite).await?))
+    }
+
+    async fn ensure_file(&self, merged: &Merged<R::File>, base: i64) -> Result<R::File, DiskError> {
+        if let Some(file) = merged.file() {
+            return Ok(file);
+        }
+        self.runtime.create_dir_all(self.dir).await?;
+        let file = self.runtime.open(&segment_path(self.dir, base), OpenMode::Create).await?;
+        self.runtime.sync_dir(self.dir).await?;
+        Ok(file)
+    }
+
+    /// The index of the segment that `start` lies in, good up to there.
+    async fn load_index(
+        &mut self,
+        start: Mark,
+        files: &BTreeMap<i64, u64>,
+    ) -> Result<SegmentIndex, DiskError> {
+        let base = start.segment_base;
+        if start.position < crate::index::INTERVAL_BYTES {
+            return Ok(SegmentIndex::new(base));
+        }
+        let mut index = read_index_file(self.runtime, self.dir, base).await?;
+        index.truncate_to(start.position);
+        if is_incomplete(&index, start.position) && files.contains_key(&base) {
+            let file = self.runtime.open(&segment_path(self.dir, base), OpenMode::Read).await?;
+            let upto = block_floor(start.position);
+            self.report.bytes_read += rebuild_index(self.runtime, &file, &mut index, upto).await?;
+        }
+        Ok(index)
+    }
+
+    async fn write_index(&self, index: &SegmentIndex) -> Result<(), DiskError> {
+        write_index_file(self.runtime, self.dir, index, 0).await
+    }
+
+    async fn write_checkpoint(
+        &self,
+        state: &LogState<R::File>,
+        end: Mark,
+        sequence: u64,
+    ) -> Result<(), DiskError> {
+        let full = block_floor(end.position);
+        let pieces = state.active().tail.pieces(full, end.position);
+        let checkpoint = Checkpoint {
+            sequence,
+            log_start: state.log_start,
+            end,
+            remainder: pieces.flatten().copied().collect(),
+            epochs: state.epochs.clone(),
+            producers: state.producers.clone(),
+        };
+        write_checkpoint(self.runtime, self.dir, self.id, &checkpoint).await
+    }
+
+    fn settle_marks(&self, state: &mut LogState<R::File>, end: Mark, sequence: u64) {
+        state.written = end;
+        state.flushed = end;
+        state.high_watermark = end;
+        state.checkpoint = end;
+        state.checkpoint_sequence = sequence;
+        assert_eq!(state.end(), end, "a recovered log ends where it was walked to");
+    }
+}
+
+fn empty_checkpoint() -> Checkpoint {
+    Checkpoint {
+        sequence: 0,
+        log_start: 0,
+        end: Mark { offset: 0, segment_base: 0, position: 0 },
+        remainder: Vec::new(),
+        epochs: Vec::new(),
+        producers: ProducerStates::default(),
+    }
+}
+
+fn push_active<F>(
+    state: &mut LogState<F>,
+    base: i64,
+    index: SegmentIndex,
+    end: u64,
+    carried: &[u8],
+) {
+    let mut segment = Segment::new(base, state.segments.back().map_or(0, |s| s.opened_ms));
+    segment.resume(end, carried);
+    segment.max_timestamp = index.max_timestamp().unwrap_or(-1);
+    segment.index_pages = index.full_pages();
+    segment.index = Some(index);
+    state.segments.push_back(segment);
+}

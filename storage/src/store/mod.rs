@@ -1,0 +1,243 @@
+//! One shard's storage: its partitions' logs over one journal, one cache budget, one flusher.
+//!
+//! ```text
+//! boot.rs      the process-wide part of a start
+//! shared.rs    what the logs of a shard share
+//! pump.rs      cuts runs and writes the journal
+//! flusher.rs   group-committed fdatasync
+//! upkeep.rs    checkpoints, journal reuse, putting idle partitions to rest
+//! ```
+
+mod boot;
+mod flusher;
+mod pump;
+pub(crate) mod shared;
+mod upkeep;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use boot::journal_dir;
+pub use boot::{Boot, StoreError, stopped_cleanly};
+
+use crate::ids::{PartitionId, TopicId};
+use crate::journal::writer::Journal;
+use crate::log::state::LogState;
+use crate::log::{Log, LogConfig};
+use crate::recovery::{RecoveryReport, recover_log};
+use crate::runtime::Runtime;
+use crate::store::shared::Shared;
+
+/// Memory and journal space that one shard's storage may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Tails and the cache of written blocks.
+    pub cache_bytes: u64,
+    /// Bytes in memory on their way to segments, above which appends wait.
+    pub unwritten_bytes: u64,
+    /// Length of one journal file.
+    pub journal_file_bytes: u64,
+    /// Journal files in use above which the oldest is emptied and reused.
+    pub journal_files: usize,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        StoreLimits {
+            cache_bytes: 512 << 20,
+            unwritten_bytes: 128 << 20,
+            journal_file_bytes: 64 << 20,
+            journal_files: 8,
+        }
+    }
+}
+
+/// One shard's storage: a cheap handle. Made by [`Store::recover`], works after [`Store::start`].
+pub struct Store<R: Runtime> {
+    inner: Rc<StoreInner<R>>,
+}
+
+impl<R: Runtime> Clone for Store<R> {
+    fn clone(&self) -> Self {
+        Store { inner: self.inner.clone() }
+    }
+}
+
+struct StoreInner<R: Runtime> {
+    shared: Rc<Shared<R>>,
+    leader_epoch: i32,
+    logs: RefCell<HashMap<PartitionId, Log<R>>>,
+}
+
+impl<R: Runtime> Store<R> {
+    /// Brings `partitions`, those of shard `shard` of `shards`, to the state in which the last run
+    /// left them: every acknowledged batch is there, torn tails are cut. A partition that can't be
+    /// recovered is there, offline, and does not stop the others.
+    ///
+    /// # Errors
+    /// [`StoreError`], if the shard as a whole can't be served.
+    pub async fn recover(
+        runtime: R,
+        boot: Arc<Boot>,
+        shard: usize,
+        shards: usize,
+        limits: StoreLimits,
+        partitions: Vec<(PartitionId, LogConfig)>,
+    ) -> Result<(Store<R>, RecoveryReport), StoreError> {
+        let free = take_share(&boot, shard, shards);
+        let journal = Journal::new(
+            runtime.clone(),
+            journal_dir(&boot.data_dir),
+            shard as u32,
+            boot.numbers.clone(),
+            limits.journal_file_bytes,
+            free,
+        );
+        let shared = Shared::new(runtime, boot.data_dir.clone(), limits, journal);
+        let mut report = RecoveryReport::default();
+        let mut logs = HashMap::with_capacity(partitions.len());
+        for (id, config) in partitions {
+            let log = recover_log(&shared, &boot, id, config, &mut report).await?;
+            logs.insert(id, log);
+        }
+        let leader_epoch = boot.start_epoch();
+        let inner = StoreInner { shared, leader_epoch, logs: RefCell::new(logs) };
+        Ok((Store { inner: Rc::new(inner) }, report))
+    }
+
+    /// Begins to write. Only after [`Boot::recovered`], since from here on journals of earlier
+    /// runs are overwritten.
+    pub fn start(&self) {
+        let shared = &self.inner.shared;
+        shared.runtime.spawn(pump::run(shared.clone()));
+        shared.runtime.spawn(flusher::run(shared.clone()));
+        shared.runtime.spawn(upkeep::run(shared.clone()));
+    }
+
+    /// The log of a partition of this shard.
+    pub fn log(&self, id: PartitionId) -> Option<Log<R>> {
+        self.inner.logs.borrow().get(&id).cloned()
+    }
+
+    /// A new, empty log; no I/O until there are batches. The one that exists if there is one.
+    pub fn create_log(&self, id: PartitionId, config: LogConfig) -> Log<R> {
+        let inner = &*self.inner;
+        let mut logs = inner.logs.borrow_mut();
+        let log = logs.entry(id).or_insert_with(|| {
+            let shared = inner.shared.clone();
+            let dir = partition_dir(&shared.data_dir, id);
+            let state = LogState::new(config, 0, shared.runtime.now_ms());
+            Log::new(id, dir, inner.leader_epoch, shared, state)
+        });
+        log.clone()
+    }
+
+    /// Takes the log offline at once and removes its files as soon as nothing uses them.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`]: what is left behind is swept at the next start.
+    pub async fn delete_log(&self, id: PartitionId) -> Result<(), StoreError> {
+        let Some(log) = self.inner.logs.borrow_mut().remove(&id) else { return Ok(()) };
+        let shared = &self.inner.shared;
+        log.go_offline("the topic is deleted");
+        log.quiesce().await;
+        shared.cache_shrank(log.forget_memory());
+        let dir = partition_dir(&shared.data_dir, id);
+        shared.runtime.remove_dir_all(&dir).await?;
+        Ok(())
+    }
+
+    /// Removes what is left of a topic whose partitions are all deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub async fn delete_topic_dir(&self, topic_id: TopicId) -> Result<(), StoreError> {
+        let shared = &self.inner.shared;
+        let dir = topics_dir(&shared.data_dir).join(topic_id.to_string());
+        shared.runtime.remove_dir_all(&dir).await?;
+        Ok(())
+    }
+
+    /// Removes the directories of topics that `keep` does not know: deleted while a crash came
+    /// between. Directories with other names are left alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub async fn sweep_orphans(&self, keep: impl Fn(TopicId) -> bool) -> Result<(), StoreError> {
+        let shared = &self.inner.shared;
+        let dir = topics_dir(&shared.data_dir);
+        for entry in shared.runtime.list(&dir).await? {
+            if let Some(topic_id) = TopicId::from_hex(&entry.name)
+                && !keep(topic_id)
+            {
+                tracing::info!(%topic_id, "removing what is left of a deleted topic");
+                shared.runtime.remove_dir_all(&dir.join(&entry.name)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves when there is room for more appends: the way a producer is slowed down to what
+    /// the disk takes.
+    pub async fn admit(&self) {
+        let shared = &self.inner.shared;
+        let limit = shared.limits.unwritten_bytes;
+        shared.room.until(|| shared.unwritten_bytes.get() < limit).await;
+    }
+
+    /// Bytes of memory that tails and the cache hold.
+    pub fn cached_bytes(&self) -> u64 {
+        self.inner.shared.cached_bytes()
+    }
+
+    /// Writes, flushes and checkpoints everything, and ends the background tasks. Appends must
+    /// have ended. Afterwards the next start has nothing to recover, if all shards succeed.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] with the log that could not be brought to rest.
+    pub async fn stop(&self) -> Result<(), StoreError> {
+        let shared = &self.inner.shared;
+        let logs: Vec<_> = self.inner.logs.borrow().values().cloned().collect();
+        upkeep::checkpoint_all(&logs).await;
+        for log in &logs {
+            log.quiesce().await;
+        }
+        shared.stopping.set(true);
+        shared.work.notify_all();
+        shared.flush_wanted.set(true);
+        shared.flush_work.notify_all();
+        match logs.iter().find_map(|log| log.unsafe_to_stop()) {
+            Some(reason) => Err(StoreError::NotAtRest(reason)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<R: Runtime> Log<R> {
+    /// Resolves when no background task uses the log's files; within a bound, as a full disk may
+    /// never let them end.
+    async fn quiesce(&self) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let deadline = self.inner_runtime().monotonic() + PATIENCE;
+        while self.has_tasks() && self.inner_runtime().monotonic() < deadline {
+            self.inner_runtime().sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn take_share(boot: &Boot, shard: usize, shards: usize) -> Vec<PathBuf> {
+    let files = boot.free_files.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    files.iter().skip(shard).step_by(shards.max(1)).cloned().collect()
+}
+
+pub(crate) fn topics_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("topics")
+}
+
+pub(crate) fn partition_dir(data_dir: &Path, id: PartitionId) -> PathBuf {
+    topics_dir(data_dir).join(id.topic_id.to_string()).join(id.index.to_string())
+}

@@ -1,0 +1,69 @@
+//! The pump: cuts what was appended into runs, and writes the journal, one entry at a time. While
+//! an entry is on its way, appends pile up for the next: the slower the disk, the larger the commits.
+
+use std::rc::Rc;
+
+use crate::log::Log;
+use crate::runtime::Runtime;
+use crate::store::shared::Shared;
+
+/// Runs until the store stops and nothing is left to write.
+pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
+    loop {
+        let has_work = || !shared.dirty.borrow().is_empty() || shared.journal.has_pending();
+        shared.work.until(|| has_work() || shared.stopping.get()).await;
+        if !has_work() {
+            return;
+        }
+        let before = shared.dirty.borrow().len();
+        cut_runs(&shared);
+        match shared.journal.take_entry() {
+            Some(entry) => {
+                if let Err(error) = shared.journal.write(entry).await {
+                    fail_all(&shared, "the journal can't be written", &error);
+                }
+            }
+            None if before > 0 && shared.dirty.borrow().len() == before => {
+                // Every run waits for segment writes to end, and each end notifies.
+                wait_for_segment_write(&shared).await;
+            }
+            None => {}
+        }
+        publish_written(&shared);
+        shared.enforce_cache();
+    }
+}
+
+fn cut_runs<R: Runtime>(shared: &Shared<R>) {
+    let dirty = std::mem::take(&mut *shared.dirty.borrow_mut());
+    for log in dirty {
+        log.cut_run();
+    }
+}
+
+fn publish_written<R: Runtime>(shared: &Shared<R>) {
+    let wrote = std::mem::take(&mut *shared.wrote.borrow_mut());
+    for log in &wrote {
+        log.publish();
+    }
+    let journal_written = shared.journal.written();
+    let waiting = wrote.into_iter().filter(|log| log.waits_for_journal(journal_written));
+    // Their entries are assembled but not written: the next round publishes them.
+    let waiting: Vec<_> = waiting.collect();
+    shared.wrote.borrow_mut().extend(waiting);
+}
+
+async fn wait_for_segment_write<R: Runtime>(shared: &Shared<R>) {
+    let before = shared.segment_writes.get();
+    shared.work.until(|| shared.segment_writes.get() < before).await;
+}
+
+/// The shard's journal is lost: none of its logs can keep its word any more.
+pub(crate) fn fail_all<R: Runtime>(shared: &Shared<R>, what: &str, error: &dyn std::error::Error) {
+    tracing::error!(%error, "{what}: all partitions of this shard go offline");
+    let lists = [&shared.wrote, &shared.unflushed, &shared.active, &shared.dirty];
+    let logs: Vec<Log<R>> = lists.iter().flat_map(|list| list.borrow().clone()).collect();
+    for log in logs {
+        log.go_offline(&format!("{what}: {error}"));
+    }
+}

@@ -1,0 +1,176 @@
+//! What the logs of one shard share: the journal, the lists of logs with something to do, budgets.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::journal::writer::Journal;
+use crate::log::{Log, WeakLog};
+use crate::notify::Notify;
+use crate::runtime::Runtime;
+use crate::store::StoreLimits;
+
+pub(crate) struct Shared<R: Runtime> {
+    pub runtime: R,
+    pub data_dir: PathBuf,
+    pub limits: StoreLimits,
+    pub journal: Rc<Journal<R>>,
+    /// Logs with batches to be cut into runs.
+    pub dirty: RefCell<Vec<Log<R>>>,
+    /// Logs with runs in journal entries that are not published yet.
+    pub wrote: RefCell<Vec<Log<R>>>,
+    /// Logs with written runs that are not flushed.
+    pub unflushed: RefCell<Vec<Log<R>>>,
+    /// Logs that were appended to and are not at rest yet.
+    pub active: RefCell<Vec<Log<R>>>,
+    /// Wakes the pump.
+    pub work: Notify,
+    /// Wakes the flusher.
+    pub flush_work: Notify,
+    /// Wakes those who wait to append.
+    pub room: Notify,
+    /// Somebody waits for an fdatasync.
+    pub flush_wanted: Cell<bool>,
+    /// Flushes begun.
+    pub flush_round: Cell<u64>,
+    /// Full blocks in memory that no segment has yet.
+    pub unwritten_bytes: Cell<u64>,
+    /// Writes to segments on their way.
+    pub segment_writes: Cell<usize>,
+    pub stopping: Cell<bool>,
+    cache: RefCell<TailCache<R>>,
+    journal_pins: RefCell<HashMap<u64, Vec<WeakLog<R>>>>,
+}
+
+/// Looks at segments in one go, so that a full cache costs an append no more than this.
+const EVICTIONS_MAX: usize = 64;
+
+/// All tails' memory.
+struct TailCache<R: Runtime> {
+    bytes: u64,
+    /// Segments with memory, each once; they give up their oldest chunk in turn.
+    turns: VecDeque<(WeakLog<R>, i64)>,
+}
+
+impl<R: Runtime> Shared<R> {
+    pub(crate) fn new(
+        runtime: R,
+        data_dir: PathBuf,
+        limits: StoreLimits,
+        journal: Rc<Journal<R>>,
+    ) -> Rc<Self> {
+        Rc::new(Shared {
+            runtime,
+            data_dir,
+            limits,
+            journal,
+            dirty: RefCell::default(),
+            wrote: RefCell::default(),
+            unflushed: RefCell::default(),
+            active: RefCell::default(),
+            work: Notify::default(),
+            flush_work: Notify::default(),
+            room: Notify::default(),
+            flush_wanted: Cell::new(false),
+            flush_round: Cell::new(0),
+            unwritten_bytes: Cell::new(0),
+            segment_writes: Cell::new(0),
+            stopping: Cell::new(false),
+            cache: RefCell::new(TailCache { bytes: 0, turns: VecDeque::new() }),
+            journal_pins: RefCell::default(),
+        })
+    }
+
+    /// Notes that a segment took `bytes` of memory.
+    pub(crate) fn cache_grew(&self, bytes: usize) {
+        self.cache.borrow_mut().bytes += bytes as u64;
+    }
+
+    /// Notes that a segment of `log` has begun to take memory.
+    pub(crate) fn cache_joined(&self, log: &Log<R>, segment_base: i64) {
+        self.cache.borrow_mut().turns.push_back((log.weak(), segment_base));
+    }
+
+    /// Notes that a log's memory is gone with it.
+    pub(crate) fn cache_shrank(&self, bytes: usize) {
+        let cache = &mut *self.cache.borrow_mut();
+        cache.bytes = cache.bytes.saturating_sub(bytes as u64);
+    }
+
+    /// Bytes of memory that tails hold.
+    pub(crate) fn cached_bytes(&self) -> u64 {
+        self.cache.borrow().bytes
+    }
+
+    /// Drops the oldest chunks while there are more than the limit allows. No log may be borrowed.
+    pub(crate) fn enforce_cache(&self) {
+        let cache = &mut *self.cache.borrow_mut();
+        let mut left = cache.turns.len().min(EVICTIONS_MAX);
+        while cache.bytes > self.limits.cache_bytes && left > 0 {
+            left -= 1;
+            let Some((weak, segment_base)) = cache.turns.pop_front() else { return };
+            let Some(log) = Log::upgrade(&weak) else { continue };
+            match log.evict_oldest(segment_base) {
+                Eviction::Freed(bytes) => {
+                    cache.bytes = cache.bytes.saturating_sub(bytes as u64);
+                    cache.turns.push_back((weak, segment_base));
+                }
+                Eviction::Busy => cache.turns.push_back((weak, segment_base)),
+                Eviction::Gone => {}
+            }
+        }
+    }
+
+    /// Notes that `log` has bytes in the journal file, which must stay until they are elsewhere.
+    pub(crate) fn pin_journal_file(&self, file_index: u64, log: &Log<R>) {
+        self.journal_pins.borrow_mut().entry(file_index).or_default().push(log.weak());
+    }
+
+    /// Logs that still need the journal file.
+    pub(crate) fn journal_pins(&self, file_index: u64) -> Vec<Log<R>> {
+        let pins = &mut *self.journal_pins.borrow_mut();
+        let Some(logs) = pins.get_mut(&file_index) else { return Vec::new() };
+        let needed: Vec<_> = logs
+            .iter()
+            .filter_map(Log::upgrade)
+            .filter(|log| log.needs_journal_file(file_index))
+            .collect();
+        *logs = needed.iter().map(Log::weak).collect();
+        if logs.is_empty() {
+            pins.remove(&file_index);
+        }
+        needed
+    }
+}
+
+/// What came of the attempt to drop a segment's oldest chunk.
+pub(crate) enum Eviction {
+    Freed(usize),
+    /// Still being written, or the only one of a segment that is appended to.
+    Busy,
+    Gone,
+}
+
+impl<R: Runtime> Log<R> {
+    fn evict_oldest(&self, segment_base: i64) -> Eviction {
+        self.with_state(|state| {
+            let Some(segment) = state.segment_mut(segment_base) else { return Eviction::Gone };
+            let (in_segment, settled) = (segment.in_segment, segment.settled);
+            if segment.tail.held_bytes() == 0 && segment.sealed {
+                segment.in_cache = false;
+                return Eviction::Gone;
+            }
+            match segment.tail.evict_oldest(in_segment, settled) {
+                Some(bytes) => Eviction::Freed(bytes),
+                None => Eviction::Busy,
+            }
+        })
+    }
+
+    fn needs_journal_file(&self, file_index: u64) -> bool {
+        self.with_state(|state| {
+            state.offline.is_none() && state.journal_uses.iter().any(|u| u.file_index == file_index)
+        })
+    }
+}

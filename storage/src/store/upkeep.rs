@@ -1,0 +1,125 @@
+//! Upkeep: what nobody waits for. Timed flushes, checkpoints, giving back journal files, and
+//! putting partitions to rest that are not written to any more.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::log::Log;
+use crate::runtime::{BLOCK_BYTES, Runtime};
+use crate::store::flusher;
+use crate::store::shared::Shared;
+
+const TICK: Duration = Duration::from_millis(250);
+
+/// A log that was not appended to for this long is put to rest.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A log that is appended to is checkpointed this often: what the next start after a kill reads.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+
+/// Files that are not used for this long are closed, and indexes forgotten.
+const FILE_IDLE: Duration = Duration::from_secs(30);
+
+/// Checkpoints written at once.
+const CHECKPOINTS_MAX: usize = 8;
+
+/// Runs until the store stops.
+pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
+    let mut last_checkpoints = shared.runtime.monotonic();
+    while !shared.stopping.get() {
+        shared.runtime.sleep(TICK).await;
+        flusher::want_due(&shared);
+        shared.enforce_cache();
+        free_journal(&shared).await;
+        let now = shared.runtime.monotonic();
+        if now - last_checkpoints >= CHECKPOINT_EVERY {
+            last_checkpoints = now;
+            let all = shared.active.borrow().clone();
+            checkpoint_all(&all).await;
+        }
+        rest_idle(&shared, now).await;
+    }
+}
+
+/// Checkpoints `logs`, a few at a time.
+pub(crate) async fn checkpoint_all<R: Runtime>(logs: &[Log<R>]) {
+    for some in logs.chunks(CHECKPOINTS_MAX) {
+        join_all(some.iter().map(Log::checkpoint)).await;
+    }
+}
+
+/// Frees the journal's oldest files while there are too many: what they hold goes where it belongs.
+async fn free_journal<R: Runtime>(shared: &Shared<R>) {
+    loop {
+        let files = shared.journal.file_indexes();
+        let Some(&oldest) = files.first() else { return };
+        let pins = shared.journal_pins(oldest);
+        if pins.is_empty() && files.len() > 1 {
+            shared.journal.release_oldest(oldest);
+            continue;
+        }
+        if files.len() <= shared.limits.journal_files || shared.stopping.get() {
+            return;
+        }
+        checkpoint_all(&pins).await;
+        if !shared.journal_pins(oldest).is_empty() {
+            return;
+        }
+    }
+}
+
+async fn rest_idle<R: Runtime>(shared: &Shared<R>, now: Duration) {
+    let active = shared.active.borrow().clone();
+    let idle: Vec<_> = active.into_iter().filter(|log| log.is_idle(now)).collect();
+    if idle.is_empty() {
+        return;
+    }
+    checkpoint_all(&idle).await;
+    for log in &idle {
+        if let Some(taken) = log.rest(now) {
+            shared.cache_grew(taken);
+        }
+    }
+    shared.active.borrow_mut().retain(Log::is_active);
+}
+
+impl<R: Runtime> Log<R> {
+    fn is_idle(&self, now: Duration) -> bool {
+        self.with_state(|state| now.saturating_sub(state.last_append) >= IDLE)
+    }
+
+    fn is_active(&self) -> bool {
+        self.with_state(|state| state.is_active)
+    }
+
+    /// Gives up what an idle log does not need: its large buffer, its files, its indexes. `None`
+    /// if it is not at rest yet.
+    fn rest(&self, now: Duration) -> Option<usize> {
+        self.with_state(|state| {
+            let at_rest = state.offline.is_some()
+                || (state.end() == state.checkpoint
+                    && state.unwritten.is_empty()
+                    && state.segments.iter().all(|s| !s.sealed || s.settled));
+            if !at_rest {
+                return None;
+            }
+            let mut files_open = false;
+            for segment in &mut state.segments {
+                if now.saturating_sub(segment.file_used) >= FILE_IDLE {
+                    segment.file = None;
+                    if segment.settled {
+                        segment.index = None;
+                    }
+                }
+                files_open |= segment.file.is_some();
+            }
+            let active = state.active_mut();
+            let is_written = active.end - active.in_segment < BLOCK_BYTES as u64;
+            let taken = if is_written && active.is_quiet() { active.tail.shrink() } else { 0 };
+            state.is_active = files_open;
+            Some(taken)
+        })
+    }
+}
