@@ -35,7 +35,8 @@ impl DiskFile {
         let shard = ShardRuntime::current().map_err(failed)?;
         let answer = shard.ring().begin(work, Arc::clone(&self.fd)).map_err(failed)?;
         let (work, result) = answer.await;
-        result.map_err(failed)?;
+        let reached = position + work.done_bytes() as u64;
+        result.map_err(|cause| DiskError::new(operation, &self.path, reached, cause))?;
         Ok(work)
     }
 

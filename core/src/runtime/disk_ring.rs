@@ -24,6 +24,7 @@ use glommio::io::BufferedFile;
 use io_uring::{IoUring, Probe, opcode};
 
 use super::operation::{Operation, Step, Work};
+use super::wakes::Wakes;
 
 /// Operations that the kernel works on at once, per shard.
 pub(super) const IN_FLIGHT_MAX: usize = 256;
@@ -102,21 +103,14 @@ impl DiskRing {
     ///
     /// `locks` are registered with the ring, which so keeps their open file descriptions (and the
     /// flock on them) alive until its last operation has ended, even after a `kill -9`.
-    pub(super) fn start(locks: &[RawFd]) -> io::Result<Rc<Self>> {
+    pub(super) fn start(wakes: &Rc<Wakes>, locks: &[RawFd]) -> io::Result<Rc<Self>> {
         let ring = build_ring()?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
         if !locks.is_empty() {
             ring.submitter().register_files(locks)?;
         }
-        // SAFETY: eventfd takes no pointers; a non-negative result is a descriptor of ours alone.
-        let events = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
+        let events = wakes.events().try_clone()?;
         ring.submitter().register_eventfd(events.as_raw_fd())?;
         let state = State {
             ring: Some(ring),
@@ -138,7 +132,8 @@ impl DiskRing {
             counters: Cell::new(RingCounters::default()),
         });
         glommio::spawn_local(Rc::clone(&ring).submit_when_dirty()).detach();
-        glommio::spawn_local(Rc::clone(&ring).drain_when_notified(events)).detach();
+        glommio::spawn_local(Rc::clone(&ring).drain_when_notified(Rc::clone(wakes), events))
+            .detach();
         Ok(ring)
     }
 
@@ -203,8 +198,9 @@ impl DiskRing {
         }
     }
 
-    /// The task that learns from the eventfd that there are completions.
-    async fn drain_when_notified(self: Rc<Self>, events: OwnedFd) {
+    /// The task that learns from the shard's eventfd that there are completions, or wake-ups from
+    /// other threads.
+    async fn drain_when_notified(self: Rc<Self>, wakes: Rc<Wakes>, events: OwnedFd) {
         // SAFETY: `into_raw_fd` gives up the ownership that the file takes over.
         let events = unsafe { BufferedFile::from_raw_fd(events.into_raw_fd()) };
         loop {
@@ -213,6 +209,7 @@ impl DiskRing {
                 glommio::timer::sleep(RETRY_PAUSE).await;
             }
             self.count(|counters| counters.notifications += 1);
+            wakes.answer();
             if !self.drain() {
                 return;
             }

@@ -11,6 +11,7 @@
 //! - [`signals`]: SIGTERM and SIGINT as an awaited event
 //! - [`data_dir_lock`]: one process per data directory
 //! - [`task`]: a task whose panic ends only itself
+//! - [`wakes`]: wake-ups from other threads, and why they are not left to the executor
 
 mod blocking;
 pub mod data_dir_lock;
@@ -24,6 +25,7 @@ pub mod shards;
 pub mod signals;
 pub mod stream;
 mod task;
+mod wakes;
 
 #[cfg(test)]
 mod tests;

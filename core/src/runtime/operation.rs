@@ -34,6 +34,16 @@ pub(super) enum Work {
     Readable,
 }
 
+impl Work {
+    /// Bytes known to be transferred so far, of a read or write.
+    pub(super) fn done_bytes(&self) -> usize {
+        match self {
+            Work::Write { done, .. } | Work::Read { done, .. } => *done,
+            _ => 0,
+        }
+    }
+}
+
 /// What follows from a completion.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -138,14 +148,6 @@ impl Operation {
             return Step::Later;
         }
         Step::Done(Err(io::Error::from(io::ErrorKind::WriteZero)))
-    }
-
-    /// Bytes known to be transferred so far, of a read or write.
-    pub(super) fn done_bytes(&self) -> usize {
-        match &self.work {
-            Work::Write { done, .. } | Work::Read { done, .. } => *done,
-            _ => 0,
-        }
     }
 
     /// True if it may wait without end (on a peer, not on a disk) and must be cancelled when

@@ -17,7 +17,8 @@ use super::directory;
 use super::disk_file::DiskFile;
 use super::disk_ring::DiskRing;
 pub use super::disk_ring::RingCounters;
-use super::task::CatchPanic;
+use super::task::ShardTask;
+use super::wakes::Wakes;
 
 /// Longest sleep; longer ones (a caller's "forever") would overflow the clock.
 const SLEEP_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -30,6 +31,7 @@ struct Shard {
     index: usize,
     shards: usize,
     started: Instant,
+    wakes: Rc<Wakes>,
     ring: Rc<DiskRing>,
     blocking: BlockingPool,
 }
@@ -50,9 +52,11 @@ impl ShardRuntime {
         blocking: BlockingPool,
         locks: &[RawFd],
     ) -> io::Result<Self> {
-        let ring = DiskRing::start(locks)?;
-        let runtime =
-            ShardRuntime { shard: Rc::new(Shard { index, shards, started, ring, blocking }) };
+        let wakes = Wakes::start()?;
+        let ring = DiskRing::start(&wakes, locks)?;
+        let runtime = ShardRuntime {
+            shard: Rc::new(Shard { index, shards, started, wakes, ring, blocking }),
+        };
         CURRENT.set(Some(runtime.clone()));
         Ok(runtime)
     }
@@ -94,6 +98,11 @@ impl ShardRuntime {
         &self.shard.ring
     }
 
+    /// `future` as a task of this shard: woken from anywhere, its panic an error.
+    pub(super) fn task<F: Future>(&self, future: F) -> ShardTask<F> {
+        ShardTask::new(future, Rc::clone(&self.shard.wakes))
+    }
+
     pub(super) fn blocking(&self) -> &BlockingPool {
         &self.shard.blocking
     }
@@ -102,6 +111,7 @@ impl ShardRuntime {
     pub(super) fn close_current() {
         if let Some(runtime) = CURRENT.take() {
             runtime.shard.ring.close();
+            Wakes::leave();
         }
     }
 
@@ -149,8 +159,9 @@ impl Runtime for ShardRuntime {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let task = self.task(task);
         let caught = async move {
-            if let Err(panic) = CatchPanic::new(task).await {
+            if let Err(panic) = task.await {
                 tracing::error!(panic, "a task has panicked; the shard goes on");
             }
         };

@@ -14,7 +14,7 @@ use glommio::LocalExecutorBuilder;
 use super::blocking::BlockingPool;
 use super::data_dir_lock::DataDirLock;
 use super::shard_runtime::ShardRuntime;
-use super::task::{CatchPanic, panic_message};
+use super::task::panic_message;
 
 /// Threads for blocking metadata operations, shared by all shards.
 const BLOCKING_THREADS: usize = 4;
@@ -22,9 +22,12 @@ const BLOCKING_THREADS: usize = 4;
 /// Registered memory of the executor's own files, which are not used: its minimum.
 const EXECUTOR_IO_BYTES: usize = 64 << 10;
 
-/// A busy executor looks at its rings this often; its default of 100 ms would leave completions
-/// and wake-ups of other shards waiting while tasks are runnable.
-const PREEMPT_INTERVAL: Duration = Duration::from_micros(500);
+/// Entries of each of the executor's rings. So many completions in one pass would have it preempt
+/// itself, which is to be avoided: see [`super::wakes`].
+const EXECUTOR_RING_ENTRIES: usize = 1024;
+
+/// Never: see [`super::wakes`].
+const PREEMPT_INTERVAL: Duration = Duration::from_secs(365 * 86_400);
 
 /// Why shards did not start, or how one ended.
 #[derive(Debug, thiserror::Error)]
@@ -192,6 +195,7 @@ impl Seat {
             }
             let executor = LocalExecutorBuilder::default()
                 .io_memory(EXECUTOR_IO_BYTES)
+                .ring_depth(EXECUTOR_RING_ENTRIES)
                 .preempt_timer(PREEMPT_INTERVAL)
                 .make()
                 .map_err(io::Error::from)?;
@@ -200,10 +204,16 @@ impl Seat {
                     ShardRuntime::start(shard, self.shards, self.started, blocking, &locks)?;
                 let _ = ready.send(true);
                 drop(ready);
-                if opened.recv_async().await.is_err() {
-                    return Err(io::Error::from(io::ErrorKind::Interrupted));
+                let shard = runtime.clone();
+                let whole = async move {
+                    opened.recv_async().await.ok()?;
+                    Some(main(runtime).await)
+                };
+                match shard.task(whole).await {
+                    Ok(Some(value)) => Ok(Ok(value)),
+                    Ok(None) => Err(io::Error::from(io::ErrorKind::Interrupted)),
+                    Err(message) => Ok(Err(message)),
                 }
-                Ok(CatchPanic::new(main(runtime)).await)
             });
             ShardRuntime::close_current();
             result
