@@ -51,7 +51,7 @@ impl Catalog {
     }
 
     /// How many topics there are.
-    pub fn len(&self) -> usize {
+    pub fn topic_count(&self) -> usize {
         self.by_name.len()
     }
 

@@ -134,6 +134,7 @@ impl Launch {
         StoreLimits {
             cache_bytes: cache_bytes.map_or(CACHE_BYTES_UNKNOWN, |total| total / shards),
             unwritten_bytes: (UNWRITTEN_BYTES / shards).max(UNWRITTEN_BYTES_MIN),
+            ..StoreLimits::default()
         }
     }
 
@@ -267,7 +268,7 @@ async fn read_catalog(
             Command::decode(payload).map_err(|source| ServeError::Command { number, source })?;
         catalog.apply(&command);
     }
-    if payloads.len() > 2 * catalog.len() + DEAD_COMMANDS_MAX {
+    if payloads.len() > 2 * catalog.topic_count() + DEAD_COMMANDS_MAX {
         let live: Vec<Vec<u8>> = catalog.to_commands().iter().map(Command::encode).collect();
         log.rewrite(&live).await?;
     }

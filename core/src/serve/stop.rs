@@ -61,8 +61,8 @@ where
 async fn drain(shard: Rc<Shard>) -> usize {
     let deadline = shard.runtime.monotonic() + DRAIN_TIMEOUT;
     shard.connections.stop_reading();
-    while shard.connections.len() > 0 && shard.runtime.monotonic() < deadline {
+    while shard.connections.open_count() > 0 && shard.runtime.monotonic() < deadline {
         shard.runtime.sleep(DRAIN_LOOK_INTERVAL).await;
     }
-    shard.connections.len()
+    shard.connections.open_count()
 }

@@ -78,7 +78,7 @@ impl Connections {
     }
 
     /// How many are open.
-    pub fn len(&self) -> usize {
+    pub fn open_count(&self) -> usize {
         self.0.open.borrow().len()
     }
 
