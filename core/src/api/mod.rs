@@ -13,6 +13,7 @@ mod delete_topics;
 pub mod errors;
 mod fan_out;
 mod fetch;
+mod find_coordinator;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
@@ -50,6 +51,7 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::Fetch, 4, 18),
     supported(Api::ListOffsets, 1, 11),
     supported(Api::Metadata, 0, 13),
+    supported(Api::FindCoordinator, 0, 6),
     supported(Api::ApiVersions, 0, 5),
     supported(Api::CreateTopics, 2, 7),
     supported(Api::DeleteTopics, 1, 6),
@@ -90,6 +92,9 @@ impl Service for Handler {
             }
             Request::Metadata(request) => {
                 answer(context, metadata::answer(shard, request, version))
+            }
+            Request::FindCoordinator(request) => {
+                Answer::Send(find_coordinator::answer(request, version).into()).ready()
             }
             Request::ApiVersions(request) => {
                 Answer::Send(api_versions::answer(&shard, &request, version).into()).ready()

@@ -89,7 +89,7 @@ macro_rules! apis {
                 match self { $( Request::$api(_) => Api::$api, )* }
             }
 
-            /// Reads a body, after the header; every byte must belong to it.
+            /// Reads a body, after the header; bytes behind its last field are passed over.
             pub fn decode_body(
                 api: Api,
                 number: i16,
@@ -102,7 +102,8 @@ macro_rules! apis {
                 let request = match api {
                     $( Api::$api => Request::$api(<$request>::decode(&mut input, version)?), )*
                 };
-                input.finish()?;
+                // librdkafka 2.12 sends bytes behind the last field of Metadata 13, and Kafka
+                // passes them over in every request: so do we.
                 Ok(request)
             }
 
