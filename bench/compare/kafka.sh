@@ -4,7 +4,7 @@
 #   KAFKA_LIB=/path/to/kafka/jars bench/compare/kafka.sh serve --listen 127.0.0.1:9092 --data-dir DIR
 #       [--default-partitions N] [--auto-create-topics true|false] [--max-request-bytes N] [--durability default|strict]
 #
-# One node, broker and controller in one process (KRaft). The controller listens on a port of its own: the broker's plus 20,000.
+# One node, broker and controller in one process (KRaft). The controller listens on a port of its own: the broker's plus one.
 # --durability strict becomes log.flush.interval.messages=1; --shards and --cache-bytes have no counterpart and are passed over.
 # KAFKA_HEAP sets the heap (default 1g). Java 17 or later. See docs/measuring.md for the jars.
 set -euo pipefail
@@ -28,7 +28,7 @@ done
 [ -n "$data_dir" ] || { echo "kafka.sh: --data-dir is missing" >&2; exit 2; }
 mkdir -p "$data_dir"
 data_dir=$(cd "$data_dir" && pwd)
-controller="${listen%:*}:$((${listen##*:} + 20000))"
+controller="${listen%:*}:$((${listen##*:} + 1))"
 properties=$data_dir/server.properties
 cat > "$properties" <<PROPERTIES
 process.roles=broker,controller

@@ -28,12 +28,14 @@ pub mod error {
     pub const INVALID_PARTITIONS: i16 = 37;
     pub const INVALID_REPLICATION_FACTOR: i16 = 38;
     pub const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
+    pub const INVALID_PRODUCER_EPOCH: i16 = 47;
     pub const INVALID_RECORD: i16 = 87;
 }
 
 /// A partition's answer to Produce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Produced {
+    pub partition: i32,
     pub error: i16,
     pub base_offset: i64,
 }
@@ -57,20 +59,22 @@ pub fn produce(acks: i16, topic: &str, partitions: &[(i32, &[u8])]) -> Request {
     Request { api_key: PRODUCE, version: 3, body: body.0 }
 }
 
-/// The partitions of the single topic in a Produce v3 answer.
+/// The partitions of the single topic in a Produce v3 answer, by partition number: Apache Kafka answers in any order.
 pub fn produced(body: &[u8]) -> io::Result<Vec<Produced>> {
     let mut decoder = Decoder(body);
     let topics = decoder.list(|d| {
         d.string()?;
         d.list(|d| {
-            let (_partition, error, base_offset) = (d.i32()?, d.i16()?, d.i64()?);
+            let (partition, error, base_offset) = (d.i32()?, d.i16()?, d.i64()?);
             d.i64()?;
-            Ok(Produced { error, base_offset })
+            Ok(Produced { partition, error, base_offset })
         })
     })?;
     decoder.i32()?;
     decoder.finish()?;
-    Ok(topics.into_iter().flatten().collect())
+    let mut all: Vec<Produced> = topics.into_iter().flatten().collect();
+    all.sort_by_key(|one| one.partition);
+    Ok(all)
 }
 
 /// What a Fetch asks for, beside its partition.
