@@ -19,7 +19,7 @@ use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use corelane_storage::command_log::CommandLogError;
 use corelane_storage::manifest::ManifestError;
@@ -122,6 +122,10 @@ fn listen_advice(source: &io::Error) -> &'static str {
     }
 }
 
+/// How long a killed predecessor's port may stay taken.
+const PORT_WAIT: Duration = Duration::from_secs(2);
+const PORT_RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
 fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
     move |source| ServeError::System { what, source }
 }
@@ -137,10 +141,10 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     let addresses = address::resolve(&options.listen)?;
     // The real port is known only when it is bound; whatever else is wrong shows now.
     address::advertised(&options.listen, options.advertise.as_deref(), 9092)?;
-    check_free(&addresses)?;
     let open_files_max = host::raise_open_files().map_err(system("the limit of open files"))?;
     tracing::debug!(open_files_max);
     let lock = lock(&options.data_dir)?;
+    check_free(&addresses)?;
     let cores = crate::runtime::usable_cores().map_err(system("usable cores"))?;
     let shards = options.shards.map_or(cores.len(), usize::from);
     let launch = Launch::new(options, addresses, shards, began, signals);
@@ -163,10 +167,24 @@ fn log_to_stderr() {
 }
 
 /// Fails early if a port is taken; it is bound for good when there is something to serve.
+///
+/// A broker that was killed may hold its port for a moment longer: the kernel tears its rings down
+/// behind its end. So a taken port is asked again, for at most [`PORT_WAIT`].
 fn check_free(addresses: &[SocketAddr]) -> Result<(), ServeError> {
+    let deadline = Instant::now() + PORT_WAIT;
     for address in addresses.iter().filter(|address| address.port() != 0) {
-        crate::runtime::bind(*address)
-            .map_err(|source| ServeError::Listen { address: *address, source })?;
+        loop {
+            match crate::runtime::bind(*address) {
+                Ok(_) => break,
+                Err(source) => {
+                    let in_use = source.kind() == io::ErrorKind::AddrInUse;
+                    if !in_use || Instant::now() >= deadline {
+                        return Err(ServeError::Listen { address: *address, source });
+                    }
+                    std::thread::sleep(PORT_RETRY_INTERVAL);
+                }
+            }
+        }
     }
     Ok(())
 }
