@@ -43,7 +43,7 @@ pub struct CeilingReport {
     pub block_bytes: u64,
     /// How many of them were under way at once.
     pub depth: usize,
-    /// Sequential writes into preallocated space, up to and including an fdatasync.
+    /// Sequential writes into preallocated space.
     pub write: Throughput,
     /// Sequential reads of the same.
     pub read: Throughput,
