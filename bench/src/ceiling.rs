@@ -17,9 +17,8 @@ use crate::report::{CeilingReport, Latency, Throughput};
 /// Direct I/O is aligned to this.
 const ALIGN_BYTES: usize = 4096;
 
-/// Size of the file on which fdatasync is timed: written once before, as a journal is that is
-/// recycled, so that no extent changes its state.
-const SYNC_FILE_BYTES: u64 = 4 << 20;
+/// Slower syncs count as this, a minute.
+const SYNC_NANOS_MAX: u64 = 60_000_000_000;
 
 /// Largest block of one operation.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
@@ -77,9 +76,8 @@ pub enum CeilingError {
     },
 }
 
-/// Measures. Needs `bytes` of free space for the while, in a file without a name, of which nothing
-/// is left however this ends; a kill while it syncs leaves one of 4 MiB, which the next run
-/// replaces. Reports progress on stderr if that is a terminal.
+/// Measures. Needs `bytes` of free space for the while; its file has no name, so nothing is left
+/// behind however this ends. Reports progress on stderr if that is a terminal.
 pub fn run(args: &CeilingArgs) -> Result<CeilingReport, CeilingError> {
     check(args)?;
     let failed =
@@ -108,8 +106,7 @@ pub fn run(args: &CeilingArgs) -> Result<CeilingReport, CeilingError> {
     };
 
     progress("syncing");
-    drop(file);
-    let sync = time_syncs(args).map_err(failed("syncing"))?;
+    let sync = time_syncs(args, &file, written).map_err(failed("syncing"))?;
     progress("");
     Ok(CeilingReport {
         dir: args.dir.clone(),
@@ -140,40 +137,23 @@ fn check(args: &CeilingArgs) -> Result<(), CeilingError> {
     Ok(())
 }
 
-/// Removes a file at the end of its scope.
-struct Named(PathBuf);
-
-impl Named {
-    fn new(dir: &Path) -> Self {
-        Named(dir.join(".corelane-ceiling"))
-    }
-
-    /// Opens it, empty; and whether it does direct I/O.
-    fn open(&self) -> io::Result<(File, bool)> {
-        let open = |flags| {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(true).custom_flags(flags);
-            options.open(&self.0)
-        };
-        match open(libc::O_DIRECT | libc::O_NOFOLLOW) {
-            Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => {
-                open(libc::O_NOFOLLOW).map(|file| (file, false))
-            }
-            other => other.map(|file| (file, true)),
-        }
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        // It may never have been made.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 /// A file without a name, and whether it does direct I/O.
 fn open_unnamed(dir: &Path) -> io::Result<(File, bool)> {
-    Named::new(dir).open()
+    let path = dir.join(format!(".ceiling-{}", std::process::id()));
+    let open = |flags| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).custom_flags(flags).open(&path)
+    };
+    let opened = match open(libc::O_DIRECT) {
+        Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => {
+            // The refused open may have made the file all the same.
+            let _ = fs::remove_file(&path);
+            open(0).map(|file| (file, false))
+        }
+        other => other.map(|file| (file, true)),
+    }?;
+    fs::remove_file(&path)?;
+    Ok(opened)
 }
 
 fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
@@ -235,20 +215,15 @@ fn transfer(
     }
 }
 
-/// Writes one small block and times the fdatasync after it, again and again. The file has a name:
-/// ext4 does not sync one without (0.4 us).
-fn time_syncs(args: &CeilingArgs) -> io::Result<Latency> {
-    let named = Named::new(&args.dir);
-    let (file, _) = named.open()?;
-    preallocate(&file, SYNC_FILE_BYTES)?;
-    let mut nanos = Histogram::<u64>::new(3).map_err(io::Error::other)?;
+/// Writes one small block and times the fdatasync after it, again and again, where blocks were
+/// written before: as in a journal that is recycled.
+fn time_syncs(args: &CeilingArgs, file: &File, written: u64) -> io::Result<Latency> {
+    let mut nanos =
+        Histogram::<u64>::new_with_bounds(1, SYNC_NANOS_MAX, 3).map_err(io::Error::other)?;
     let mut memory = vec![0; 2 * ALIGN_BYTES];
     let block = aligned(&mut memory, ALIGN_BYTES);
     fill(block);
-    let places = SYNC_FILE_BYTES / ALIGN_BYTES as u64;
-    for place in 0..places {
-        file.write_all_at(block, place * ALIGN_BYTES as u64)?;
-    }
+    let places = (written * args.block_bytes as u64 / ALIGN_BYTES as u64).max(1);
     file.sync_data()?;
     let started = Instant::now();
     for sample in 0..args.sync_samples {

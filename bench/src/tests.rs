@@ -28,7 +28,8 @@ fn all_bytes_are_moved_and_nothing_is_left() {
     assert!(report.write.seconds > 0.0 && report.read.seconds > 0.0);
     let Latency { samples, p50_us, p99_us, max_us } = report.sync;
     assert_eq!(samples, 20);
-    assert!(0.0 < p50_us && p50_us <= p99_us && p99_us <= max_us, "{:?}", report.sync);
+    // No system call answers faster.
+    assert!(0.1 < p50_us && p50_us <= p99_us && p99_us <= max_us, "{:?}", report.sync);
     assert_eq!(std::fs::read_dir(&args.dir).unwrap().count(), 0);
     std::fs::remove_dir(&args.dir).unwrap();
 }
