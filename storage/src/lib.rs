@@ -20,6 +20,7 @@
 
 pub mod batch;
 pub mod buffer;
+pub mod command_log;
 pub mod ids;
 pub mod index;
 mod journal;

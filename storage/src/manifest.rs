@@ -7,6 +7,7 @@
 //! shorter than two slots, and damage otherwise. It is never overwritten when in doubt.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -97,7 +98,6 @@ pub struct ManifestFields {
 }
 
 /// The open manifest. Its changes are durable when their futures resolve, and happen one at a time.
-#[derive(Debug)]
 pub struct Manifest<R: Runtime> {
     file: R::File,
     turns: Turns,
@@ -118,20 +118,17 @@ impl<R: Runtime> Manifest<R> {
         new_cluster_id: [u8; 16],
     ) -> Result<Manifest<R>, ManifestError> {
         let path = dir.join(MANIFEST_FILE);
-        let (file, bytes) = match runtime.open(&path, OpenMode::ReadWrite).await {
-            Ok(file) => {
-                let bytes = file.read_at(0, SLOTS_BYTES).await?;
-                (Some(file), bytes.as_bytes().to_vec())
-            }
-            Err(error) if error.is_not_found() => (None, Vec::new()),
+        let mut bytes = Vec::new();
+        match runtime.open(&path, OpenMode::ReadWrite).await {
+            Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
-        };
-        if let Some((sequence, fields)) = newest_slot(&path, &bytes)? {
-            let file = match file {
-                Some(file) => file,
-                None => runtime.open(&path, OpenMode::ReadWrite).await?,
-            };
-            return Ok(Manifest::of(file, sequence, fields));
+            Ok(file) => {
+                bytes.extend_from_slice(file.read_at(0, SLOTS_BYTES).await?.as_bytes());
+                if let Some((sequence, fields)) = newest_slot(&path, &bytes)? {
+                    settle(runtime, dir, &file, sequence, &fields).await?;
+                    return Ok(Manifest::of(file, sequence, fields));
+                }
+            }
         }
         if bytes.len() >= SLOTS_BYTES {
             return Err(ManifestError::Damaged { path });
@@ -204,6 +201,12 @@ impl<R: Runtime> Manifest<R> {
     }
 }
 
+impl<R: Runtime> fmt::Debug for Manifest<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Manifest").field(&self.sequence.get()).field(&self.fields()).finish()
+    }
+}
+
 async fn write_slot<F: File>(
     file: &F,
     sequence: u64,
@@ -213,6 +216,20 @@ async fn write_slot<F: File>(
     let position = sequence % 2 * BLOCK_BYTES as u64;
     file.write_at(position, block.slice(0, BLOCK_BYTES)).await?;
     file.sync_data().await
+}
+
+/// Makes durable what was read, before the other slot, which may be the only durable one, is
+/// overwritten: a kill may have left this one written but not synced. It is written again with the
+/// bytes it has: if its sync failed, Linux may take it for clean, and a sync alone would do nothing.
+async fn settle<R: Runtime>(
+    runtime: &R,
+    dir: &Path,
+    file: &R::File,
+    sequence: u64,
+    fields: &ManifestFields,
+) -> Result<(), DiskError> {
+    write_slot(file, sequence, fields).await?;
+    runtime.sync_dir(dir).await
 }
 
 fn newest_slot(path: &Path, bytes: &[u8]) -> Result<Option<(u64, ManifestFields)>, ManifestError> {

@@ -9,7 +9,7 @@ use crate::messages::{Api, Request, Response};
 
 pub(super) fn request_frame(request: &Request, version: i16) -> Bytes {
     let mut out = Encoder::new();
-    request.encode(version, 7, Some(Str::from_static("client")), &mut out).unwrap();
+    request.encode(version, 7, Some("client"), &mut out).unwrap();
     out.take_bytes().slice(4..)
 }
 
@@ -35,7 +35,7 @@ proptest! {
             let (header, decoded) = Request::decode(&frame).unwrap();
             prop_assert_eq!((header.api_key, header.api_version), (api.key(), version));
             prop_assert_eq!(header.correlation_id, 7);
-            prop_assert_eq!(header.client_id.as_deref(), Some("client"));
+            prop_assert_eq!(header.client_id, Some("client"));
             prop_assert_eq!(&decoded, &request, "{:?} v{}", api, version);
         }
     }
