@@ -3,7 +3,8 @@
 //! glommio 0.9 may lose wake-ups. Its run loop looks at its latency ring before it runs the first
 //! task of a pass; if an entry came in just then (the preemption timer, or the eventfd by which
 //! another thread announces a wake-up), it runs nothing, finds no new event either and sleeps on
-//! a queue of runnable tasks. `tests/wakeups.rs` hangs within seconds that way. So neither is
+//! a queue of runnable tasks. With a preemption timer of 500 us a ping-pong between two shards
+//! hangs within seconds; with its default of 100 ms the same needs more bad luck. So neither is
 //! used: the preemption timer is set beyond reach, and our tasks' wakers carry a wake-up from
 //! another thread through a queue and an eventfd of the shard's own, which a task reads through
 //! the main ring. Without the timer, busy tasks would keep the reactor from ever looking at
