@@ -120,6 +120,18 @@ fn stamping_keeps_the_batch_valid() {
     assert_eq!(header.leader_epoch(), 5);
 }
 
+#[test]
+fn a_crc_is_corrected_past_any_number_of_bytes() {
+    for bytes in (0..70).chain([4_095, 65_536, 1 << 20, (1 << 20) + 3]) {
+        let [a, b] = [&b"front"[..], &b"other"[..]].map(|front| {
+            let whole = [front, &vec![0x5a; bytes]].concat();
+            (crc_fast::crc32_iscsi(front), crc_fast::crc32_iscsi(&whole))
+        });
+        assert_eq!(crc_shift::shift(a.0 ^ b.0, bytes as u32), a.1 ^ b.1, "{bytes}");
+    }
+    assert_ne!(crc_shift::shift(1, u32::MAX), 0, "no table overrun");
+}
+
 proptest! {
     #[test]
     fn log_append_time_corrects_the_crc(now_ms: i64, value in prop::collection::vec(any::<u8>(), 0..3_000)) {
