@@ -1,1 +1,19 @@
-fn main() {}
+//! The one binary: `corelane serve | bench | ...`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use corelane::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(options) => corelane::serve::run(options).map_err(|error| error.to_string()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("corelane: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,25 @@
-//! Bytes to and from sockets.
+//! Bytes to and from sockets. This crate knows nothing of brokers: it hands typed requests to a
+//! service it is given, and sends what the service answers.
+//!
+//! The way of a request, file by file:
+//!
+//! - [`stream`]: what is needed from the world, a socket and a clock
+//! - [`frame`]: length-prefixed frames out of a byte stream, each paid for from the [`budget`]
+//! - [`messages`]: every API's schema, declared once, and the table of APIs and versions
+//! - [`codec`]: the protocol's primitives, the declaring macro, and both directions of it
+//! - [`service`]: what the broker implements: requests in, answers out, later and in order
+//! - [`connection`]: one connection's life: read, decode, begin, answer in order, limits
+//! - [`limits`]: what one connection may take
+//! - [`error_code`]: Kafka's error codes
+//!
+//! Nothing here panics, or allocates what it was told to, on any input.
+
+pub mod budget;
+pub mod codec;
+pub mod connection;
+pub mod error_code;
+pub mod frame;
+pub mod limits;
+pub mod messages;
+pub mod service;
+pub mod stream;

@@ -171,9 +171,8 @@ impl BatchHeader {
         match (self.has_producer_id(), self.producer_epoch(), self.base_sequence()) {
             (true, ..0, _) => refuse("producer id with a negative epoch"),
             (true, _, ..0) => refuse("producer id with a negative sequence"),
-            (true, _, _) => Ok(()),
-            (false, _, -1) => Ok(()),
-            (false, _, _) => refuse("sequence without a producer id"),
+            // A sequence without a producer id says nothing; some clients send 0, and Kafka takes it.
+            _ => Ok(()),
         }
     }
 

@@ -65,8 +65,8 @@ impl<R: Runtime> Log<R> {
         }
         let mut header = BatchHeader::validate_from_producer(batch)?;
         let state = &mut *inner.state.borrow_mut();
-        if let Some(reason) = &state.offline {
-            return Err(AppendError::Offline(reason.clone()));
+        if let Some(reason) = state.offline.clone().or(inner.shared.failed.borrow().clone()) {
+            return Err(AppendError::Offline(reason));
         }
         match state.producers.check(&header, now_ms, DEFAULT_EXPIRATION_MS)? {
             Check::New => {}

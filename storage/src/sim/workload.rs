@@ -33,6 +33,9 @@ struct Climate {
     power_losses: bool,
     io_errors: bool,
     full_disks: bool,
+    /// All batches have one size and go straight into segments: what is left of a torn write then
+    /// lies exactly where the next life's batches begin.
+    uniform: bool,
 }
 
 /// A batch that a client has sent and must send again until it is acknowledged.
@@ -131,9 +134,10 @@ impl World {
             power_losses: rng.coin(),
             io_errors: rng.chance(200_000),
             full_disks: rng.chance(200_000),
+            uniform: rng.chance(250_000),
         };
-        let partitions: Vec<_> =
-            (0..rng.within(2..6)).map(|i| (partition(i as u32), config(&rng))).collect();
+        let count = if climate.uniform { 1 } else { rng.within(2..6) };
+        let partitions: Vec<_> = (0..count).map(|i| (partition(i as u32), config(&rng))).collect();
         let history = partitions.iter().map(|(_, c)| PartitionHistory::new(c.durability)).collect();
         let clients = (0..CLIENTS)
             .map(|_| Client {
@@ -376,8 +380,9 @@ impl World {
         let partition = self.rng.within(0..self.partitions.len() as u64) as usize;
         for _ in 0..self.rng.within(1..5) {
             let sequence = client.next_sequence[partition].get();
-            let records = self.rng.within(1..4) as i32;
+            let records = if self.climate.uniform { 1 } else { self.rng.within(1..4) as i32 };
             let length = match self.rng.within(0..10) {
+                _ if self.climate.uniform => 140_000,
                 0 => self.rng.within(100_000..700_000),
                 1..4 => self.rng.within(3_000..40_000),
                 _ => self.rng.within(1..1_500),

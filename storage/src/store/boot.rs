@@ -71,7 +71,9 @@ impl Boot {
         let start_epoch = fields.start_epoch.checked_add(1).ok_or(StoreError::EpochsExhausted)?;
         let dir = journal_dir(data_dir);
         runtime.create_dir_all(&dir).await?;
-        let scan = if fields.stopped_cleanly {
+        // A new directory has nothing to recover either.
+        let was_clean = fields.stopped_cleanly || fields.start_epoch < 0;
+        let scan = if was_clean {
             list_journals(runtime, &dir).await?
         } else {
             let floor = u32::try_from(fields.journal_floor).unwrap_or(u32::MAX);
@@ -93,7 +95,7 @@ impl Boot {
             numbers: Arc::new(numbers),
             cluster_id: fields.cluster_id,
             start_epoch,
-            was_clean: fields.stopped_cleanly,
+            was_clean,
         };
         Ok((boot, manifest))
     }

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::log::Log;
+use crate::mutants::{Mutant, active};
 use crate::runtime::Runtime;
 use crate::store::shared::Shared;
 
@@ -11,12 +12,16 @@ use crate::store::shared::Shared;
 pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
     loop {
         let has_work = || !shared.dirty.borrow().is_empty() || shared.journal.has_pending();
-        shared.work.until(|| has_work() || shared.stopping.get()).await;
-        if !has_work() {
+        let must_end = || shared.stopping.get() || shared.failed.borrow().is_some();
+        shared.work.until(|| has_work() || must_end()).await;
+        if shared.failed.borrow().is_some() || !has_work() {
             return;
         }
         let before = shared.dirty.borrow().len();
         cut_runs(&shared);
+        if active(Mutant::AcknowledgeBeforeWrite) {
+            publish_written(&shared);
+        }
         match shared.journal.take_entry() {
             Some(entry) => {
                 if let Err(error) = shared.journal.write(entry).await {
@@ -61,9 +66,12 @@ async fn wait_for_segment_write<R: Runtime>(shared: &Shared<R>) {
 /// The shard's journal is lost: none of its logs can keep its word any more.
 pub(crate) fn fail_all<R: Runtime>(shared: &Shared<R>, what: &str, error: &dyn std::error::Error) {
     tracing::error!(%error, "{what}: all partitions of this shard go offline");
+    let reason = format!("{what}: {error}");
+    shared.failed.borrow_mut().get_or_insert_with(|| reason.as_str().into());
+    shared.work.notify_all();
     let lists = [&shared.wrote, &shared.unflushed, &shared.active, &shared.dirty];
     let logs: Vec<Log<R>> = lists.iter().flat_map(|list| list.borrow().clone()).collect();
     for log in logs {
-        log.go_offline(&format!("{what}: {error}"));
+        log.go_offline(&reason);
     }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::journal::writer::Journal;
 use crate::log::{Log, WeakLog};
@@ -39,6 +40,8 @@ pub(crate) struct Shared<R: Runtime> {
     /// Writes to segments on their way.
     pub segment_writes: Cell<usize>,
     pub stopping: Cell<bool>,
+    /// Set when the journal is lost: no log of this shard can be appended to any more.
+    pub failed: RefCell<Option<Arc<str>>>,
     cache: RefCell<TailCache<R>>,
     journal_pins: RefCell<HashMap<u64, Vec<WeakLog<R>>>>,
 }
@@ -77,6 +80,7 @@ impl<R: Runtime> Shared<R> {
             unwritten_bytes: Cell::new(0),
             segment_writes: Cell::new(0),
             stopping: Cell::new(false),
+            failed: RefCell::default(),
             cache: RefCell::new(TailCache { bytes: 0, turns: VecDeque::new() }),
             journal_pins: RefCell::default(),
         })

@@ -1,0 +1,99 @@
+//! From what went wrong to Kafka's error codes: the only place where the two meet.
+
+use corelane_net::codec::Str;
+use corelane_net::error_code::ErrorCode;
+use corelane_storage::batch::BatchError;
+use corelane_storage::log::{AppendError, ReadError};
+use corelane_storage::producers::SequenceError;
+
+use crate::partition::PartitionError;
+use crate::shard::controller::ChangeError;
+use crate::shard::mailbox::CallError;
+use crate::shard::producer_ids::ProducerIdError;
+
+/// The code of a partition's error.
+pub fn partition_code(error: &PartitionError) -> ErrorCode {
+    match error {
+        PartitionError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        PartitionError::UnknownTopicId => ErrorCode::UnknownTopicId,
+        PartitionError::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
+        PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
+        PartitionError::Append(error) => append_code(error),
+        PartitionError::Read(error) => read_code(error),
+        PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
+        // Fatal to a transactional producer of every client library, and not retried.
+        PartitionError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
+        PartitionError::TimedOut => ErrorCode::RequestTimedOut,
+        PartitionError::Panicked => ErrorCode::UnknownServerError,
+        PartitionError::Offline(_) => ErrorCode::KafkaStorageError,
+        // Retriable, after a look at the metadata: what a client should do while we restart.
+        PartitionError::Stopping => ErrorCode::NotLeaderOrFollower,
+    }
+}
+
+fn append_code(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::Batch(BatchError::Corrupt(_)) => ErrorCode::CorruptMessage,
+        AppendError::Batch(BatchError::Invalid(_)) => ErrorCode::InvalidRecord,
+        AppendError::Batch(BatchError::UnsupportedMagic(_)) => {
+            ErrorCode::UnsupportedForMessageFormat
+        }
+        AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        AppendError::Sequence(error) => sequence_code(error),
+        AppendError::OffsetsExhausted | AppendError::Offline(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+fn sequence_code(error: &SequenceError) -> ErrorCode {
+    match error {
+        SequenceError::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        SequenceError::StaleEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+    }
+}
+
+fn read_code(error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        ReadError::Damaged { .. } => ErrorCode::CorruptMessage,
+        ReadError::Disk(_) | ReadError::Offline(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// The code of a refused or failed change of the catalog.
+pub fn change_code(error: &ChangeError) -> ErrorCode {
+    match error {
+        ChangeError::Name(_) | ChangeError::Collision { .. } | ChangeError::Internal(_) => {
+            ErrorCode::InvalidTopicException
+        }
+        ChangeError::Exists(_) => ErrorCode::TopicAlreadyExists,
+        ChangeError::NoPartitions(_) => ErrorCode::InvalidPartitions,
+        ChangeError::TooManyPartitions => ErrorCode::PolicyViolation,
+        ChangeError::Config(_) => ErrorCode::InvalidConfig,
+        ChangeError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
+        ChangeError::UnknownTopicId => ErrorCode::UnknownTopicId,
+        ChangeError::Log(_) => ErrorCode::KafkaStorageError,
+        ChangeError::Random(_) | ChangeError::Call(_) => ErrorCode::UnknownServerError,
+    }
+}
+
+/// The code of a producer id that could not be had.
+pub fn producer_id_code(error: &ProducerIdError) -> ErrorCode {
+    match error {
+        // Retriable: the next start, or a disk with room again, may give one.
+        ProducerIdError::Manifest(_) => ErrorCode::CoordinatorNotAvailable,
+        ProducerIdError::Call(_) => ErrorCode::UnknownServerError,
+    }
+}
+
+/// The error of a partition whose shard did not answer.
+pub fn call_error(error: CallError) -> PartitionError {
+    match error {
+        CallError::Panicked => PartitionError::Panicked,
+        CallError::Stopped => PartitionError::Stopping,
+    }
+}
+
+/// An error's words, for the fields that carry some.
+pub fn message(error: &impl std::fmt::Display) -> Option<Str> {
+    Some(Str::from(error.to_string()))
+}

@@ -1,0 +1,88 @@
+//! One question about many partitions: one message per shard, answers in the order of asking.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+
+use corelane_storage::ids::PartitionId;
+use futures_util::future::join_all;
+
+use super::errors;
+use crate::partition::PartitionError;
+use crate::shard::Shard;
+
+/// Something about one partition.
+pub trait Placed {
+    /// The partition.
+    fn partition(&self) -> PartitionId;
+}
+
+/// Items with their places among all that were asked about.
+type Group<T> = (Vec<usize>, Vec<T>);
+
+/// Groups `items` by the shard that owns their partition; the order is kept.
+pub fn by_owner<T: Placed>(
+    shard: &Shard,
+    items: impl IntoIterator<Item = (usize, T)>,
+) -> BTreeMap<usize, Group<T>> {
+    let mut groups: BTreeMap<usize, Group<T>> = BTreeMap::new();
+    for (place, item) in items {
+        let (places, items) = groups.entry(shard.owner(item.partition())).or_default();
+        places.push(place);
+        items.push(item);
+    }
+    groups
+}
+
+/// Asks the owners of the items' partitions, all at once. `question` gets what one shard owns, and
+/// has one answer for each.
+pub async fn ask<T, A, F, W>(
+    shard: &Rc<Shard>,
+    items: &[T],
+    question: F,
+) -> Vec<Result<A, PartitionError>>
+where
+    T: Placed + Clone + Send + 'static,
+    A: Send + 'static,
+    F: Fn(&Rc<Shard>, Vec<T>) -> W + Clone + Send + 'static,
+    W: Future<Output = Vec<Result<A, PartitionError>>> + 'static,
+{
+    let groups = by_owner(shard, items.iter().cloned().enumerate());
+    let calls = groups.into_iter().map(|(owner, (places, items))| {
+        let question = question.clone();
+        async move {
+            let outcome = if owner == shard.id {
+                Ok(question(shard, items).await)
+            } else {
+                shard.call_async(owner, move |shard: &Rc<Shard>| question(shard, items)).await
+            };
+            (places, outcome)
+        }
+    });
+    let mut answers: Vec<_> = items.iter().map(|_| None).collect();
+    for (places, outcome) in join_all(calls).await {
+        put(&mut answers, &places, outcome.map_err(errors::call_error));
+    }
+    let unanswered = || Err(PartitionError::Panicked);
+    answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
+}
+
+/// Puts one shard's answers, or the error that all of them have, in their places.
+pub fn put<A>(
+    answers: &mut [Option<Result<A, PartitionError>>],
+    places: &[usize],
+    outcome: Result<Vec<Result<A, PartitionError>>, PartitionError>,
+) {
+    match outcome {
+        Ok(found) => {
+            for (place, answer) in places.iter().zip(found) {
+                answers[*place] = Some(answer);
+            }
+        }
+        Err(error) => {
+            for place in places {
+                answers[*place] = Some(Err(error.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The Kafka APIs that this broker serves: one file per API, and one table of them all.
+//!
+//! [`APIS`] is the only place that says what is supported: ApiVersions advertises it, and
+//! connections refuse what it does not serve.
+//!
+//! - `errors.rs`: from what went wrong to Kafka's error codes
+//! - `fan_out.rs`: one question about many partitions, one message per shard
+//! - `topics.rs`: topics as requests name them, by name or by id
+
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+pub mod errors;
+mod fan_out;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use corelane_net::messages::{Api, Request, Response};
+use corelane_net::service::{Answer, Pending, RequestContext, Service};
+use futures_util::FutureExt;
+
+use crate::shard::Shard;
+
+/// One API and its versions.
+pub struct SupportedApi {
+    /// The API.
+    pub api: Api,
+    /// What ApiVersions says.
+    pub advertised: RangeInclusive<i16>,
+    /// What is answered; a request of another version is refused.
+    pub served: RangeInclusive<i16>,
+}
+
+/// Every API that is served.
+pub const APIS: &[SupportedApi] = &[
+    // Advertised from 0: librdkafka before 2.11.1 compresses only if it is (KAFKA-18659).
+    SupportedApi { api: Api::Produce, advertised: 0..=13, served: 3..=13 },
+    supported(Api::Fetch, 4, 18),
+    supported(Api::ListOffsets, 1, 11),
+    supported(Api::Metadata, 0, 13),
+    supported(Api::ApiVersions, 0, 5),
+    supported(Api::CreateTopics, 2, 7),
+    supported(Api::DeleteTopics, 1, 6),
+    supported(Api::InitProducerId, 0, 5),
+];
+
+const fn supported(api: Api, min: i16, max: i16) -> SupportedApi {
+    SupportedApi { api, advertised: min..=max, served: min..=max }
+}
+
+/// Answers the requests of one connection on the shard that serves it.
+#[derive(Clone)]
+pub struct Handler(Rc<Shard>);
+
+impl Handler {
+    /// A handler on this shard.
+    pub fn new(shard: &Rc<Shard>) -> Handler {
+        Handler(shard.clone())
+    }
+}
+
+impl Service for Handler {
+    fn versions(&self, api: Api) -> Option<RangeInclusive<i16>> {
+        APIS.iter().find(|supported| supported.api == api).map(|found| found.served.clone())
+    }
+
+    async fn begin(&self, request: Request, context: &RequestContext) -> Pending {
+        let (shard, version) = (self.0.clone(), context.version);
+        match request {
+            Request::Produce(request) => {
+                let begun = AssertUnwindSafe(produce::begin(&shard, request, version));
+                let pending = begun.catch_unwind().await;
+                guarded(context, pending.unwrap_or_else(|_| Answer::Close.ready()))
+            }
+            Request::Fetch(request) => answer(context, fetch::answer(shard, request, version)),
+            Request::ListOffsets(request) => {
+                answer(context, list_offsets::answer(shard, request, version))
+            }
+            Request::Metadata(request) => {
+                answer(context, metadata::answer(shard, request, version))
+            }
+            Request::ApiVersions(request) => {
+                Answer::Send(api_versions::answer(&shard, &request, version).into()).ready()
+            }
+            Request::CreateTopics(request) => {
+                answer(context, create_topics::answer(shard, request))
+            }
+            Request::DeleteTopics(request) => {
+                answer(context, delete_topics::answer(shard, request, version))
+            }
+            Request::InitProducerId(request) => {
+                answer(context, init_producer_id::answer(shard, request))
+            }
+        }
+    }
+}
+
+fn answer<R: Into<Response>>(
+    context: &RequestContext,
+    response: impl Future<Output = R> + 'static,
+) -> Pending {
+    guarded(context, Box::pin(async move { Answer::Send(response.await.into()) }))
+}
+
+/// A panic while a request is answered costs its connection, nothing else.
+fn guarded(context: &RequestContext, pending: Pending) -> Pending {
+    let (api, peer) = (context.api, context.peer);
+    Box::pin(async move {
+        AssertUnwindSafe(pending).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(?api, %peer, "a panic while answering; the connection is closed");
+            Answer::Close
+        })
+    })
+}

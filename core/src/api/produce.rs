@@ -1,0 +1,201 @@
+//! Produce: batches to the shards that own their partitions, and back with their offsets.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+};
+use corelane_net::service::{Answer, Pending};
+use corelane_storage::ids::PartitionId;
+
+use super::topics::Finder;
+use super::{errors, fan_out};
+use crate::partition::PartitionError;
+use crate::shard::Shard;
+use crate::shard::append::{Accepted, Acknowledged, Batch};
+use crate::shard::mailbox;
+
+/// Least time that a produce gets, whatever it asks for: here even acks=1 waits for the disk, which
+/// `timeout_ms` was never meant to cover.
+const TIMEOUT_MIN_MS: i32 = 1_000;
+
+impl fan_out::Placed for Batch {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+}
+
+type Outcome = Result<Acknowledged, PartitionError>;
+
+/// One shard's part of a request: where its batches stand in the request, and how they fare.
+struct Part<T> {
+    places: Vec<usize>,
+    state: T,
+}
+
+/// What was handed to the owners.
+struct Begun {
+    shard: Rc<Shard>,
+    response: ProduceResponse,
+    /// By place in the request; `None` until its shard has answered.
+    outcomes: Vec<Option<Outcome>>,
+    here: Option<Part<Vec<Result<Accepted, PartitionError>>>>,
+    elsewhere: Vec<Part<mailbox::Answer<Vec<Outcome>>>>,
+    deadline: Duration,
+    silent: bool,
+}
+
+/// Hands every batch to its owner, in order; resolves when those of this shard are appended and
+/// those of others have their place in their owner's mailbox.
+///
+/// acks=1 and acks=all wait for the same: what the partition's durability asks for.
+pub async fn begin(shard: &Rc<Shard>, request: ProduceRequest, version: i16) -> Pending {
+    let refusal = refusal(&request);
+    let deadline = shard.deadline(request.timeout_ms.max(TIMEOUT_MIN_MS));
+    let silent = request.acks == 0;
+    let (response, batches, outcomes) = sort(shard, request, version);
+    let mut begun = Begun {
+        shard: shard.clone(),
+        response,
+        outcomes,
+        here: None,
+        elsewhere: Vec::new(),
+        deadline,
+        silent,
+    };
+    match refusal {
+        Some(code) => {
+            let answer = if silent { Answer::Close } else { begun.refused(code) };
+            answer.ready()
+        }
+        None => {
+            begun.hand_over(batches).await;
+            Box::pin(begun.finish())
+        }
+    }
+}
+
+/// Why the request as a whole is refused.
+fn refusal(request: &ProduceRequest) -> Option<ErrorCode> {
+    if !matches!(request.acks, -1..=1) {
+        return Some(ErrorCode::InvalidRequiredAcks);
+    }
+    let transactional = request.transactional_id.is_some();
+    transactional.then(|| errors::partition_code(&PartitionError::Transactional))
+}
+
+type Sorted = (ProduceResponse, Vec<(usize, Batch)>, Vec<Option<Outcome>>);
+
+/// The response's frame, the batches with their places in it, and what is known to fail.
+fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
+    let mut response = ProduceResponse::default();
+    let (mut batches, mut outcomes) = (Vec::new(), Vec::new());
+    let catalog = shard.catalog();
+    let finder = Finder { catalog: &catalog, by_id: version >= 13 };
+    for topic in request.topic_data {
+        let mut answers = Vec::with_capacity(topic.partition_data.len());
+        for data in topic.partition_data {
+            answers.push(PartitionProduceResponse { index: data.index, ..Default::default() });
+            let found = finder.partition(&topic.name, topic.topic_id, data.index);
+            let batch = found
+                .and_then(|partition| Ok(Batch { partition, records: records(data.records)? }));
+            outcomes.push(batch.as_ref().err().map(|error| Err(error.clone())));
+            batches.extend(batch.map(|batch| (outcomes.len() - 1, batch)));
+        }
+        response.responses.push(TopicProduceResponse {
+            name: topic.name,
+            topic_id: topic.topic_id,
+            partition_responses: answers,
+        });
+    }
+    (response, batches, outcomes)
+}
+
+/// What the log checks: that these are exactly one batch of format 2.
+fn records(records: Option<Bytes>) -> Result<Bytes, PartitionError> {
+    records.filter(|records| !records.is_empty()).ok_or(PartitionError::InvalidRecord(
+        "a produce request has exactly one batch per partition",
+    ))
+}
+
+impl Begun {
+    async fn hand_over(&mut self, batches: Vec<(usize, Batch)>) {
+        let (deadline, wait) = (self.deadline, !self.silent);
+        let mut groups = fan_out::by_owner(&self.shard, batches);
+        let here = groups.remove(&self.shard.id);
+        for (owner, (places, batches)) in groups {
+            let job = move |shard: &Rc<Shard>| {
+                let (shard, accepted) = (shard.clone(), shard.append(batches, deadline));
+                async move { shard.outcomes(accepted.await, wait, deadline).await }
+            };
+            match self.shard.mailbox().send_async(owner, job).await {
+                Ok(state) => self.elsewhere.push(Part { places, state }),
+                Err(error) => {
+                    fan_out::put(&mut self.outcomes, &places, Err(errors::call_error(error)));
+                }
+            }
+        }
+        if let Some((places, batches)) = here {
+            let state = self.shard.append(batches, deadline).await;
+            self.here = Some(Part { places, state });
+        }
+    }
+
+    async fn finish(mut self) -> Answer {
+        if let Some(Part { places, state }) = self.here.take() {
+            let outcomes = self.shard.outcomes(state, !self.silent, self.deadline).await;
+            fan_out::put(&mut self.outcomes, &places, Ok(outcomes));
+        }
+        for Part { places, state } in std::mem::take(&mut self.elsewhere) {
+            let outcomes = state.await.map_err(errors::call_error);
+            fan_out::put(&mut self.outcomes, &places, outcomes);
+        }
+        if self.silent { self.silence() } else { self.answer() }
+    }
+
+    /// acks=0: nobody reads an answer, so an error can only be told by closing the connection.
+    fn silence(self) -> Answer {
+        let first = self.outcomes.into_iter().flatten().find_map(Result::err);
+        match first {
+            None => Answer::Silent,
+            Some(error) => {
+                tracing::info!(%error, "a batch sent with acks=0 was refused");
+                Answer::Close
+            }
+        }
+    }
+
+    fn answer(mut self) -> Answer {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        for (answer, outcome) in self.answers().zip(outcomes) {
+            match outcome.unwrap_or(Err(PartitionError::Panicked)) {
+                Ok(acknowledged) => {
+                    answer.base_offset = acknowledged.base_offset;
+                    answer.log_append_time_ms = acknowledged.log_append_time_ms;
+                    answer.log_start_offset = acknowledged.log_start_offset;
+                }
+                Err(error) => {
+                    answer.error_code = errors::partition_code(&error);
+                    answer.error_message = errors::message(&error);
+                    answer.base_offset = -1;
+                }
+            }
+        }
+        Answer::Send(self.response.into())
+    }
+
+    fn refused(mut self, code: ErrorCode) -> Answer {
+        for answer in self.answers() {
+            answer.error_code = code;
+            answer.base_offset = -1;
+        }
+        Answer::Send(self.response.into())
+    }
+
+    fn answers(&mut self) -> impl Iterator<Item = &mut PartitionProduceResponse> {
+        self.response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses)
+    }
+}

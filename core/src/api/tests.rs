@@ -1,0 +1,141 @@
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{Api, CreatableReplicaAssignment, CreatableTopic};
+
+use super::fetch::share::{share_out, whole_batches};
+use super::list_offsets::{Wanted, wanted};
+use super::{APIS, api_versions, create_topics};
+use crate::seeded::Rng;
+
+#[test]
+fn the_table_lists_every_api_once_within_what_the_codec_speaks() {
+    let mut keys: Vec<_> = APIS.iter().map(|supported| supported.api.key()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), APIS.len());
+    for supported in APIS {
+        let codec = supported.api.versions();
+        assert!(codec.contains(supported.served.start()), "{:?}", supported.api);
+        assert!(codec.contains(supported.served.end()), "{:?}", supported.api);
+        assert_eq!(supported.served.end(), supported.advertised.end(), "{:?}", supported.api);
+        let is_produce = supported.api == Api::Produce;
+        assert_eq!(supported.served != supported.advertised, is_produce, "{:?}", supported.api);
+    }
+}
+
+#[test]
+fn max_bytes_is_shared_out_in_request_order() {
+    assert_eq!(share_out(&[10, 20, 30], 100), [10, 20, 30]);
+    assert_eq!(share_out(&[10, 20, 30], 25), [10, 15, 0]);
+    assert_eq!(share_out(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
+    assert_eq!(share_out(&[0, 40], 0), [0, 40]);
+    assert_eq!(share_out(&[], 10), [0usize; 0]);
+    let mut rng = Rng::new(3);
+    for _ in 0..5_000 {
+        let sizes: Vec<usize> = (0..rng.below(8)).map(|_| rng.below(100) as usize).collect();
+        let max = rng.below(300) as usize;
+        let shares = share_out(&sizes, max);
+        let first = sizes.iter().copied().find(|size| *size > 0).unwrap_or(0);
+        assert!(shares.iter().sum::<usize>() <= max.max(first), "{sizes:?} {max}");
+        assert!(shares.iter().zip(&sizes).all(|(share, size)| share <= size));
+        // Nobody goes short while bytes are left.
+        let short = shares.iter().zip(&sizes).any(|(share, size)| share < size);
+        assert!(!short || shares.iter().sum::<usize>() >= max, "{sizes:?} {max}");
+    }
+}
+
+fn batch(body_bytes: usize) -> Vec<u8> {
+    let mut batch = vec![0; 8];
+    batch.extend_from_slice(&(body_bytes as u32).to_be_bytes());
+    batch.resize(12 + body_bytes, 7);
+    batch
+}
+
+#[test]
+fn batches_are_cut_whole_wherever_they_straddle() {
+    let mut rng = Rng::new(4);
+    for _ in 0..5_000 {
+        let lengths: Vec<usize> =
+            (0..1 + rng.below(6)).map(|_| 12 + rng.below(60) as usize).collect();
+        let bytes: Vec<u8> = lengths.iter().flat_map(|len| batch(len - 12)).collect();
+        let mut parts = Vec::new();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(1 + rng.below(rest.len() as u64) as usize);
+            parts.push(part);
+            rest = after;
+        }
+        let (max, one) = (rng.below(bytes.len() as u64 + 20) as usize, rng.below(2) == 0);
+        let mut expected = 0;
+        for len in &lengths {
+            if expected + len > max && !(expected == 0 && one) {
+                break;
+            }
+            expected += len;
+        }
+        assert_eq!(whole_batches(&parts, max, one), expected, "{lengths:?} {max} {one}");
+    }
+}
+
+#[test]
+fn a_length_that_leads_out_of_the_bytes_cuts_there() {
+    let mut bytes = batch(10);
+    bytes.extend(batch(10));
+    bytes[22 + 8..22 + 12].copy_from_slice(&u32::MAX.to_be_bytes());
+    assert_eq!(whole_batches(&[&bytes[..]], 30, false), 22);
+    assert_eq!(whole_batches(&[&bytes[..]], 5, true), 22);
+    assert_eq!(whole_batches(&[&bytes[..5]], 4, true), 0);
+}
+
+#[test]
+fn timestamps_mean_what_they_mean_in_kafka_without_tiers() {
+    assert_eq!(wanted(-1, 1), Wanted::Latest);
+    assert_eq!(wanted(-2, 1), Wanted::Earliest);
+    assert_eq!(wanted(-4, 8), Wanted::Earliest);
+    assert_eq!(wanted(-4, 7), Wanted::Refused(ErrorCode::UnsupportedVersion));
+    assert_eq!(wanted(-5, 9), Wanted::Nothing);
+    assert_eq!(wanted(-6, 11), Wanted::Nothing);
+    assert_eq!(wanted(-6, 10), Wanted::Refused(ErrorCode::UnsupportedVersion));
+    assert_eq!(wanted(-3, 7), Wanted::Refused(ErrorCode::UnsupportedForMessageFormat));
+    assert_eq!(wanted(0, 7), Wanted::Refused(ErrorCode::UnsupportedForMessageFormat));
+    assert_eq!(wanted(i64::MIN, 11), Wanted::Refused(ErrorCode::UnsupportedVersion));
+}
+
+#[test]
+fn client_software_is_checked_as_kip_511_says() {
+    for legal in ["librdkafka", "apache-kafka-java", "2.0.2", "a"] {
+        assert!(api_versions::is_software(legal), "{legal}");
+    }
+    for illegal in ["", "-a", "a.", "a b", "ä", "a_b"] {
+        assert!(!api_versions::is_software(illegal), "{illegal}");
+    }
+}
+
+fn asked(num_partitions: i32, replication_factor: i16, assigned: &[(i32, i32)]) -> CreatableTopic {
+    let assignment = |(partition_index, broker): &(i32, i32)| CreatableReplicaAssignment {
+        partition_index: *partition_index,
+        broker_ids: vec![*broker],
+    };
+    CreatableTopic {
+        name: "t".into(),
+        num_partitions,
+        replication_factor,
+        assignments: assigned.iter().map(assignment).collect(),
+        configs: Vec::new(),
+    }
+}
+
+#[test]
+fn create_topics_checks_partitions_replicas_and_assignments() {
+    let check = |topic| create_topics::new_topic(&topic, 1).map(|new| new.partitions);
+    let code = |topic| check(topic).map_err(|(code, _)| code);
+    assert_eq!(code(asked(-1, -1, &[])), Ok(None));
+    assert_eq!(code(asked(6, 1, &[])), Ok(Some(6)));
+    assert_eq!(code(asked(0, 1, &[])), Ok(Some(0)), "refused by the controller");
+    assert_eq!(code(asked(6, 3, &[])), Err(ErrorCode::InvalidReplicationFactor));
+    assert_eq!(code(asked(-1, -1, &[(1, 1), (0, 1)])), Ok(Some(2)));
+    assert_eq!(code(asked(2, -1, &[(0, 1), (1, 1)])), Err(ErrorCode::InvalidRequest));
+    assert_eq!(code(asked(-1, 1, &[(0, 1)])), Err(ErrorCode::InvalidRequest));
+    assert_eq!(code(asked(-1, -1, &[(1, 1)])), Err(ErrorCode::InvalidReplicaAssignment));
+    assert_eq!(code(asked(-1, -1, &[(0, 1), (0, 1)])), Err(ErrorCode::InvalidReplicaAssignment));
+    assert_eq!(code(asked(-1, -1, &[(0, 2)])), Err(ErrorCode::InvalidReplicaAssignment));
+}

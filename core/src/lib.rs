@@ -1,0 +1,20 @@
+//! Corelane: what runs on each CPU core.
+//!
+//! - [`cli`]: the command line
+//! - [`serve`]: from settings to a running broker, and its end
+//! - [`shard`]: one shard: its partitions, its mailbox, the controller on shard 0
+//! - [`api`]: the Kafka APIs, one file each, and the table of what is supported
+//! - [`partition`]: one partition as its leader sees it
+//! - [`catalog`]: topics, configs, ids: what the cluster knows
+//! - [`runtime`]: executor, disk ring, sockets, signals: the only code that names glommio and io_uring
+
+pub mod api;
+pub mod catalog;
+pub mod cli;
+pub mod partition;
+pub mod runtime;
+pub mod serve;
+pub mod shard;
+
+#[cfg(test)]
+mod seeded;

@@ -1,0 +1,68 @@
+//! Everything that can go wrong with one partition of a request.
+
+use std::sync::Arc;
+
+use corelane_storage::log::{AppendError, ReadError};
+
+/// Why one partition of a request was not served. `api::errors` gives each its Kafka code.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PartitionError {
+    /// No topic of this name, or it has no such partition.
+    #[error("unknown topic or partition")]
+    UnknownPartition,
+    /// No topic of this id.
+    #[error("unknown topic id")]
+    UnknownTopicId,
+    /// The client's leader epoch is older than ours.
+    #[error("leader epoch {asked} is over; it is {current} now")]
+    FencedLeaderEpoch {
+        /// What the client has.
+        asked: i32,
+        /// What holds.
+        current: i32,
+    },
+    /// The client's leader epoch is newer than ours.
+    #[error("leader epoch {asked} is unknown; it is {current} here")]
+    UnknownLeaderEpoch {
+        /// What the client has.
+        asked: i32,
+        /// What holds.
+        current: i32,
+    },
+    /// A batch was refused.
+    #[error(transparent)]
+    Append(Arc<AppendError>),
+    /// A range can't be read.
+    #[error(transparent)]
+    Read(Arc<ReadError>),
+    /// A batch that Corelane does not take although the log would.
+    #[error("{0}")]
+    InvalidRecord(&'static str),
+    /// Transactions do not exist yet.
+    #[error("this broker has no transactions")]
+    Transactional,
+    /// Not acknowledged in the time that the client gave.
+    #[error("timed out")]
+    TimedOut,
+    /// Its code panicked while it served this request.
+    #[error("internal error; see the broker's log")]
+    Panicked,
+    /// It was taken offline earlier.
+    #[error("partition is offline: {0}")]
+    Offline(Arc<str>),
+    /// The shard that owns it is stopping.
+    #[error("the broker is stopping")]
+    Stopping,
+}
+
+impl From<AppendError> for PartitionError {
+    fn from(error: AppendError) -> Self {
+        PartitionError::Append(Arc::new(error))
+    }
+}
+
+impl From<ReadError> for PartitionError {
+    fn from(error: ReadError) -> Self {
+        PartitionError::Read(Arc::new(error))
+    }
+}

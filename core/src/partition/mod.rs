@@ -1,0 +1,142 @@
+//! One partition as its leader sees it: its log, and whether it may still be touched.
+//!
+//! - `error.rs`: everything that can go wrong with one partition of a request
+//! - `epoch.rs`: fencing by leader epoch, and where a client's log diverges (KIP-320)
+
+mod epoch;
+mod error;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use corelane_storage::ids::PartitionId;
+use corelane_storage::log::{Appended, Log, LogOffsets, ReadPlan};
+use corelane_storage::notify::Signal;
+use futures_util::FutureExt;
+
+pub use epoch::{Divergence, check_leader_epoch, diverges};
+pub use error::PartitionError;
+
+use crate::runtime::{DiskFile, ShardRuntime};
+
+/// What a fetch asks of one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Want {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The first offset wanted.
+    pub offset: i64,
+    /// Bytes it may return; its first batch may be larger.
+    pub max_bytes: usize,
+    /// The leader epoch that the client knows, or -1.
+    pub current_leader_epoch: i32,
+    /// The epoch of the client's last record, or -1.
+    pub last_fetched_epoch: i32,
+}
+
+/// What it gets: either a plan, or the point where the client's log is not ours.
+#[derive(Debug)]
+pub enum Planned {
+    /// Bytes to send; there may be none.
+    Read(ReadPlan<DiskFile>),
+    /// The client has to truncate first.
+    Diverging(Divergence, LogOffsets),
+}
+
+/// One partition on the shard that owns it. A panic inside its code takes it offline, and nothing
+/// else: from then on every request to it gets [`PartitionError::Offline`].
+pub struct Partition {
+    id: PartitionId,
+    log: Log<ShardRuntime>,
+    broken: RefCell<Option<Arc<str>>>,
+    deleted: Cell<bool>,
+}
+
+impl Partition {
+    /// The partition over its log.
+    pub fn new(id: PartitionId, log: Log<ShardRuntime>) -> Rc<Partition> {
+        Rc::new(Partition { id, log, broken: RefCell::default(), deleted: Cell::new(false) })
+    }
+
+    /// Its topic is deleted: whoever still waits is told that there is no such partition.
+    pub fn mark_deleted(&self) {
+        self.deleted.set(true);
+    }
+
+    /// Appends one batch; acknowledged later, see [`Partition::acknowledged`].
+    pub fn append(&self, batch: &[u8]) -> Result<Appended, PartitionError> {
+        Ok(self.guarded(|log| log.append(batch))??)
+    }
+
+    /// Resolves when everything below `next_offset` is acknowledged.
+    pub async fn acknowledged(&self, next_offset: i64) -> Result<(), PartitionError> {
+        self.check_online()?;
+        let waiting = AssertUnwindSafe(self.log.acknowledged(next_offset));
+        let outcome = waiting.catch_unwind().await.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        outcome.map_err(|offline| PartitionError::Offline(offline.0))
+    }
+
+    /// Its offsets now.
+    pub fn offsets(&self) -> Result<LogOffsets, PartitionError> {
+        self.guarded(|log| log.offsets())
+    }
+
+    /// Its leader epoch.
+    pub fn leader_epoch(&self) -> Result<i32, PartitionError> {
+        self.guarded(|log| log.leader_epoch())
+    }
+
+    /// Plans a read: no record is read, but a file may have to be opened, or its index loaded.
+    pub async fn plan(&self, want: &Want) -> Result<Planned, PartitionError> {
+        self.check_online()?;
+        let planning = AssertUnwindSafe(self.plan_unguarded(want));
+        let planned = planning.catch_unwind().await.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        planned
+    }
+
+    async fn plan_unguarded(&self, want: &Want) -> Result<Planned, PartitionError> {
+        let log = &self.log;
+        check_leader_epoch(want.current_leader_epoch, log.leader_epoch())?;
+        if want.last_fetched_epoch >= 0 {
+            let ours = log.end_of_epoch(want.last_fetched_epoch);
+            if let Some(divergence) = diverges(want.last_fetched_epoch, want.offset, ours) {
+                return Ok(Planned::Diverging(divergence, log.offsets()));
+            }
+        }
+        Ok(Planned::Read(log.read(want.offset, want.max_bytes).await?))
+    }
+
+    /// Fires `signal` once the high watermark passes `past_offset`.
+    pub fn subscribe(&self, past_offset: i64, signal: &Arc<Signal>) -> Result<(), PartitionError> {
+        self.guarded(|log| log.subscribe(past_offset, signal))
+    }
+
+    fn check_online(&self) -> Result<(), PartitionError> {
+        if self.deleted.get() {
+            return Err(PartitionError::UnknownPartition);
+        }
+        match &*self.broken.borrow() {
+            None => Ok(()),
+            Some(reason) => Err(PartitionError::Offline(reason.clone())),
+        }
+    }
+
+    fn guarded<T>(&self, work: impl FnOnce(&Log<ShardRuntime>) -> T) -> Result<T, PartitionError> {
+        self.check_online()?;
+        catch_unwind(AssertUnwindSafe(|| work(&self.log))).map_err(|_| self.break_down())
+    }
+
+    /// Its state may be half changed: nothing may touch it again before a recovery.
+    fn break_down(&self) -> PartitionError {
+        tracing::error!(partition = %self.id, "a panic has taken the partition offline");
+        *self.broken.borrow_mut() = Some("its code has panicked; see the broker's log".into());
+        PartitionError::Panicked
+    }
+}

@@ -1,0 +1,39 @@
+//! The thin layer around the executor (glommio) and io_uring. Nothing else in Corelane names them.
+//!
+//! - [`shards`]: N pinned executor threads, started together or not at all, and joined
+//! - [`shard_runtime`]: the handle to one shard; implements storage's `Runtime`
+//! - [`disk_ring`]: the shard's second io_uring: queueing, submission, completion
+//! - [`operation`]: one operation of that ring, from its first submission to its result
+//! - [`disk_file`]: files over the calling shard's disk ring
+//! - [`directory`]: blocking metadata operations: open, list, create, remove, sync
+//! - [`blocking`]: the few threads on which those run
+//! - [`listener`], [`stream`]: TCP: bind, accept, hand over to a shard, read, write
+//! - [`signals`]: SIGTERM and SIGINT as an awaited event
+//! - [`data_dir_lock`]: one process per data directory
+//! - [`task`]: a task whose panic ends only itself
+//! - [`wakes`]: wake-ups from other threads, and why they are not left to the executor
+
+mod blocking;
+pub mod data_dir_lock;
+mod directory;
+pub mod disk_file;
+mod disk_ring;
+pub mod listener;
+mod operation;
+pub mod shard_runtime;
+pub mod shards;
+pub mod signals;
+pub mod stream;
+mod task;
+mod wakes;
+
+#[cfg(test)]
+mod tests;
+
+pub use data_dir_lock::{DataDirLock, LockError};
+pub use disk_file::DiskFile;
+pub use listener::{TcpListener, bind};
+pub use shard_runtime::ShardRuntime;
+pub use shards::{ShardError, Shards, ShardsConfig, usable_cores};
+pub use signals::Signals;
+pub use stream::TcpStream;

@@ -1,0 +1,201 @@
+//! The handle to one shard.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::mem;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::Path;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use corelane_storage::runtime::{DirEntry, DiskError, OpenMode, Runtime};
+
+use super::blocking::BlockingPool;
+use super::directory;
+use super::disk_file::DiskFile;
+use super::disk_ring::DiskRing;
+pub use super::disk_ring::RingCounters;
+use super::task::ShardTask;
+use super::wakes::Wakes;
+
+/// Longest sleep; longer ones (a caller's "forever") would overflow the clock.
+const SLEEP_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+thread_local! {
+    static CURRENT: RefCell<Option<ShardRuntime>> = const { RefCell::new(None) };
+}
+
+struct Shard {
+    index: usize,
+    shards: usize,
+    started: Instant,
+    wakes: Rc<Wakes>,
+    ring: Rc<DiskRing>,
+    blocking: BlockingPool,
+}
+
+/// One shard's executor, disk ring and clock. Clones are handles to the same shard and stay on
+/// its thread.
+#[derive(Clone)]
+pub struct ShardRuntime {
+    shard: Rc<Shard>,
+}
+
+impl ShardRuntime {
+    /// Sets up what a shard has beside its executor, on the executor's thread.
+    pub(super) fn start(
+        index: usize,
+        shards: usize,
+        started: Instant,
+        blocking: BlockingPool,
+        locks: &[RawFd],
+    ) -> io::Result<Self> {
+        let wakes = Wakes::start()?;
+        let ring = DiskRing::start(&wakes, locks)?;
+        let runtime = ShardRuntime {
+            shard: Rc::new(Shard { index, shards, started, wakes, ring, blocking }),
+        };
+        CURRENT.set(Some(runtime.clone()));
+        Ok(runtime)
+    }
+
+    /// The shard whose thread this is.
+    ///
+    /// # Errors
+    /// On a thread that is no shard.
+    pub fn current() -> io::Result<Self> {
+        CURRENT
+            .with_borrow(Clone::clone)
+            .ok_or_else(|| io::Error::other("not on the thread of a shard"))
+    }
+
+    /// Number of this shard, from 0.
+    pub fn index(&self) -> usize {
+        self.shard.index
+    }
+
+    /// How many shards were started.
+    pub fn shards(&self) -> usize {
+        self.shard.shards
+    }
+
+    /// What the disk ring has done so far.
+    pub fn ring_counters(&self) -> RingCounters {
+        self.shard.ring.counters()
+    }
+
+    /// Runs `work`, which may block, on a thread of its own kind; a panic in it is an error.
+    pub async fn blocking_io<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.shard.blocking.run(work).await
+    }
+
+    pub(super) fn ring(&self) -> &Rc<DiskRing> {
+        &self.shard.ring
+    }
+
+    /// `future` as a task of this shard: woken from anywhere, its panic an error.
+    pub(super) fn task<F: Future>(&self, future: F) -> ShardTask<F> {
+        ShardTask::new(future, Rc::clone(&self.shard.wakes))
+    }
+
+    pub(super) fn blocking(&self) -> &BlockingPool {
+        &self.shard.blocking
+    }
+
+    /// Ends the disk ring, after the executor; see [`DiskRing::close`].
+    pub(super) fn close_current() {
+        if let Some(runtime) = CURRENT.take() {
+            runtime.shard.ring.close();
+            Wakes::leave();
+        }
+    }
+
+    async fn on_path<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, DiskError> {
+        let owned = path.to_owned();
+        let result = self.shard.blocking.run(move || work(&owned)).await;
+        result.map_err(|cause| DiskError::new(operation, path, 0, cause))
+    }
+}
+
+impl Runtime for ShardRuntime {
+    type File = DiskFile;
+
+    fn now_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.shard.started.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
+        let duration = duration.min(SLEEP_MAX);
+        async move {
+            glommio::timer::sleep(duration).await;
+        }
+    }
+
+    fn yield_now(&self) -> impl Future<Output = ()> + 'static {
+        let mut yielded = false;
+        poll_fn(move |cx| {
+            if mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            // Behind every task that is runnable now.
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let task = self.task(task);
+        let caught = async move {
+            if let Err(panic) = task.await {
+                tracing::error!(panic, "a task has panicked; the shard goes on");
+            }
+        };
+        // `spawn_local` would run the task at once, inside the caller and its borrows.
+        let queue = glommio::TaskQueueHandle::default();
+        match glommio::spawn_local_into(caught, queue) {
+            Ok(task) => drop(task.detach()),
+            Err(error) => tracing::error!(%error, "a task was not started"),
+        }
+    }
+
+    async fn open(&self, path: &Path, mode: OpenMode) -> Result<DiskFile, DiskError> {
+        let fd: OwnedFd =
+            self.on_path("open", path, move |path| directory::open(path, mode)).await?;
+        Ok(DiskFile::new(fd, path))
+    }
+
+    async fn list(&self, path: &Path) -> Result<Vec<DirEntry>, DiskError> {
+        self.on_path("list", path, directory::list).await
+    }
+
+    async fn create_dir_all(&self, path: &Path) -> Result<(), DiskError> {
+        self.on_path("create directory", path, directory::create_dir_all).await
+    }
+
+    async fn remove_file(&self, path: &Path) -> Result<(), DiskError> {
+        self.on_path("remove", path, directory::remove_file).await
+    }
+
+    async fn remove_dir_all(&self, path: &Path) -> Result<(), DiskError> {
+        self.on_path("remove directory", path, directory::remove_dir_all).await
+    }
+
+    async fn sync_dir(&self, path: &Path) -> Result<(), DiskError> {
+        self.on_path("sync directory", path, directory::sync_dir).await
+    }
+}

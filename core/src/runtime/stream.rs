@@ -1,0 +1,167 @@
+//! An accepted or connected TCP socket on one shard.
+//!
+//! Reads and vectored writes are tried at once; only when the socket has nothing (or no room) is
+//! readiness awaited, through glommio's stream, whose read and write sides wait independently.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use socket2::{SockRef, TcpKeepalive};
+
+use super::shard_runtime::ShardRuntime;
+
+/// A peer that vanished is noticed after about `KEEPALIVE_IDLE` and 9 `KEEPALIVE_INTERVAL`s
+/// (`net.ipv4.tcp_keepalive_probes`).
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(120);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Most pieces of one vectored write (IOV_MAX).
+const WRITE_PIECES_MAX: usize = 1024;
+
+struct Socket {
+    glommio: RefCell<glommio::net::TcpStream>,
+    fd: RawFd,
+}
+
+/// A TCP connection. Clones share it, so that one task may read while another writes; at most one
+/// task on either side. It closes with the last clone.
+#[derive(Clone)]
+pub struct TcpStream {
+    socket: Rc<Socket>,
+}
+
+impl TcpStream {
+    /// Takes over a connected socket (TCP_NODELAY and keep-alive are set) on this shard.
+    pub fn adopt(_shard: &ShardRuntime, connection: OwnedFd) -> io::Result<Self> {
+        let options = SockRef::from(&connection);
+        options.set_tcp_nodelay(true)?;
+        let keepalive =
+            TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+        options.set_tcp_keepalive(&keepalive)?;
+        let fd = connection.as_raw_fd();
+        // SAFETY: `into_raw_fd` gives up the ownership that the stream takes over.
+        let glommio = unsafe { glommio::net::TcpStream::from_raw_fd(connection.into_raw_fd()) };
+        Ok(TcpStream { socket: Rc::new(Socket { glommio: RefCell::new(glommio), fd }) })
+    }
+
+    /// The peer's address.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        let address = SockRef::from(&self.socket.as_fd()).peer_addr()?;
+        address.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    }
+
+    /// This end's address.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let address = SockRef::from(&self.socket.as_fd()).local_addr()?;
+        address.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    }
+
+    /// Reads at least one byte into `buf`; 0 at the end of the stream (or for an empty `buf`).
+    /// Dropping the future loses no bytes.
+    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx, buf)).await
+    }
+
+    /// Writes at least one byte of `pieces`, in order, unless all are empty; the rest is the
+    /// caller's to write again. A peer that has gone is an error (EPIPE), never a signal.
+    pub async fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_write_vectored(cx, pieces)).await
+    }
+
+    /// Writes all of `bytes`.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write_vectored(&[IoSlice::new(bytes)]).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes = bytes.get(written..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends one or both directions (shutdown(2)); a waiting read or write of this end returns. No
+    /// error if the peer was faster.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match SockRef::from(&self.socket.as_fd()).shutdown(how) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotConnected => Ok(()),
+            other => other,
+        }
+    }
+
+    /// [`TcpStream::read`], for hand-written futures.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut glommio = self.socket.glommio.borrow_mut();
+            match ready!(Pin::new(&mut *glommio).poll_read(cx, buf)) {
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// [`TcpStream::write_vectored`], for hand-written futures.
+    pub fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(first) = pieces.iter().find(|piece| !piece.is_empty()) else {
+            return Poll::Ready(Ok(0));
+        };
+        loop {
+            match self.socket.send_now(pieces) {
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+            // No room: waits until there is (or writes, if there is by now).
+            let mut glommio = self.socket.glommio.borrow_mut();
+            match ready!(Pin::new(&mut *glommio).poll_write(cx, first)) {
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+}
+
+impl Socket {
+    /// One non-blocking sendmsg(2); MSG_NOSIGNAL turns SIGPIPE into EPIPE.
+    fn send_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: `msghdr` is plain data, for which zeros are valid.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = pieces.as_ptr().cast_mut().cast();
+        message.msg_iovlen = pieces.len().min(WRITE_PIECES_MAX) as _;
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: `IoSlice` has the layout of `iovec` (std guarantees it), the pieces outlive the
+        // call and sendmsg does not write to them.
+        let sent = unsafe { libc::sendmsg(self.fd, &message, flags) };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: glommio's stream owns the descriptor and lives as long as `self`.
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // A poll that is still in the kernel holds a reference to the socket until its
+        // cancellation is submitted: without this the peer would learn of the end only then.
+        let _ = SockRef::from(&self.as_fd()).shutdown(Shutdown::Both);
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

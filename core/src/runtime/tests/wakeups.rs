@@ -1,0 +1,169 @@
+//! Wake-ups across threads: the mailboxes depend on them. A lost one shows as a hang, which the
+//! deadline turns into a failure.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use corelane_storage::runtime::Runtime;
+
+use super::{on_shard, on_shards};
+
+/// Far beyond what a loaded machine needs.
+const DEADLINE: Duration = Duration::from_secs(240);
+
+/// Ends the process if the test hangs.
+struct Watchdog(#[allow(dead_code)] flume::Sender<()>);
+
+impl Watchdog {
+    fn start(what: &'static str, progress: Arc<AtomicU64>) -> Self {
+        let (alive, gone) = flume::bounded(0);
+        std::thread::spawn(move || {
+            if gone.recv_timeout(DEADLINE) == Err(flume::RecvTimeoutError::Timeout) {
+                eprintln!("{what}: hangs after {}", progress.load(Ordering::Relaxed));
+                std::process::abort();
+            }
+        });
+        Watchdog(alive)
+    }
+}
+
+/// Messages that cross back and forth, each only when the one before has come: every hop finds the
+/// other executor parked or about to park.
+fn ping_pong(messages: u64, in_flight: u64) {
+    let progress = Arc::new(AtomicU64::new(0));
+    let _watchdog = Watchdog::start("ping-pong", progress.clone());
+    let (to_second, at_second) = flume::bounded::<u64>(in_flight as usize);
+    let (to_first, at_first) = flume::bounded::<u64>(in_flight as usize);
+    on_shards(2, move |rt| {
+        let (to_second, at_second) = (to_second.clone(), at_second.clone());
+        let (to_first, at_first) = (to_first.clone(), at_first.clone());
+        let progress = progress.clone();
+        async move {
+            if rt.index() == 1 {
+                for expected in 0..messages {
+                    let message = at_second.recv_async().await.unwrap();
+                    assert_eq!(message, expected);
+                    to_first.send_async(message).await.unwrap();
+                }
+                return;
+            }
+            let mut sent = 0;
+            for expected in 0..messages {
+                while sent < messages && sent - expected < in_flight {
+                    to_second.send_async(sent).await.unwrap();
+                    sent += 1;
+                }
+                assert_eq!(at_first.recv_async().await.unwrap(), expected);
+                progress.store(expected, Ordering::Relaxed);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_flume_receiver_is_woken_by_a_sender_on_another_shard() {
+    ping_pong(50_000, 1);
+}
+
+#[test]
+fn a_million_messages_lose_no_wake_up() {
+    ping_pong(1_000_000, 64);
+}
+
+#[test]
+fn a_waker_works_from_a_thread_that_is_no_shard() {
+    let progress = Arc::new(AtomicU64::new(0));
+    let _watchdog = Watchdog::start("plain waker", progress.clone());
+    on_shard(move |_rt| {
+        let progress = progress.clone();
+        async move {
+            let slot: Arc<Mutex<Option<Waker>>> = Arc::default();
+            let turn = Arc::new(AtomicU64::new(0));
+            let (thread_slot, thread_turn) = (slot.clone(), turn.clone());
+            const ROUNDS: u64 = 20_000;
+            let thread = std::thread::spawn(move || {
+                for round in 1..=ROUNDS {
+                    let waker = loop {
+                        if let Some(waker) = thread_slot.lock().unwrap().take() {
+                            break waker;
+                        }
+                        std::thread::yield_now();
+                    };
+                    thread_turn.store(round, Ordering::SeqCst);
+                    waker.wake();
+                }
+            });
+            for round in 1..=ROUNDS {
+                let mut stored = false;
+                std::future::poll_fn(|cx| {
+                    if turn.load(Ordering::SeqCst) >= round {
+                        return Poll::Ready(());
+                    }
+                    if !stored {
+                        *slot.lock().unwrap() = Some(cx.waker().clone());
+                        stored = true;
+                    }
+                    Poll::Pending
+                })
+                .await;
+                progress.store(round, Ordering::Relaxed);
+            }
+            thread.join().unwrap();
+        }
+    });
+}
+
+/// Wakers that outlive their task, on another thread, are dropped without harm.
+#[test]
+fn wakers_may_be_dropped_elsewhere_after_their_task_ended() {
+    let kept = on_shard(|rt| async move {
+        let wakers: Arc<Mutex<Vec<Waker>>> = Arc::default();
+        for _ in 0..1000 {
+            let wakers = wakers.clone();
+            rt.spawn(std::future::poll_fn(move |cx| {
+                wakers.lock().unwrap().push(cx.waker().clone());
+                Poll::Ready(())
+            }));
+        }
+        rt.sleep(Duration::from_millis(5)).await;
+        let half: Vec<Waker> = wakers.lock().unwrap().drain(..500).collect();
+        std::thread::spawn(move || half.into_iter().for_each(Waker::wake)).join().unwrap();
+        rt.sleep(Duration::from_millis(5)).await;
+        wakers
+    });
+    drop(kept);
+}
+
+/// While a shard is busy with tasks that never leave it idle, others' wake-ups still come through.
+#[test]
+fn a_busy_shard_hears_others() {
+    let progress = Arc::new(AtomicU64::new(0));
+    let _watchdog = Watchdog::start("busy shard", progress.clone());
+    let (ping, pinged) = flume::bounded::<()>(1);
+    let (pong, ponged) = flume::bounded::<()>(1);
+    on_shards(2, move |rt| {
+        let (ping, pinged, pong, ponged) =
+            (ping.clone(), pinged.clone(), pong.clone(), ponged.clone());
+        async move {
+            if rt.index() == 0 {
+                let spinner = rt.clone();
+                rt.spawn(async move {
+                    loop {
+                        spinner.yield_now().await;
+                    }
+                });
+                for _ in 0..200 {
+                    pinged.recv_async().await.unwrap();
+                    pong.send_async(()).await.unwrap();
+                }
+            } else {
+                for _ in 0..200 {
+                    ping.send_async(()).await.unwrap();
+                    ponged.recv_async().await.unwrap();
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,350 @@
+//! All shards, from nothing to serving. Shard 0 leads: it reads what is common, tells the others to
+//! recover, and lets all begin when all have recovered. A shard whose leader is gone ends.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use corelane_storage::RecoveryReport;
+use corelane_storage::command_log::CommandLog;
+use corelane_storage::manifest::Manifest;
+use corelane_storage::store::{Boot, Store, StoreError, StoreLimits};
+use futures_util::future::{Either, select};
+
+use super::accept::Listeners;
+use super::{ServeError, address, host, stop, system};
+use crate::catalog::{Catalog, Command, config};
+use crate::cli::ServeOptions;
+use crate::runtime::{ShardRuntime, Signals};
+use crate::shard::connections::{ConnectionCounts, Connections};
+use crate::shard::controller::Controller;
+use crate::shard::mailbox::{CALLS_MAX, Inbox, inboxes};
+use crate::shard::{Broker, Parts, Shard, owned};
+
+/// The one broker's id, as clients see it.
+const NODE_ID: i32 = 1;
+/// Bytes that fetch answers may hold, of all shards together; each has room for one of the largest.
+const FETCH_BUDGET_BYTES: usize = 256 << 20;
+const FETCH_BUDGET_BYTES_MIN: usize = 64 << 20;
+/// Bytes in memory on their way to the disk, of all shards together, above which producers wait.
+const UNWRITTEN_BYTES: u64 = 256 << 20;
+const UNWRITTEN_BYTES_MIN: u64 = 64 << 20;
+/// Cache per shard where the machine does not say how much memory it has.
+const CACHE_BYTES_UNKNOWN: u64 = 512 << 20;
+/// Records of deleted topics that the catalog's log may hold before it is rewritten at a start.
+const DEAD_COMMANDS_MAX: usize = 64;
+
+/// Settings and channels of a start; every shard has a handle.
+#[derive(Clone)]
+pub struct Launch {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) options: ServeOptions,
+    pub(super) addresses: Vec<SocketAddr>,
+    shards: usize,
+    began: Instant,
+    /// Shard 0 takes it.
+    leader: flume::Receiver<Leader>,
+    /// Per shard: its inbox, taken once.
+    inboxes: Vec<flume::Receiver<Inbox<Rc<Shard>>>>,
+    /// Per shard: what it is to do; disconnected when shard 0 ends.
+    steps: Vec<flume::Receiver<Step>>,
+    reports: flume::Sender<Result<RecoveryReport, ServeError>>,
+    ended: flume::Sender<usize>,
+    counts: ConnectionCounts,
+    stopping: flume::Receiver<()>,
+}
+
+/// What shard 0 alone has.
+struct Leader {
+    signals: Signals,
+    steps: Vec<flume::Sender<Step>>,
+    reports: flume::Receiver<Result<RecoveryReport, ServeError>>,
+    ended: flume::Receiver<usize>,
+    stopping: flume::Sender<()>,
+}
+
+/// What shard 0 tells the others, in this order.
+enum Step {
+    Recover(Common),
+    Serve(Arc<Broker>),
+}
+
+/// What all shards recover from.
+#[derive(Clone)]
+struct Common {
+    boot: Arc<Boot>,
+    catalog: Catalog,
+}
+
+/// A value to be taken once, by whichever thread wants it.
+fn once<T>(value: T) -> flume::Receiver<T> {
+    let (put, take) = flume::bounded(1);
+    // There is room for one.
+    let _ = put.send(value);
+    take
+}
+
+impl Launch {
+    /// A start of `shards` shards.
+    pub fn new(
+        options: ServeOptions,
+        addresses: Vec<SocketAddr>,
+        shards: usize,
+        began: Instant,
+        signals: Signals,
+    ) -> Launch {
+        let (step_senders, steps) = (0..shards).map(|_| flume::bounded(2)).unzip();
+        let (reports, report_receiver) = flume::bounded(shards);
+        let (ended, ended_receiver) = flume::bounded(shards);
+        let (stop, stopping) = flume::bounded(1);
+        let leader = Leader {
+            signals,
+            steps: step_senders,
+            reports: report_receiver,
+            ended: ended_receiver,
+            stopping: stop,
+        };
+        let shared = Shared {
+            options,
+            addresses,
+            shards,
+            began,
+            leader: once(leader),
+            inboxes: inboxes(shards, CALLS_MAX).into_iter().map(once).collect(),
+            steps,
+            reports,
+            ended,
+            counts: ConnectionCounts::new(shards),
+            stopping,
+        };
+        Launch { shared: Arc::new(shared) }
+    }
+
+    fn store_limits(&self) -> StoreLimits {
+        let shards = self.shared.shards as u64;
+        let fifth = || host::memory_bytes().map(|total| total / 5);
+        let cache_bytes = self.shared.options.cache_bytes.or_else(fifth);
+        StoreLimits {
+            cache_bytes: cache_bytes.map_or(CACHE_BYTES_UNKNOWN, |total| total / shards),
+            unwritten_bytes: (UNWRITTEN_BYTES / shards).max(UNWRITTEN_BYTES_MIN),
+            ..StoreLimits::default()
+        }
+    }
+
+    fn broker(&self, boot: &Boot, port: u16) -> Result<Broker, ServeError> {
+        let options = &self.shared.options;
+        let advertised = address::advertised(&options.listen, options.advertise.as_deref(), port)?;
+        Ok(Broker {
+            node_id: NODE_ID,
+            cluster_id: URL_SAFE_NO_PAD.encode(boot.cluster_id()),
+            advertised_host: advertised.host,
+            advertised_port: advertised.port,
+            leader_epoch: boot.start_epoch(),
+            default_partitions: options.default_partitions,
+            auto_create_topics: options.auto_create_topics,
+            durability: options.durability.into(),
+        })
+    }
+
+    /// One line on stdout, in whatever way logs go.
+    fn announce(&self, broker: &Broker, listeners: &Listeners, report: &RecoveryReport) {
+        let Shared { options, shards, began, .. } = &*self.shared;
+        let (host, port) = (&broker.advertised_host, broker.advertised_port);
+        let listening: Vec<_> = listeners.addresses().iter().map(ToString::to_string).collect();
+        let durability = clap::ValueEnum::to_possible_value(&options.durability);
+        println!(
+            "corelane {version} serves on {listening} (advertised as {host}:{port}), {shards} \
+             shards, data in {data_dir}, durability {durability}, {partitions} partitions \
+             recovered, started in {elapsed_ms} ms",
+            version = env!("CARGO_PKG_VERSION"),
+            listening = listening.join(", "),
+            data_dir = options.data_dir.display(),
+            durability = durability.as_ref().map_or("?", |value| value.get_name()),
+            partitions = report.partitions,
+            elapsed_ms = began.elapsed().as_millis(),
+        );
+    }
+}
+
+/// The main future of each shard.
+pub async fn shard(runtime: ShardRuntime, launch: Launch) -> Result<(), ServeError> {
+    if runtime.index() == 0 {
+        return lead(runtime, launch).await;
+    }
+    let _ended = Ended { shard: runtime.index(), tell: launch.shared.ended.clone() };
+    follow(runtime, launch).await
+}
+
+/// Tells shard 0 that this shard has ended, however that came.
+struct Ended {
+    shard: usize,
+    tell: flume::Sender<usize>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Disconnected if shard 0 has ended first, as it should.
+        let _ = self.tell.try_send(self.shard);
+    }
+}
+
+async fn follow(runtime: ShardRuntime, launch: Launch) -> Result<(), ServeError> {
+    let steps = &launch.shared.steps[runtime.index()];
+    // Disconnected: the start has failed, or the broker has stopped; shard 0 knows why.
+    let Ok(Step::Recover(common)) = steps.recv_async().await else { return Ok(()) };
+    let (store, report) = match recover(&runtime, &launch, &common).await {
+        Ok((store, report)) => (Some(store), Ok(report)),
+        Err(error) => (None, Err(error)),
+    };
+    let _ = launch.shared.reports.send(report);
+    let (Ok(Step::Serve(broker)), Some(store)) = (steps.recv_async().await, store) else {
+        return Ok(());
+    };
+    let _shard = assemble(&launch, runtime, common.catalog, broker, store, None)?;
+    while steps.recv_async().await.is_ok() {}
+    Ok(())
+}
+
+async fn lead(runtime: ShardRuntime, launch: Launch) -> Result<(), ServeError> {
+    let Ok(leader) = launch.shared.leader.try_recv() else { return Err(ServeError::ShardEnded(0)) };
+    let (common, manifest, command_log) = read_common(&runtime, &launch).await?;
+    for step in &leader.steps {
+        let _ = step.send(Step::Recover(common.clone()));
+    }
+    let (store, mut report) = recover(&runtime, &launch, &common).await?;
+    for _ in 1..runtime.shards() {
+        let theirs = leader.reports.recv_async().await;
+        report.add(&theirs.map_err(|_| ServeError::ShardEnded(0))??);
+    }
+    begin_run(&common, &manifest, &store, &report).await?;
+
+    // Listening comes last, so that nobody connects before there is an answer.
+    let listeners = Listeners::bind(&runtime, &launch.shared.addresses)?;
+    let broker = Arc::new(launch.broker(&common.boot, listeners.port())?);
+    for step in leader.steps.iter().skip(1) {
+        let _ = step.send(Step::Serve(broker.clone()));
+    }
+    let controller = Some(Controller::new(command_log, manifest));
+    let shard = assemble(&launch, runtime, common.catalog, broker.clone(), store, controller)?;
+    launch.announce(&broker, &listeners, &report);
+    listeners.start(&shard, &launch.shared.options);
+
+    let ended = Box::pin(leader.ended.recv_async());
+    match select(Box::pin(leader.signals.terminated()), ended).await {
+        Either::Left(_) => stop::stop(&shard, leader.stopping).await,
+        Either::Right((shard, _)) => Err(ServeError::ShardEnded(shard.unwrap_or_default())),
+    }
+}
+
+async fn read_common(
+    runtime: &ShardRuntime,
+    launch: &Launch,
+) -> Result<(Common, Manifest<ShardRuntime>, CommandLog<ShardRuntime>), ServeError> {
+    let data_dir = &launch.shared.options.data_dir;
+    let mut new_cluster_id = [0; 16];
+    getrandom::fill(&mut new_cluster_id)
+        .map_err(|error| system("random bytes")(std::io::Error::other(error)))?;
+    let (boot, manifest) =
+        Boot::open(runtime, data_dir, new_cluster_id).await.map_err(store_error(0))?;
+    let (catalog, command_log) = read_catalog(runtime, data_dir).await?;
+    Ok((Common { boot: Arc::new(boot), catalog }, manifest, command_log))
+}
+
+async fn read_catalog(
+    runtime: &ShardRuntime,
+    data_dir: &Path,
+) -> Result<(Catalog, CommandLog<ShardRuntime>), ServeError> {
+    let (log, payloads) = CommandLog::open(runtime, &data_dir.join("catalog.log")).await?;
+    let mut catalog = Catalog::default();
+    for (number, payload) in payloads.iter().enumerate() {
+        let command =
+            Command::decode(payload).map_err(|source| ServeError::Command { number, source })?;
+        catalog.apply(&command);
+    }
+    if payloads.len() > 2 * catalog.topic_count() + DEAD_COMMANDS_MAX {
+        let live: Vec<Vec<u8>> = catalog.to_commands().iter().map(Command::encode).collect();
+        log.rewrite(&live).await?;
+    }
+    Ok((catalog, log))
+}
+
+async fn recover(
+    runtime: &ShardRuntime,
+    launch: &Launch,
+    common: &Common,
+) -> Result<(Store<ShardRuntime>, RecoveryReport), ServeError> {
+    let (shard, shards) = (runtime.index(), runtime.shards());
+    let durability = launch.shared.options.durability.into();
+    let with_config = |id: corelane_storage::ids::PartitionId| {
+        let topic = common.catalog.topic_by_id(id.topic_id)?;
+        Some((id, config::log_config(&topic.configs, durability)))
+    };
+    let partitions = owned(&common.catalog, shard, shards).filter_map(with_config).collect();
+    let (boot, limits) = (common.boot.clone(), launch.store_limits());
+    let recovered = Store::recover(runtime.clone(), boot, shard, shards, limits, partitions);
+    recovered.await.map_err(store_error(shard))
+}
+
+fn store_error(shard: usize) -> impl Fn(StoreError) -> ServeError {
+    move |source| ServeError::Store { shard, source }
+}
+
+/// From here on this run's journals count, and no earlier one's.
+async fn begin_run(
+    common: &Common,
+    manifest: &Manifest<ShardRuntime>,
+    store: &Store<ShardRuntime>,
+    report: &RecoveryReport,
+) -> Result<(), ServeError> {
+    let is_new = common.boot.start_epoch() == 0;
+    if !is_new && !common.boot.was_clean() {
+        tracing::info!(
+            journal_bytes_read = common.boot.journal_bytes_read(),
+            segment_bytes_read = report.bytes_read,
+            bytes_cut = report.bytes_cut,
+            batches = report.batches,
+            "recovered: the last stop was not a clean one"
+        );
+    }
+    if report.offline > 0 {
+        tracing::error!(partitions = report.offline, "offline because of damage");
+    }
+    common.boot.recovered(manifest).await.map_err(store_error(0))?;
+    let keep = |topic| common.catalog.topic_by_id(topic).is_some();
+    store.sweep_orphans(keep).await.map_err(store_error(0))
+}
+
+/// Puts the shard together and starts its tasks.
+fn assemble(
+    launch: &Launch,
+    runtime: ShardRuntime,
+    catalog: Catalog,
+    broker: Arc<Broker>,
+    store: Store<ShardRuntime>,
+    controller: Option<Controller>,
+) -> Result<Rc<Shard>, ServeError> {
+    let Shared { inboxes, counts, stopping, shards, .. } = &*launch.shared;
+    let index = runtime.index();
+    let inbox = inboxes[index].try_recv().map_err(|_| ServeError::ShardEnded(index))?;
+    store.start();
+    let shard = Shard::new(Parts {
+        runtime,
+        store,
+        broker,
+        catalog,
+        mailbox: Rc::new(inbox.mailbox()),
+        controller,
+        connections: Connections::new(index, counts.clone()),
+        fetch_budget_bytes: (FETCH_BUDGET_BYTES / shards).max(FETCH_BUDGET_BYTES_MIN),
+        stopping: stopping.clone(),
+    });
+    shard.start(inbox);
+    Ok(shard)
+}

@@ -1,0 +1,307 @@
+//! One shard: everything that one core owns, and the way to the other shards.
+//!
+//! - `placement.rs`: which shard owns a partition
+//! - `mailbox.rs`: calls from shard to shard
+//! - `semaphore.rs`: a counter with a strictly fair queue; budgets and turns are made of it
+//! - `budget.rs`: bytes that fetch answers may hold
+//! - `append.rs`: appends in arrival order, and their acknowledgement
+//! - `read.rs`: plans of a fetch at the shard that owns the partitions
+//! - `controller.rs`: shard 0 alone: changes of the catalog, blocks of producer ids
+//! - `producer_ids.rs`: producer ids, handed out from a block
+//! - `connections.rs`: accepted sockets, and who gets the next one
+//! - `socket.rs`: what `net` needs of a socket and a clock
+
+pub mod append;
+pub mod budget;
+pub mod connections;
+pub mod controller;
+pub mod mailbox;
+pub mod placement;
+pub mod producer_ids;
+pub mod read;
+pub mod semaphore;
+pub mod socket;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Ref, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corelane_storage::ids::PartitionId;
+use corelane_storage::log::Durability;
+use corelane_storage::runtime::Runtime;
+use corelane_storage::store::Store;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use crate::catalog::{Catalog, Command, Topic, config};
+use crate::partition::{Partition, PartitionError};
+use crate::runtime::ShardRuntime;
+
+use budget::FetchBudget;
+use connections::Connections;
+use controller::Controller;
+use mailbox::{CallError, Inbox, Mailbox};
+use placement::shard_of;
+use producer_ids::ProducerIds;
+use semaphore::Semaphore;
+
+/// What is the same on every shard for as long as the broker runs.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    /// This broker's id, as advertised.
+    pub node_id: i32,
+    /// The cluster's id: base64url of 16 bytes, without padding, as Kafka writes it.
+    pub cluster_id: String,
+    /// Host name that clients connect to.
+    pub advertised_host: String,
+    /// Port that clients connect to.
+    pub advertised_port: u16,
+    /// Leader epoch of every partition in this run.
+    pub leader_epoch: i32,
+    /// Partitions of a topic that is created without saying how many.
+    pub default_partitions: u32,
+    /// Whether naming a topic may create it.
+    pub auto_create_topics: bool,
+    /// What an acknowledgement waits for, unless a topic asks for more.
+    pub durability: Durability,
+}
+
+/// One shard's state; tasks of the shard share it by `Rc`.
+pub struct Shard {
+    /// Its number, from 0.
+    pub id: usize,
+    /// How many shards there are.
+    pub count: usize,
+    /// Its executor and disk.
+    pub runtime: ShardRuntime,
+    /// Its logs.
+    pub store: Store<ShardRuntime>,
+    /// The broker's identity and settings.
+    pub broker: Arc<Broker>,
+    /// Its sockets.
+    pub connections: Connections,
+    /// Bytes that fetch answers may hold at once.
+    pub fetch_budget: FetchBudget,
+    /// Disconnected as soon as the broker stops: long polls end early.
+    pub stopping: flume::Receiver<()>,
+    /// Shard 0 only.
+    controller: Option<Controller>,
+    mailbox: Rc<Mailbox<Rc<Shard>>>,
+    catalog: RefCell<Catalog>,
+    partitions: RefCell<HashMap<PartitionId, Rc<Partition>>>,
+    /// Appends happen in the order in which they queue here.
+    append_turn: Semaphore,
+    producer_ids: ProducerIds,
+}
+
+/// What a shard is made of.
+pub struct Parts {
+    /// Its executor and disk; knows its number and how many shards there are.
+    pub runtime: ShardRuntime,
+    /// Its recovered logs: one per partition of `catalog` that it owns.
+    pub store: Store<ShardRuntime>,
+    /// The broker's identity and settings.
+    pub broker: Arc<Broker>,
+    /// The catalog as recovered.
+    pub catalog: Catalog,
+    /// The way to the other shards.
+    pub mailbox: Rc<Mailbox<Rc<Shard>>>,
+    /// The controller, on shard 0.
+    pub controller: Option<Controller>,
+    /// Its sockets.
+    pub connections: Connections,
+    /// Bytes that fetch answers may hold at once.
+    pub fetch_budget_bytes: usize,
+    /// Disconnected as soon as the broker stops.
+    pub stopping: flume::Receiver<()>,
+}
+
+impl Shard {
+    /// Puts the shard together.
+    pub fn new(parts: Parts) -> Rc<Shard> {
+        let shard = Shard {
+            id: parts.runtime.index(),
+            count: parts.runtime.shards(),
+            runtime: parts.runtime,
+            store: parts.store,
+            broker: parts.broker,
+            connections: parts.connections,
+            fetch_budget: FetchBudget::new(parts.fetch_budget_bytes),
+            stopping: parts.stopping,
+            controller: parts.controller,
+            mailbox: parts.mailbox,
+            catalog: RefCell::default(),
+            partitions: RefCell::default(),
+            append_turn: Semaphore::new(1),
+            producer_ids: ProducerIds::default(),
+        };
+        for id in owned(&parts.catalog, shard.id, shard.count) {
+            if let Some(log) = shard.store.log(id) {
+                shard.partitions.borrow_mut().insert(id, Partition::new(id, log));
+            }
+        }
+        shard.catalog.replace(parts.catalog);
+        Rc::new(shard)
+    }
+
+    /// Starts what runs for as long as the shard does: its mailbox, its budgets.
+    pub fn start(self: &Rc<Self>, inbox: Inbox<Rc<Shard>>) {
+        let inbox = Rc::new(inbox);
+        let (shard, jobs) = (self.clone(), inbox.clone());
+        self.runtime.spawn(async move {
+            let runtime = shard.runtime.clone();
+            jobs.run_jobs(&shard, |rest| runtime.spawn(rest)).await;
+        });
+        let mailbox = self.mailbox.clone();
+        self.runtime.spawn(async move { inbox.run_replies(&mailbox).await });
+        let budget = self.fetch_budget.clone();
+        self.runtime.spawn(async move { budget.collect().await });
+    }
+
+    /// The catalog's replica; not to be held across an await.
+    pub fn catalog(&self) -> Ref<'_, Catalog> {
+        self.catalog.borrow()
+    }
+
+    /// The topic of this name.
+    pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.catalog().topic(name).cloned()
+    }
+
+    /// The shard that owns `partition`.
+    pub fn owner(&self, partition: PartitionId) -> usize {
+        shard_of(partition, self.count)
+    }
+
+    /// A partition that this shard owns.
+    pub fn partition(&self, id: PartitionId) -> Result<Rc<Partition>, PartitionError> {
+        self.partitions.borrow().get(&id).cloned().ok_or(PartitionError::UnknownPartition)
+    }
+
+    /// Applies a command that is durable: the catalog's replica, and the partitions of this shard.
+    /// Files of deleted ones are removed by [`Shard::remove_logs`].
+    pub fn apply(&self, command: &Command) {
+        let deleted = match command {
+            Command::DeleteTopic(id) => self.catalog().topic_by_id(*id).cloned(),
+            Command::CreateTopic(_) => None,
+        };
+        self.catalog.borrow_mut().apply(command);
+        match command {
+            Command::CreateTopic(topic) => self.create_partitions(topic),
+            Command::DeleteTopic(_) => {
+                deleted.iter().for_each(|topic| self.delete_partitions(topic));
+            }
+        }
+    }
+
+    fn create_partitions(&self, topic: &Topic) {
+        // The catalog may have refused it (applied twice); then its logs exist.
+        let config = config::log_config(&topic.configs, self.broker.durability);
+        for id in topic.partition_ids().filter(|id| self.owner(*id) == self.id) {
+            if self.partitions.borrow().contains_key(&id) {
+                continue;
+            }
+            let log = self.store.create_log(id, config.clone());
+            self.partitions.borrow_mut().insert(id, Partition::new(id, log));
+        }
+    }
+
+    fn delete_partitions(&self, topic: &Topic) {
+        for id in topic.partition_ids() {
+            let Some(partition) = self.partitions.borrow_mut().remove(&id) else { continue };
+            partition.mark_deleted();
+        }
+    }
+
+    /// Takes the logs of a deleted topic offline and removes their files.
+    async fn remove_logs(self: Rc<Self>, topic: Arc<Topic>) {
+        for id in topic.partition_ids().filter(|id| self.owner(*id) == self.id) {
+            if let Err(error) = self.store.delete_log(id).await {
+                tracing::error!(partition = %id, %error, "files of a deleted partition stay");
+            }
+        }
+    }
+
+    /// Runs `job` on shard `to`, at once if that is this one.
+    pub async fn call<T: Send + 'static>(
+        self: &Rc<Self>,
+        to: usize,
+        job: impl FnOnce(&Rc<Shard>) -> T + Send + 'static,
+    ) -> Result<T, CallError> {
+        if to == self.id {
+            return catch_unwind(AssertUnwindSafe(|| job(self))).map_err(|_| CallError::Panicked);
+        }
+        self.mailbox.send(to, job).await?.await
+    }
+
+    /// Runs `job` and the future that it returns on shard `to`, as a task of its own: it goes on
+    /// even if the caller stops waiting.
+    pub async fn call_async<T: Send + 'static, F: Future<Output = T> + 'static>(
+        self: &Rc<Self>,
+        to: usize,
+        job: impl FnOnce(&Rc<Shard>) -> F + Send + 'static,
+    ) -> Result<T, CallError> {
+        if to != self.id {
+            return self.mailbox.send_async(to, job).await?.await;
+        }
+        let (done, outcome) = flume::bounded(1);
+        let rest = catch_unwind(AssertUnwindSafe(|| job(self))).map_err(|_| CallError::Panicked)?;
+        self.runtime.spawn(async move {
+            let value = AssertUnwindSafe(rest).catch_unwind().await;
+            // Fails only if the caller no longer waits.
+            let _ = done.send(value.map_err(|_| CallError::Panicked));
+        });
+        outcome.recv_async().await.unwrap_or(Err(CallError::Stopped))
+    }
+
+    /// The calling side of this shard's mailbox.
+    pub fn mailbox(&self) -> &Mailbox<Rc<Shard>> {
+        &self.mailbox
+    }
+
+    /// The controller; on shard 0 only.
+    pub fn controller(&self) -> Option<&Controller> {
+        self.controller.as_ref()
+    }
+
+    /// A producer id that was never given before.
+    pub async fn next_producer_id(self: &Rc<Self>) -> Result<i64, producer_ids::ProducerIdError> {
+        self.producer_ids.next(self).await
+    }
+
+    /// Monotonic time `wait_ms` from now; at once if negative.
+    pub fn deadline(&self, wait_ms: i32) -> Duration {
+        self.runtime.monotonic() + Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))
+    }
+
+    /// What `future` gives, or `None` once `deadline` (monotonic) has passed.
+    pub async fn until<T>(&self, deadline: Duration, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = Box::pin(future);
+        // A timer costs more than a look.
+        if let Some(value) = future.as_mut().now_or_never() {
+            return Some(value);
+        }
+        let left = deadline.saturating_sub(self.runtime.monotonic());
+        match select(future, Box::pin(self.runtime.sleep(left))).await {
+            Either::Left((value, _)) => Some(value),
+            Either::Right(_) => None,
+        }
+    }
+}
+
+/// The partitions of `catalog` that shard `shard` of `shards` owns.
+pub fn owned(
+    catalog: &Catalog,
+    shard: usize,
+    shards: usize,
+) -> impl Iterator<Item = PartitionId> + '_ {
+    let ids = catalog.topics().flat_map(|topic| topic.partition_ids());
+    ids.filter(move |id| shard_of(*id, shards) == shard)
+}

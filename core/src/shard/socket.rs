@@ -1,0 +1,74 @@
+//! What `net` needs of a socket and a clock, over this shard's runtime.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use corelane_net::stream::{Stream, Timer};
+use corelane_storage::runtime::Runtime;
+
+use crate::runtime::{ShardRuntime, TcpStream};
+
+/// Read into before a connection has a buffer: an idle one holds none.
+const FIRST_READ_BYTES: usize = 4 << 10;
+/// Most bytes of one read: they are zeroed before.
+const READ_BYTES_MAX: usize = 128 << 10;
+/// Most parts of one write.
+const WRITE_PARTS_MAX: usize = 256;
+
+/// A connection.
+pub struct Socket {
+    stream: TcpStream,
+    peer: SocketAddr,
+}
+
+impl Socket {
+    /// Over a connected stream.
+    pub fn new(stream: TcpStream, peer: SocketAddr) -> Socket {
+        Socket { stream, peer }
+    }
+}
+
+impl Stream for Socket {
+    async fn read(&self, buf: &mut BytesMut, max_bytes: usize) -> io::Result<usize> {
+        let room = buf.capacity() - buf.len();
+        if room == 0 {
+            let mut first = [0; FIRST_READ_BYTES];
+            let n = self.stream.read(&mut first[..max_bytes.min(FIRST_READ_BYTES)]).await?;
+            buf.extend_from_slice(&first[..n]);
+            return Ok(n);
+        }
+        let filled = buf.len();
+        buf.resize(filled + room.min(max_bytes).min(READ_BYTES_MAX), 0);
+        let result = self.stream.read(&mut buf[filled..]).await;
+        buf.truncate(filled + result.as_ref().map_or(0, |n| *n));
+        result
+    }
+
+    async fn write(&self, parts: &[Bytes]) -> io::Result<usize> {
+        let pieces: Vec<IoSlice<'_>> =
+            parts.iter().take(WRITE_PARTS_MAX).map(|part| IoSlice::new(part)).collect();
+        self.stream.write_vectored(&pieces).await
+    }
+
+    fn shutdown(&self) {
+        if let Err(error) = self.stream.shutdown(Shutdown::Both) {
+            tracing::debug!(%error, "shutting down a socket");
+        }
+    }
+
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}
+
+/// The shard's clock.
+pub struct Clock(pub ShardRuntime);
+
+impl Timer for Clock {
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        self.0.sleep(duration)
+    }
+}

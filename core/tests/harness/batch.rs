@@ -1,0 +1,104 @@
+//! Record batches of format v2 (kafka.apache.org/documentation/#recordbatch), good and bad ones.
+
+use super::wire::Encoder;
+
+/// A batch to be; every field may lie.
+#[derive(Clone)]
+pub struct Batch {
+    pub magic: i8,
+    pub attributes: i16,
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    pub base_sequence: i32,
+    /// Values of its records, without keys or headers.
+    pub values: Vec<Vec<u8>>,
+    /// Claimed instead of the number of records.
+    pub count: Option<i32>,
+    /// Claimed instead of the number of records minus one.
+    pub last_offset_delta: Option<i32>,
+    /// Xored onto the true CRC-32C.
+    pub crc_damage: u32,
+}
+
+/// Attributes bit of a control batch.
+pub const CONTROL: i16 = 1 << 5;
+/// Attributes bit of a transactional batch.
+pub const TRANSACTIONAL: i16 = 1 << 4;
+
+impl Batch {
+    /// A good batch, not idempotent.
+    pub fn of(values: &[&[u8]]) -> Batch {
+        Batch {
+            magic: 2,
+            attributes: 0,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            values: values.iter().map(|value| value.to_vec()).collect(),
+            count: None,
+            last_offset_delta: None,
+            crc_damage: 0,
+        }
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let records = self.values.len() as i32;
+        let timestamp_ms = 1_700_000_000_000;
+        let mut covered = Encoder::new()
+            .i16(self.attributes)
+            .i32(self.last_offset_delta.unwrap_or(records - 1))
+            .i64(timestamp_ms)
+            .i64(timestamp_ms)
+            .i64(self.producer_id)
+            .i16(self.producer_epoch)
+            .i32(self.base_sequence)
+            .i32(self.count.unwrap_or(records));
+        for (delta, value) in self.values.iter().enumerate() {
+            let record = Encoder::new().i8(0).varint(0).varint(delta as i64).varint(-1);
+            let record = record.varint(value.len() as i64).raw(value).varint(0).0;
+            covered = covered.varint(record.len() as i64).raw(&record);
+        }
+        let crc = crc32c(&covered.0) ^ self.crc_damage;
+        // Base offset, then the length of what follows: leader epoch, magic, CRC and what the CRC covers.
+        Encoder::new()
+            .i64(0)
+            .i32((4 + 1 + 4 + covered.0.len()) as i32)
+            .i32(-1)
+            .i8(self.magic)
+            .raw(&crc.to_be_bytes())
+            .raw(&covered.0)
+            .0
+    }
+}
+
+/// A message set of the format before v2 (magic 0 or 1) with one message, as clients of Kafka 0.10 sent it.
+pub fn old_message_set(magic: i8, value: &[u8]) -> Vec<u8> {
+    let mut covered = Encoder::new().i8(magic).i8(0);
+    if magic == 1 {
+        covered = covered.i64(1_700_000_000_000);
+    }
+    let covered = covered.i32(-1).bytes(value).0;
+    let message = Encoder::new().raw(&crc32(&covered).to_be_bytes()).raw(&covered).0;
+    Encoder::new().i64(0).bytes(&message).0
+}
+
+/// CRC-32C (Castagnoli), bit by bit: slow and plainly right.
+fn crc32c(bytes: &[u8]) -> u32 {
+    reflected_crc(bytes, 0x82f6_3b78)
+}
+
+/// CRC-32 (IEEE 802.3).
+fn crc32(bytes: &[u8]) -> u32 {
+    reflected_crc(bytes, 0xedb8_8320)
+}
+
+fn reflected_crc(bytes: &[u8], polynomial: u32) -> u32 {
+    let mut crc = !0u32;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ polynomial } else { crc >> 1 };
+        }
+    }
+    !crc
+}

@@ -1,0 +1,142 @@
+//! Requests, in order, to the service.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::Shared;
+use super::closed::Closed;
+use super::state::{InFlight, State};
+use crate::budget::Reservation;
+use crate::codec::{Decoder, RequestHeader, Str};
+use crate::error_code::ErrorCode;
+use crate::frame::FrameReader;
+use crate::messages::{
+    Api, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, Request, is_flexible,
+};
+use crate::service::{Answer, ClientSoftware, RequestContext, Service};
+use crate::stream::Stream;
+
+/// Reads and begins requests until none can follow; returns why.
+pub(super) async fn run<S: Stream, V: Service>(
+    stream: &S,
+    service: V,
+    shared: &Shared,
+    state: &State,
+) -> Closed {
+    let mut frames = FrameReader::default();
+    let mut context = RequestContext {
+        peer: stream.peer(),
+        listener: Rc::clone(&shared.listener),
+        api: Api::ApiVersions,
+        version: 0,
+        correlation_id: 0,
+        client_id: None,
+        client_software: None,
+    };
+    loop {
+        state.fewer_than(shared.limits.in_flight_max.max(1)).await;
+        let next = frames
+            .next(stream, &shared.limits, &shared.budget, |waiting| state.reader_waits(waiting))
+            .await;
+        let (frame, reservation) = match next {
+            Ok(Some(next)) => next,
+            Ok(None) => return Closed::EndOfStream,
+            Err(error) => return error.into(),
+        };
+        if let Err(closed) = begin(frame, reservation, &service, &mut context, state).await {
+            return closed;
+        }
+    }
+}
+
+/// Produce and Fetch overlap; any other request has the connection to itself.
+fn overlaps(api: Api) -> bool {
+    matches!(api, Api::Produce | Api::Fetch)
+}
+
+async fn begin<V: Service>(
+    frame: Bytes,
+    reservation: Reservation,
+    service: &V,
+    context: &mut RequestContext,
+    state: &State,
+) -> Result<(), Closed> {
+    let request = decode(&frame, service, context)?;
+    drop(frame);
+    let (api, version, correlation_id) = (context.api, context.version, context.correlation_id);
+    if !overlaps(api) {
+        state.fewer_than(1).await;
+    }
+    let (pending, version) = match request {
+        Some(request) => (service.begin(request, context).await, version),
+        None => (versions_of_api_versions(service), 0),
+    };
+    let _reservation = reservation;
+    state.begun(InFlight { pending, _reservation, api, version, correlation_id });
+    if !overlaps(api) {
+        state.fewer_than(1).await;
+    }
+    Ok(())
+}
+
+/// Reads a request into `context` and its body; `None` is an ApiVersions request of a version that
+/// is not served, which is answered all the same (KIP-511).
+fn decode<V: Service>(
+    frame: &Bytes,
+    service: &V,
+    context: &mut RequestContext,
+) -> Result<Option<Request>, Closed> {
+    let (mut key, mut version) = (-1, -1);
+    let mut input = Decoder::new(frame);
+    let mut start = || -> Result<i32, _> {
+        (key, version) = (input.i16()?, input.i16()?);
+        input.i32()
+    };
+    let start = start();
+    let undecodable = |source| Closed::Undecodable { key, version, source };
+    context.correlation_id = start.map_err(undecodable)?;
+    let api = Api::from_key(key).ok_or(Closed::UnsupportedApi { key, version })?;
+    (context.api, context.version) = (api, version);
+    let served = service.versions(api).is_some_and(|served| served.contains(&version));
+    if !served || api.declared(version).is_none() {
+        return match api {
+            Api::ApiVersions => Ok(None),
+            _ => Err(Closed::UnsupportedApi { key, version }),
+        };
+    }
+    let mut input = Decoder::new(frame);
+    let header = RequestHeader::decode(&mut input, is_flexible).map_err(undecodable)?;
+    if header.client_id != context.client_id {
+        context.client_id = header.client_id.as_ref().map(Str::detached);
+    }
+    let request = Request::decode_body(api, version, input).map_err(undecodable)?;
+    if let Request::ApiVersions(body) = &request
+        && version >= 3
+    {
+        context.client_software = Some(client_software(body));
+    }
+    Ok(Some(request))
+}
+
+fn client_software(request: &ApiVersionsRequest) -> ClientSoftware {
+    ClientSoftware {
+        name: request.client_software_name.detached(),
+        version: request.client_software_version.detached(),
+    }
+}
+
+/// The answer to an ApiVersions request from the future: which versions of it there are.
+fn versions_of_api_versions<V: Service>(service: &V) -> crate::service::Pending {
+    let api_keys = service.versions(Api::ApiVersions).map(|served| ApiVersion {
+        api_key: Api::ApiVersions.key(),
+        min_version: *served.start(),
+        max_version: *served.end(),
+    });
+    let response = ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion,
+        api_keys: api_keys.into_iter().collect(),
+        ..Default::default()
+    };
+    Answer::Send(response.into()).ready()
+}

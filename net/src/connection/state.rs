@@ -1,0 +1,177 @@
+//! What reader, writer and watchdog of one connection share.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use futures_util::Stream as _;
+use futures_util::stream::FuturesOrdered;
+
+use crate::budget::Reservation;
+use crate::frame::Waiting;
+use crate::messages::Api;
+use crate::service::{Answer, Pending};
+
+/// A request begun, and where its answer goes.
+pub(super) struct InFlight {
+    pub pending: Pending,
+    /// The request's bytes. The queue drops a request as soon as it has the answer, even one that
+    /// cannot leave yet, and that frees them.
+    pub _reservation: Reservation,
+    pub api: Api,
+    pub version: i16,
+    pub correlation_id: i32,
+}
+
+/// An answer, ready to be encoded.
+pub(super) struct Answered {
+    pub answer: Answer,
+    pub api: Api,
+    pub version: i16,
+    pub correlation_id: i32,
+}
+
+impl Future for InFlight {
+    type Output = Answered;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
+        let answer = std::task::ready!(self.pending.as_mut().poll(context));
+        let (api, version, correlation_id) = (self.api, self.version, self.correlation_id);
+        Poll::Ready(Answered { answer, api, version, correlation_id })
+    }
+}
+
+/// Requests under way, in order, and what each side is doing.
+pub(super) struct State {
+    answers: RefCell<FuturesOrdered<InFlight>>,
+    /// Requests begun whose answers the writer has not taken.
+    in_flight: Cell<usize>,
+    no_more_requests: Cell<bool>,
+    reader: RefCell<Option<Waker>>,
+    writer: RefCell<Option<Waker>>,
+    waiting: Cell<Waiting>,
+    /// Changes of `waiting`.
+    reader_steps: Cell<u64>,
+    writing: Cell<bool>,
+    /// Writes that took bytes.
+    writer_steps: Cell<u64>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            answers: RefCell::default(),
+            in_flight: Cell::new(0),
+            no_more_requests: Cell::new(false),
+            reader: RefCell::default(),
+            writer: RefCell::default(),
+            waiting: Cell::new(Waiting::Frame),
+            reader_steps: Cell::new(0),
+            writing: Cell::new(false),
+            writer_steps: Cell::new(0),
+        }
+    }
+}
+
+/// What the watchdog sees of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub in_flight: usize,
+    pub waiting: Waiting,
+    pub reader_steps: u64,
+    pub writing: bool,
+    pub writer_steps: u64,
+}
+
+impl State {
+    /// Queues a request begun.
+    pub fn begun(&self, request: InFlight) {
+        self.answers.borrow_mut().push_back(request);
+        self.in_flight.set(self.in_flight.get() + 1);
+        wake(&self.writer);
+    }
+
+    /// Ends when fewer than `limit` requests are under way.
+    pub async fn fewer_than(&self, limit: usize) {
+        poll_fn(|context| {
+            if self.in_flight.get() < limit {
+                return Poll::Ready(());
+            }
+            remember(&self.reader, context);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// No more requests will come: the writer ends after the last answer.
+    pub fn end_of_requests(&self) {
+        self.no_more_requests.set(true);
+        wake(&self.writer);
+    }
+
+    /// The next answer in the order of the requests; `None` after the last.
+    pub async fn next_answer(&self) -> Option<Answered> {
+        poll_fn(|context| self.poll_answer(context)).await
+    }
+
+    /// The next answer, if it is there already.
+    pub async fn answer_at_hand(&self) -> Option<Answered> {
+        poll_fn(|context| match self.poll_answer(context) {
+            Poll::Ready(answer) => Poll::Ready(answer),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    fn poll_answer(&self, context: &mut Context<'_>) -> Poll<Option<Answered>> {
+        remember(&self.writer, context);
+        let next = Pin::new(&mut *self.answers.borrow_mut()).poll_next(context);
+        match next {
+            Poll::Ready(Some(answered)) => {
+                self.in_flight.set(self.in_flight.get() - 1);
+                wake(&self.reader);
+                Poll::Ready(Some(answered))
+            }
+            Poll::Ready(None) if self.no_more_requests.get() => Poll::Ready(None),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The reader says what it waits for.
+    pub fn reader_waits(&self, waiting: Waiting) {
+        self.waiting.set(waiting);
+        self.reader_steps.set(self.reader_steps.get().wrapping_add(1));
+    }
+
+    /// The writer begins to write, has written some, or is done.
+    pub fn writer_step(&self, writing: bool) {
+        self.writing.set(writing);
+        self.writer_steps.set(self.writer_steps.get().wrapping_add(1));
+    }
+
+    pub fn progress(&self) -> Progress {
+        Progress {
+            in_flight: self.in_flight.get(),
+            waiting: self.waiting.get(),
+            reader_steps: self.reader_steps.get(),
+            writing: self.writing.get(),
+            writer_steps: self.writer_steps.get(),
+        }
+    }
+}
+
+fn wake(waker: &RefCell<Option<Waker>>) {
+    let waker = waker.borrow_mut().take();
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+fn remember(waker: &RefCell<Option<Waker>>, context: &Context<'_>) {
+    let mut waker = waker.borrow_mut();
+    match &*waker {
+        Some(known) if known.will_wake(context.waker()) => {}
+        _ => *waker = Some(context.waker().clone()),
+    }
+}

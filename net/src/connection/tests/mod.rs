@@ -1,0 +1,6 @@
+//! Connections in a world without sockets: see `world`.
+
+mod faults;
+mod order;
+mod pressure;
+mod world;

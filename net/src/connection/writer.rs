@@ -1,0 +1,80 @@
+//! Answers, in order, into the socket.
+
+use std::io;
+
+use bytes::{Buf, Bytes};
+
+use super::closed::Closed;
+use super::state::{Answered, State};
+use crate::codec::Encoder;
+use crate::limits::Limits;
+use crate::service::Answer;
+use crate::stream::Stream;
+
+/// Parts handed to one write; the kernel takes no more than 1024.
+const PARTS_PER_WRITE: usize = 512;
+
+/// Writes answers until the last is written. Those at hand are written together.
+pub(super) async fn run<S: Stream>(
+    stream: &S,
+    limits: &Limits,
+    state: &State,
+) -> Result<(), Closed> {
+    while let Some(first) = state.next_answer().await {
+        let mut out = Encoder::new();
+        let mut end = encode(first, &mut out);
+        while end.is_ok()
+            && out.len() < limits.write_gather_bytes
+            && let Some(next) = state.answer_at_hand().await
+        {
+            end = encode(next, &mut out);
+        }
+        write_all(stream, out.take_parts(), state).await.map_err(Closed::Write)?;
+        end?;
+    }
+    Ok(())
+}
+
+/// Encodes one answer, or says why there is no answer after those encoded.
+fn encode(answered: Answered, out: &mut Encoder) -> Result<(), Closed> {
+    let Answered { answer, api, version, correlation_id } = answered;
+    let response = match answer {
+        Answer::Silent => return Ok(()),
+        Answer::Close => return Err(Closed::ByService),
+        Answer::Send(response) => response,
+    };
+    if response.api() != api {
+        return Err(Closed::WrongAnswer { request: api, response: response.api() });
+    }
+    response.encode(version, correlation_id, out).map_err(|source| Closed::Unencodable {
+        api,
+        version,
+        source,
+    })
+}
+
+async fn write_all<S: Stream>(stream: &S, mut parts: Vec<Bytes>, state: &State) -> io::Result<()> {
+    let mut first = 0;
+    state.writer_step(true);
+    while first < parts.len() {
+        let end = parts.len().min(first + PARTS_PER_WRITE);
+        let mut written_bytes = stream.write(&parts[first..end]).await?;
+        if written_bytes == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        while let Some(part) = parts.get_mut(first)
+            && written_bytes > 0
+        {
+            let step_bytes = written_bytes.min(part.len());
+            part.advance(step_bytes);
+            written_bytes -= step_bytes;
+            if part.is_empty() {
+                *part = Bytes::new();
+                first += 1;
+            }
+        }
+        state.writer_step(true);
+    }
+    state.writer_step(false);
+    Ok(())
+}

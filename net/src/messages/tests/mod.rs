@@ -1,0 +1,7 @@
+//! Every API in every version: against an independent codec, against ourselves, and against bytes
+//! written by hand.
+
+mod by_hand;
+mod hostile;
+mod oracle;
+mod round_trip;

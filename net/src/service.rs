@@ -1,0 +1,80 @@
+//! What a connection asks of the broker behind it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::codec::Str;
+use crate::messages::{Api, Request, Response};
+
+/// Answers requests. Cloned once per connection.
+pub trait Service: Clone + 'static {
+    /// The versions of `api` that are served, within those the codec declares; `None` refuses it.
+    /// A request of another version ends its connection, except ApiVersions, which is answered as
+    /// KIP-511 says.
+    fn versions(&self, api: Api) -> Option<RangeInclusive<i16>> {
+        Some(api.versions())
+    }
+
+    /// Begins one request. Called in arrival order, one at a time per connection: whatever must
+    /// keep that order (handing batches to their owners) happens before this future ends.
+    ///
+    /// The [`Pending`] it yields is polled until it has the answer. On one connection only Produce
+    /// and Fetch overlap: before any other API the connection waits for all pending answers, and it
+    /// waits for that one's before it reads on. The request's bytes stay reserved in the
+    /// [`crate::budget::ByteBudget`] until the `Pending` has ended.
+    ///
+    /// If the connection is closed, either future is dropped where it stands.
+    fn begin(&self, request: Request, context: &RequestContext) -> impl Future<Output = Pending>;
+}
+
+/// An answer under way.
+pub type Pending = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// What to do with a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Send this response. It must be of the request's API.
+    Send(Response),
+    /// Send nothing: a Produce with acks=0 that went well.
+    Silent,
+    /// Send the answers before this one, then close the connection.
+    Close,
+}
+
+impl Answer {
+    /// An answer known already.
+    pub fn ready(self) -> Pending {
+        Box::pin(std::future::ready(self))
+    }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The listener it came in by.
+    pub listener: Rc<str>,
+    /// The API.
+    pub api: Api,
+    /// The version in which the request came, and in which its answer will be written.
+    pub version: i16,
+    /// The request's number, as the client chose it.
+    pub correlation_id: i32,
+    /// Who the client says it is. In memory of its own: may be kept.
+    pub client_id: Option<Str>,
+    /// The client's library, if it has told (ApiVersions, from version 3 on).
+    pub client_software: Option<ClientSoftware>,
+}
+
+/// A client's library (KIP-511). In memory of its own: may be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSoftware {
+    /// Its name, such as `librdkafka` or `apache-kafka-java`.
+    pub name: Str,
+    /// Its version.
+    pub version: Str,
+}
