@@ -10,6 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub use builder::{BatchBuilder, Record};
 
 mod builder;
+mod crc_shift;
 #[cfg(test)]
 mod tests;
 
@@ -196,22 +197,15 @@ impl BatchHeader {
         self.partition_leader_epoch.set(leader_epoch);
     }
 
-    /// Makes `now_ms` the timestamp of all records, and corrects the CRC without reading them:
-    /// a CRC is linear, so the change of the header alone, shifted past the records, is the
-    /// change of the whole. The CRC must have been right before.
+    /// Makes `now_ms` the timestamp of all records, and corrects the CRC without reading them
+    /// (`crc_shift.rs`). The CRC must have been right before.
     pub fn stamp_log_append_time(&mut self, now_ms: i64) {
         let header_before = self.crc_of_header();
         self.attributes.set(self.attributes.get() | LOG_APPEND_TIME_BIT);
         self.max_timestamp.set(now_ms);
         let change = header_before ^ self.crc_of_header();
-        let records_bytes = (self.total_bytes() - HEADER_BYTES) as u64;
-        let crc = crc_fast::checksum_combine(
-            crc_fast::CrcAlgorithm::Crc32Iscsi,
-            u64::from(change),
-            u64::from(self.crc.get()),
-            records_bytes,
-        );
-        self.crc.set(crc as u32);
+        let records_bytes = (self.total_bytes() - HEADER_BYTES) as u32;
+        self.crc.set(self.crc.get() ^ crc_shift::shift(change, records_bytes));
     }
 
     fn crc_of_header(&self) -> u32 {

@@ -55,6 +55,8 @@ fn takes_a_producers_batch() {
     assert_eq!(header.total_bytes(), bytes.len());
     assert_eq!((header.base_sequence(), header.last_sequence()), (40, 41));
     assert_eq!((header.base_timestamp(), header.max_timestamp()), (1_000, 1_005));
+    let without_id = altered(43, &(-1i64).to_be_bytes());
+    assert!(BatchHeader::validate_from_producer(&without_id).is_ok(), "Kafka takes a sequence too");
     let plain = BatchBuilder::new().value(1, "x").build();
     assert!(!BatchHeader::validate_from_producer(&plain).unwrap().has_producer_id());
 }
@@ -87,7 +89,6 @@ fn refuses_what_a_producer_may_not_send() {
     for attributes in [5i16, 6, 7, 8, 16, 32] {
         assert!(invalid(&altered(21, &attributes.to_be_bytes())), "attributes {attributes}");
     }
-    assert!(invalid(&altered(43, &(-1i64).to_be_bytes())), "sequence without producer id");
     assert!(invalid(&altered(51, &(-1i16).to_be_bytes())), "producer id with negative epoch");
     assert!(invalid(&altered(53, &(-1i32).to_be_bytes())), "producer id with negative sequence");
     for at in CRC_START..batch().len() {
@@ -118,6 +119,18 @@ fn stamping_keeps_the_batch_valid() {
     header.verify_crc(&bytes).unwrap();
     assert_eq!((header.base_offset(), header.last_offset()), (1_234, 1_235));
     assert_eq!(header.leader_epoch(), 5);
+}
+
+#[test]
+fn a_crc_is_corrected_past_any_number_of_bytes() {
+    for bytes in (0..70).chain([4_095, 65_536, 1 << 20, (1 << 20) + 3]) {
+        let [a, b] = [&b"front"[..], &b"other"[..]].map(|front| {
+            let whole = [front, &vec![0x5a; bytes]].concat();
+            (crc_fast::crc32_iscsi(front), crc_fast::crc32_iscsi(&whole))
+        });
+        assert_eq!(crc_shift::shift(a.0 ^ b.0, bytes as u32), a.1 ^ b.1, "{bytes}");
+    }
+    assert_ne!(crc_shift::shift(1, u32::MAX), 0, "no table overrun");
 }
 
 proptest! {
