@@ -10,7 +10,7 @@ use corelane_storage::log;
 ///
 /// One process, one shard per core, its data in one directory. Every Kafka client works with it.
 #[derive(Debug, Parser)]
-#[command(name = "corelane", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "corelane", version, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

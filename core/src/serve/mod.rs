@@ -135,8 +135,9 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     let signals = Signals::install().map_err(system("signals"))?;
     log_to_stderr();
     let addresses = address::resolve(&options.listen)?;
-    // The real port is known only when it is bound; whatever else is wrong shows now.
-    address::advertised(&options.listen, options.advertise.as_deref(), 9092)?;
+    // Port 0 is known only when it is bound; whatever else is wrong shows now.
+    let port = addresses.first().map(SocketAddr::port).filter(|port| *port != 0);
+    address::advertised(&options.listen, options.advertise.as_deref(), port.unwrap_or(9092))?;
     let cores = crate::runtime::usable_cores().map_err(system("usable cores"))?;
     let shards = options.shards.map_or(cores.len(), usize::from);
     preflight(&options.data_dir, shards)?;

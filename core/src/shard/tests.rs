@@ -6,9 +6,11 @@ use corelane_storage::ids::{PartitionId, TopicId};
 use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::task::LocalSpawnExt;
 
+use super::budget::FetchBudget;
 use super::mailbox::{CallError, Mailbox, inboxes};
 use super::placement::shard_of;
 use super::semaphore::Semaphore;
+use super::turns::Turns;
 use crate::seeded::Rng;
 
 #[test]
@@ -221,4 +223,48 @@ fn an_abandoned_call_keeps_its_slot_until_it_is_answered() {
     release.send(()).unwrap();
     pool.run_until_stalled();
     assert!(done.get());
+}
+
+#[test]
+fn turns_come_one_after_another_whoever_asks_first() {
+    let mut pool = LocalPool::new();
+    let turns = Turns::default();
+    let taken: Vec<_> = (0..3).map(|_| turns.take()).collect();
+    let order = Rc::new(RefCell::new(Vec::new()));
+    for (place, mut turn) in taken.into_iter().enumerate().rev() {
+        let order = order.clone();
+        let task = async move {
+            turn.come().await;
+            order.borrow_mut().push(place);
+        };
+        pool.spawner().spawn_local(task).unwrap();
+    }
+    pool.run_until_stalled();
+    assert_eq!(*order.borrow(), [0, 1, 2]);
+}
+
+#[test]
+fn an_answer_takes_a_share_of_the_budget_and_gives_it_back() {
+    let mut pool = LocalPool::new();
+    let (budget, turns) = (FetchBudget::new(8 << 20), Turns::default());
+    let collected = budget.clone();
+    pool.spawner().spawn_local(async move { collected.collect().await }).unwrap();
+    assert_eq!(budget.share_bytes(), 1 << 20);
+    let credit = pool.run_until(budget.acquire(4 << 20, turns.take()));
+    assert_eq!(budget.share_bytes(), 512 << 10, "less is free, so a share is less");
+    let large = budget.clone();
+    let (done, turn) = (Rc::new(Cell::new(false)), turns.take());
+    let flag = done.clone();
+    let task = async move {
+        let _all = large.acquire(usize::MAX, turn).await;
+        flag.set(true);
+    };
+    pool.spawner().spawn_local(task).unwrap();
+    pool.run_until_stalled();
+    assert!(!done.get(), "more than there is waits for all of it");
+    // Credits travel with an answer's slices, and may be dropped on another thread.
+    std::thread::spawn(move || drop(credit)).join().unwrap();
+    pool.run_until_stalled();
+    assert!(done.get());
+    assert_eq!(budget.share_bytes(), 1 << 20);
 }
