@@ -1,10 +1,15 @@
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{Api, CreatableReplicaAssignment, CreatableTopic};
+use corelane_storage::batch::BatchError;
+use corelane_storage::log::{AppendError, ReadError};
 
 use super::fetch::share::share_out;
 use super::list_offsets::{Wanted, wanted};
-use super::{APIS, api_versions, create_topics};
+use super::{APIS, api_versions, create_topics, errors};
+use crate::catalog::{Catalog, Command};
+use crate::partition::PartitionError;
 use crate::seeded::Rng;
+use crate::shard::controller::{self, NewTopic};
 
 #[test]
 fn the_table_lists_every_api_once_within_what_the_codec_speaks() {
@@ -95,4 +100,65 @@ fn create_topics_checks_partitions_replicas_and_assignments() {
     assert_eq!(code(asked(-1, -1, &[(1, 1)])), Err(ErrorCode::InvalidReplicaAssignment));
     assert_eq!(code(asked(-1, -1, &[(0, 1), (0, 1)])), Err(ErrorCode::InvalidReplicaAssignment));
     assert_eq!(code(asked(-1, -1, &[(0, 2)])), Err(ErrorCode::InvalidReplicaAssignment));
+}
+
+#[test]
+fn every_error_has_the_code_that_clients_act_on() {
+    let offline = || "gone".into();
+    let cases: Vec<(PartitionError, ErrorCode)> = vec![
+        (PartitionError::UnknownPartition, ErrorCode::UnknownTopicOrPartition),
+        (PartitionError::UnknownTopicId, ErrorCode::UnknownTopicId),
+        (PartitionError::FencedLeaderEpoch { asked: 1, current: 2 }, ErrorCode::FencedLeaderEpoch),
+        (
+            PartitionError::UnknownLeaderEpoch { asked: 2, current: 1 },
+            ErrorCode::UnknownLeaderEpoch,
+        ),
+        (PartitionError::InvalidRecord("two batches"), ErrorCode::InvalidRecord),
+        (PartitionError::Transactional, ErrorCode::TransactionalIdAuthorizationFailed),
+        (PartitionError::TimedOut, ErrorCode::RequestTimedOut),
+        (PartitionError::Panicked, ErrorCode::UnknownServerError),
+        (PartitionError::Offline(offline()), ErrorCode::KafkaStorageError),
+        (PartitionError::Stopping, ErrorCode::NotLeaderOrFollower),
+        (AppendError::Batch(BatchError::Corrupt("CRC")).into(), ErrorCode::CorruptMessage),
+        (AppendError::Batch(BatchError::Invalid("control")).into(), ErrorCode::InvalidRecord),
+        (AppendError::Batch(BatchError::UnsupportedMagic(1)).into(), ErrorCode::InvalidRecord),
+        (
+            AppendError::TooLarge { batch_bytes: 2, limit_bytes: 1 }.into(),
+            ErrorCode::MessageTooLarge,
+        ),
+        (AppendError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
+        (
+            ReadError::OutOfRange { offset: 9, log_start: 0, log_end: 1 }.into(),
+            ErrorCode::OffsetOutOfRange,
+        ),
+        (ReadError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
+    ];
+    for (error, code) in cases {
+        assert_eq!(errors::partition_code(&error), code, "{error}");
+    }
+}
+
+#[test]
+fn a_refused_topic_says_why() {
+    let mut catalog = Catalog::default();
+    let topic = |name: &str, partitions| NewTopic {
+        name: name.to_owned(),
+        partitions,
+        configs: Default::default(),
+    };
+    let made = controller::check(&catalog, topic("a.b", None), 3).unwrap();
+    assert_eq!(made.partitions, 3, "the broker's default");
+    catalog.apply(&Command::CreateTopic(made.into()));
+    let code = |new| controller::check(&catalog, new, 3).map_err(|e| errors::change_code(&e)).err();
+    assert_eq!(code(topic("fine", Some(1))), None);
+    assert_eq!(code(topic("a.b", Some(1))), Some(ErrorCode::TopicAlreadyExists));
+    assert_eq!(code(topic("a_b", Some(1))), Some(ErrorCode::InvalidTopicException));
+    assert_eq!(code(topic("a/b", Some(1))), Some(ErrorCode::InvalidTopicException));
+    let internal = topic("__consumer_offsets", Some(1));
+    assert_eq!(code(internal), Some(ErrorCode::InvalidTopicException));
+    assert_eq!(code(topic("none", Some(0))), Some(ErrorCode::InvalidPartitions));
+    assert_eq!(code(topic("many", Some(i32::MAX))), Some(ErrorCode::PolicyViolation));
+    let mut odd = topic("odd", Some(1));
+    odd.configs.insert("no.such.key".to_owned(), "1".to_owned());
+    assert_eq!(code(odd), Some(ErrorCode::InvalidConfig));
 }
