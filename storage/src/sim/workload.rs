@@ -106,8 +106,13 @@ pub(crate) fn run(seed: u64) -> Result<Outcome, String> {
         world.life.set(life);
         let is_last = life == LIVES;
         let rng = &world.rng;
-        let crash_after =
-            if is_last || rng.chance(250_000) { u64::MAX } else { rng.within(1..900) };
+        let crash_after = match rng.within(0..4) {
+            _ if is_last => u64::MAX,
+            0 => u64::MAX,
+            // Soon after the last crash, what that one left behind is still near the log's end.
+            1 => rng.within(1..150),
+            _ => rng.within(1..900),
+        };
         world.sim.disk().crash_after_operations(crash_after);
         let ended = world.sim.run_until_crash(world.clone().live(is_last));
         if let Some(broken) = world.broken.take() {
