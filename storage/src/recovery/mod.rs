@@ -166,9 +166,10 @@ impl<R: Runtime> Recovery<'_, R> {
                 continue;
             }
             let end = Mark { offset: walked.offset, segment_base: base, position: walked.end };
-            self.cut(&mut merged, from, end, files).await?;
+            // Before the cut: the file's last block may be the only place that has these bytes.
             let full = block_floor(end.position);
             let remainder = merged.read(full, (end.position - full) as usize).await?.to_vec();
+            self.cut(&mut merged, from, end, files).await?;
             self.write_index(&index).await?;
             push_active(state, base, index, end.position, &remainder);
             state.log_end = end.offset;
