@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use corelane_bench::CeilingArgs;
 use corelane_storage::log;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
@@ -24,6 +25,52 @@ pub enum Command {
     /// Logs go to stderr; CORELANE_LOG sets how much (error, warn, info, debug, or by module, as in
     /// "warn,corelane_storage=debug").
     Serve(ServeOptions),
+
+    /// Measure what this machine can do
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Measure the disk under a directory as a broker uses it: direct writes, reads, fdatasync
+    ///
+    /// The bounds that a broker's throughput and its strict acknowledgements are to be held
+    /// against. Writes one file without a name, which is gone afterwards.
+    Ceiling(CeilingOptions),
+}
+
+/// Settings of `corelane bench ceiling`.
+#[derive(Clone, Debug, Args)]
+pub struct CeilingOptions {
+    /// Directory on the disk to measure
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Bytes to write, and then to read
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
+    pub bytes: u64,
+
+    /// Bytes of one write or read
+    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = block_bytes)]
+    pub block_bytes: u32,
+
+    /// Writes or reads under way at once
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub depth: u16,
+}
+
+impl From<CeilingOptions> for CeilingArgs {
+    fn from(options: CeilingOptions) -> CeilingArgs {
+        CeilingArgs {
+            bytes: options.bytes,
+            block_bytes: options.block_bytes as usize,
+            depth: usize::from(options.depth),
+            ..CeilingArgs::new(&options.dir)
+        }
+    }
 }
 
 /// Settings of `corelane serve`.
@@ -125,6 +172,14 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     })
 }
 
+/// A block of direct I/O.
+fn block_bytes(text: &str) -> Result<u32, String> {
+    u32::try_from(bytes(text)?)
+        .ok()
+        .filter(|bytes| *bytes > 0 && bytes.is_multiple_of(4096) && *bytes <= 1 << 30)
+        .ok_or_else(|| "expected a multiple of 4096, at most 1GiB".to_owned())
+}
+
 /// A request's limit: what a frame's length field can say, and room for any sensible request.
 fn request_bytes(text: &str) -> Result<u32, String> {
     let range = 64 << 10..=1 << 30;
@@ -163,7 +218,7 @@ mod tests {
         let line = "corelane serve --shards 3 --durability strict --auto-create-topics false \
                     --max-request-bytes 16777216";
         let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
-        let Command::Serve(options) = cli.command;
+        let Command::Serve(options) = cli.command else { panic!("serve") };
         assert_eq!(options.shards, Some(3));
         assert!(!options.auto_create_topics);
         assert_eq!(options.max_request_bytes, 16 << 20);

@@ -38,7 +38,7 @@ fn produce_frame(version: i16, partitions: usize) -> Bytes {
         ..Default::default()
     });
     let mut out = Encoder::new();
-    let client_id = Some(Str::from_static("producer-1"));
+    let client_id = Some("producer-1");
     request.encode(version, 1, client_id, &mut out).expect("encodable");
     // As the connection has it: cut out of a buffer that other frames share.
     let mut buf = BytesMut::from(&out.take_bytes()[..]);

@@ -34,9 +34,9 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
 fn append_code(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::Batch(BatchError::Corrupt(_)) => ErrorCode::CorruptMessage,
-        AppendError::Batch(BatchError::Invalid(_)) => ErrorCode::InvalidRecord,
-        AppendError::Batch(BatchError::UnsupportedMagic(_)) => {
-            ErrorCode::UnsupportedForMessageFormat
+        // Of the served versions each allows format 2 only; Kafka then says the same.
+        AppendError::Batch(BatchError::Invalid(_) | BatchError::UnsupportedMagic(_)) => {
+            ErrorCode::InvalidRecord
         }
         AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         AppendError::Sequence(error) => sequence_code(error),

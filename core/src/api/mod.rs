@@ -13,6 +13,7 @@ mod delete_topics;
 pub mod errors;
 mod fan_out;
 mod fetch;
+mod find_coordinator;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
@@ -32,6 +33,7 @@ use corelane_net::service::{Answer, Pending, RequestContext, Service};
 use futures_util::FutureExt;
 
 use crate::shard::Shard;
+use crate::shard::turns::Turns;
 
 /// One API and its versions.
 pub struct SupportedApi {
@@ -50,6 +52,7 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::Fetch, 4, 18),
     supported(Api::ListOffsets, 1, 11),
     supported(Api::Metadata, 0, 13),
+    supported(Api::FindCoordinator, 0, 6),
     supported(Api::ApiVersions, 0, 5),
     supported(Api::CreateTopics, 2, 7),
     supported(Api::DeleteTopics, 1, 6),
@@ -62,12 +65,15 @@ const fn supported(api: Api, min: i16, max: i16) -> SupportedApi {
 
 /// Answers the requests of one connection on the shard that serves it.
 #[derive(Clone)]
-pub struct Handler(Rc<Shard>);
+pub struct Handler {
+    shard: Rc<Shard>,
+    fetch_turns: Rc<Turns>,
+}
 
 impl Handler {
     /// A handler on this shard.
     pub fn new(shard: &Rc<Shard>) -> Handler {
-        Handler(shard.clone())
+        Handler { shard: shard.clone(), fetch_turns: Rc::default() }
     }
 }
 
@@ -77,19 +83,25 @@ impl Service for Handler {
     }
 
     async fn begin(&self, request: Request, context: &RequestContext) -> Pending {
-        let (shard, version) = (self.0.clone(), context.version);
+        let (shard, version) = (self.shard.clone(), context.version);
         match request {
             Request::Produce(request) => {
                 let begun = AssertUnwindSafe(produce::begin(&shard, request, version));
                 let pending = begun.catch_unwind().await;
                 guarded(context, pending.unwrap_or_else(|_| Answer::Close.ready()))
             }
-            Request::Fetch(request) => answer(context, fetch::answer(shard, request, version)),
+            Request::Fetch(request) => {
+                let turn = self.fetch_turns.take();
+                answer(context, fetch::answer(shard, request, version, turn))
+            }
             Request::ListOffsets(request) => {
                 answer(context, list_offsets::answer(shard, request, version))
             }
             Request::Metadata(request) => {
                 answer(context, metadata::answer(shard, request, version))
+            }
+            Request::FindCoordinator(request) => {
+                Answer::Send(find_coordinator::answer(request, version).into()).ready()
             }
             Request::ApiVersions(request) => {
                 Answer::Send(api_versions::answer(&shard, &request, version).into()).ready()

@@ -28,6 +28,9 @@ impl fan_out::Placed for Batch {
     }
 }
 
+/// Where a batch says how many bytes follow.
+const BATCH_LENGTH: std::ops::Range<usize> = 8..12;
+
 type Outcome = Result<Acknowledged, PartitionError>;
 
 /// One shard's part of a request: where its batches stand in the request, and how they fare.
@@ -114,11 +117,22 @@ fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
     (response, batches, outcomes)
 }
 
-/// What the log checks: that these are exactly one batch of format 2.
+/// Exactly one whole batch by the sum of its lengths: Kafka counts whole batches, and so answers
+/// INVALID_RECORD for none as for two. What is in the batch, the log checks.
 fn records(records: Option<Bytes>) -> Result<Bytes, PartitionError> {
-    records.filter(|records| !records.is_empty()).ok_or(PartitionError::InvalidRecord(
-        "a produce request has exactly one batch per partition",
-    ))
+    let refused = PartitionError::InvalidRecord(
+        "a produce request has exactly one record batch per partition",
+    );
+    let Some(records) = records else { return Err(refused) };
+    let length = records.get(BATCH_LENGTH).and_then(|bytes| bytes.try_into().ok());
+    match length.map(i32::from_be_bytes) {
+        // A length that no batch can have is a damaged one, which the log says.
+        Some(length) if length < 0 => Ok(records),
+        Some(length) if BATCH_LENGTH.end + length.unsigned_abs() as usize == records.len() => {
+            Ok(records)
+        }
+        _ => Err(refused),
+    }
 }
 
 impl Begun {

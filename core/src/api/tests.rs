@@ -1,7 +1,7 @@
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{Api, CreatableReplicaAssignment, CreatableTopic};
 
-use super::fetch::share::{share_out, whole_batches};
+use super::fetch::share::share_out;
 use super::list_offsets::{Wanted, wanted};
 use super::{APIS, api_versions, create_topics};
 use crate::seeded::Rng;
@@ -41,49 +41,6 @@ fn max_bytes_is_shared_out_in_request_order() {
         let short = shares.iter().zip(&sizes).any(|(share, size)| share < size);
         assert!(!short || shares.iter().sum::<usize>() >= max, "{sizes:?} {max}");
     }
-}
-
-fn batch(body_bytes: usize) -> Vec<u8> {
-    let mut batch = vec![0; 8];
-    batch.extend_from_slice(&(body_bytes as u32).to_be_bytes());
-    batch.resize(12 + body_bytes, 7);
-    batch
-}
-
-#[test]
-fn batches_are_cut_whole_wherever_they_straddle() {
-    let mut rng = Rng::new(4);
-    for _ in 0..5_000 {
-        let lengths: Vec<usize> =
-            (0..1 + rng.below(6)).map(|_| 12 + rng.below(60) as usize).collect();
-        let bytes: Vec<u8> = lengths.iter().flat_map(|len| batch(len - 12)).collect();
-        let mut parts = Vec::new();
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let (part, after) = rest.split_at(1 + rng.below(rest.len() as u64) as usize);
-            parts.push(part);
-            rest = after;
-        }
-        let (max, one) = (rng.below(bytes.len() as u64 + 20) as usize, rng.below(2) == 0);
-        let mut expected = 0;
-        for len in &lengths {
-            if expected + len > max && !(expected == 0 && one) {
-                break;
-            }
-            expected += len;
-        }
-        assert_eq!(whole_batches(&parts, max, one), expected, "{lengths:?} {max} {one}");
-    }
-}
-
-#[test]
-fn a_length_that_leads_out_of_the_bytes_cuts_there() {
-    let mut bytes = batch(10);
-    bytes.extend(batch(10));
-    bytes[22 + 8..22 + 12].copy_from_slice(&u32::MAX.to_be_bytes());
-    assert_eq!(whole_batches(&[&bytes[..]], 30, false), 22);
-    assert_eq!(whole_batches(&[&bytes[..]], 5, true), 22);
-    assert_eq!(whole_batches(&[&bytes[..5]], 4, true), 0);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! One partition as its leader sees it: its log, and whether it may still be touched.
 //!
+//! - `batches.rs`: walking whole batches in memory
 //! - `error.rs`: everything that can go wrong with one partition of a request
 //! - `epoch.rs`: fencing by leader epoch, and where a client's log diverges (KIP-320)
 
+pub mod batches;
 mod epoch;
 mod error;
 

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How long a dead owner's last writes may take.
 const DEAD_OWNER_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a killed owner may still look alive before it is believed to be.
+const LIVE_OWNER_WAIT: Duration = Duration::from_millis(250);
+
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Longest process id, with room: larger content is not ours.
@@ -66,7 +69,7 @@ pub struct DataDirLock {
 
 impl DataDirLock {
     /// Locks `dir`, which must exist. Blocks: while the previous owner is dead, but its last writes
-    /// are not done, for at most five seconds. A live owner is an error at once.
+    /// are not done, for at most five seconds. A live owner is an error after a quarter of one.
     pub fn acquire(dir: &Path) -> Result<Self, LockError> {
         let path = dir.join("lock");
         let failed = |source| LockError::Io { path: path.clone(), source };
@@ -78,15 +81,18 @@ impl DataDirLock {
             .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
-        let deadline = Instant::now() + DEAD_OWNER_WAIT;
+        let asked = Instant::now();
         while !try_lock(&file).map_err(failed)? {
             let owner = read_pid(&mut file).map_err(failed)?;
             match owner {
                 // Our own number is that of a predecessor, in a container started anew.
                 Some(pid) if pid != std::process::id() && is_running(pid) => {
-                    return Err(LockError::InUse { dir: dir.to_owned(), pid });
+                    if asked.elapsed() >= LIVE_OWNER_WAIT {
+                        return Err(LockError::InUse { dir: dir.to_owned(), pid });
+                    }
+                    thread::sleep(RETRY_INTERVAL);
                 }
-                owner if Instant::now() >= deadline => {
+                owner if asked.elapsed() >= DEAD_OWNER_WAIT => {
                     let owner = owner.map_or("unknown".to_owned(), |pid| format!("process {pid}"));
                     return Err(LockError::Stuck { dir: dir.to_owned(), owner });
                 }

@@ -18,7 +18,7 @@ use super::disk_file::DiskFile;
 use super::disk_ring::DiskRing;
 pub use super::disk_ring::RingCounters;
 use super::task::ShardTask;
-use super::wakes::Wakes;
+use super::wakes::{Wakes, beat};
 
 /// Longest sleep; longer ones (a caller's "forever") would overflow the clock.
 const SLEEP_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -54,6 +54,7 @@ impl ShardRuntime {
     ) -> io::Result<Self> {
         let wakes = Wakes::start()?;
         let ring = DiskRing::start(&wakes, locks)?;
+        glommio::spawn_local(beat()).detach();
         let runtime = ShardRuntime {
             shard: Rc::new(Shard { index, shards, started, wakes, ring, blocking }),
         };

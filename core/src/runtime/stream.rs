@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{SockRef, TcpKeepalive};
 
@@ -25,6 +27,14 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Most pieces of one vectored write (IOV_MAX).
 const WRITE_PIECES_MAX: usize = 1024;
+
+/// What [`TcpStream::read_buf`] reads at once into a buffer without room.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Shared by all connections of a shard; used within one poll only.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into());
+}
 
 struct Socket {
     glommio: RefCell<glommio::net::TcpStream>,
@@ -70,6 +80,13 @@ impl TcpStream {
         poll_fn(|cx| self.poll_read(cx, buf)).await
     }
 
+    /// Appends at least one and at most `max_bytes` bytes to `buf`; 0 at the end of the stream. The
+    /// room that `buf` has is read into; without room, it grows only by what has arrived, so that
+    /// waiting costs no memory. Dropping the future loses no bytes.
+    pub async fn read_buf(&self, buf: &mut BytesMut, max_bytes: usize) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read_buf(cx, buf, max_bytes)).await
+    }
+
     /// Writes at least one byte of `pieces`, in order, unless all are empty; the rest is the
     /// caller's to write again. A peer that has gone is an error (EPIPE), never a signal.
     pub async fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -107,6 +124,33 @@ impl TcpStream {
         }
     }
 
+    /// [`TcpStream::read_buf`], for hand-written futures.
+    pub fn poll_read_buf(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut BytesMut,
+        max_bytes: usize,
+    ) -> Poll<io::Result<usize>> {
+        let room = (buf.capacity() - buf.len()).min(max_bytes);
+        if room > 0 {
+            match self.socket.receive_now(&mut buf.spare_capacity_mut()[..room]) {
+                Ok(received) => {
+                    // SAFETY: the kernel has filled the first `received` bytes of the room.
+                    unsafe { buf.set_len(buf.len() + received) };
+                    return Poll::Ready(Ok(received));
+                }
+                Err(cause) if is_passing(&cause) => {}
+                Err(cause) => return Poll::Ready(Err(cause)),
+            }
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let wanted = scratch.len().min(max_bytes);
+            let received = ready!(self.poll_read(cx, &mut scratch[..wanted]))?;
+            buf.extend_from_slice(&scratch[..received]);
+            Poll::Ready(Ok(received))
+        })
+    }
+
     /// [`TcpStream::write_vectored`], for hand-written futures.
     pub fn poll_write_vectored(
         &self,
@@ -133,6 +177,15 @@ impl TcpStream {
 }
 
 impl Socket {
+    /// One non-blocking recv(2).
+    fn receive_now(&self, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        // SAFETY: the kernel writes at most `room.len()` bytes, to memory borrowed for the call.
+        let received = unsafe {
+            libc::recv(self.fd, room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT)
+        };
+        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+    }
+
     /// One non-blocking sendmsg(2); MSG_NOSIGNAL turns SIGPIPE into EPIPE.
     fn send_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         // SAFETY: `msghdr` is plain data, for which zeros are valid.
@@ -150,6 +203,11 @@ impl Socket {
         // SAFETY: glommio's stream owns the descriptor and lives as long as `self`.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
+}
+
+/// Nothing there yet, or interrupted: waiting for readiness covers both.
+fn is_passing(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl Drop for Socket {

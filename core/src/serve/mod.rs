@@ -17,13 +17,14 @@ mod stop;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use corelane_storage::command_log::CommandLogError;
 use corelane_storage::manifest::ManifestError;
 use corelane_storage::store::StoreError;
+use corelane_tuning::Severity;
 use tracing_subscriber::EnvFilter;
 
 use crate::catalog::command::DecodeError;
@@ -47,14 +48,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The data directory can't be made.
-    #[error("data directory {}: {source} (choose another with --data-dir)", path.display())]
-    DataDir {
-        /// The directory.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    /// The machine does not allow what a broker needs.
+    #[error("this machine is not ready for a broker:\n{0}")]
+    Host(String),
     /// Somebody else has the data directory.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -122,6 +118,10 @@ fn listen_advice(source: &io::Error) -> &'static str {
     }
 }
 
+/// How long a killed predecessor's port may stay taken.
+const PORT_WAIT: Duration = Duration::from_secs(2);
+const PORT_RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
 fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
     move |source| ServeError::System { what, source }
 }
@@ -137,12 +137,11 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     let addresses = address::resolve(&options.listen)?;
     // The real port is known only when it is bound; whatever else is wrong shows now.
     address::advertised(&options.listen, options.advertise.as_deref(), 9092)?;
-    check_free(&addresses)?;
-    let open_files_max = host::raise_open_files().map_err(system("the limit of open files"))?;
-    tracing::debug!(open_files_max);
-    let lock = lock(&options.data_dir)?;
     let cores = crate::runtime::usable_cores().map_err(system("usable cores"))?;
     let shards = options.shards.map_or(cores.len(), usize::from);
+    preflight(&options.data_dir, shards)?;
+    let lock = DataDirLock::acquire(&options.data_dir)?;
+    check_free(&addresses)?;
     let launch = Launch::new(options, addresses, shards, began, signals);
     let config = ShardsConfig { shards, lock: Some(Arc::new(lock)) };
     let running = Shards::start(&config, move |runtime| launch::shard(runtime, launch.clone()))?;
@@ -163,16 +162,39 @@ fn log_to_stderr() {
 }
 
 /// Fails early if a port is taken; it is bound for good when there is something to serve.
+///
+/// A broker that was killed may hold its port for a moment longer: the kernel tears its rings down
+/// behind its end. So a taken port is asked again, for at most [`PORT_WAIT`].
 fn check_free(addresses: &[SocketAddr]) -> Result<(), ServeError> {
+    let deadline = Instant::now() + PORT_WAIT;
     for address in addresses.iter().filter(|address| address.port() != 0) {
-        crate::runtime::bind(*address)
-            .map_err(|source| ServeError::Listen { address: *address, source })?;
+        loop {
+            match crate::runtime::bind(*address) {
+                Ok(_) => break,
+                Err(source) => {
+                    let in_use = source.kind() == io::ErrorKind::AddrInUse;
+                    if !in_use || Instant::now() >= deadline {
+                        return Err(ServeError::Listen { address: *address, source });
+                    }
+                    std::thread::sleep(PORT_RETRY_INTERVAL);
+                }
+            }
+        }
     }
     Ok(())
 }
 
-fn lock(data_dir: &std::path::Path) -> Result<DataDirLock, ServeError> {
-    std::fs::create_dir_all(data_dir)
-        .map_err(|source| ServeError::DataDir { path: data_dir.to_owned(), source })?;
-    Ok(DataDirLock::acquire(data_dir)?)
+/// Raises the limits that may be raised; says what is wrong with the machine, and what to do.
+fn preflight(data_dir: &Path, shards: usize) -> Result<(), ServeError> {
+    let findings = corelane_tuning::preflight(data_dir, shards);
+    let (fatal, slow): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|found| found.severity == Severity::PreventsStart);
+    for found in slow {
+        tracing::warn!(remedy = found.remedy, "{}", found.what);
+    }
+    if fatal.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = fatal.iter().map(|found| format!("- {found}")).collect();
+    Err(ServeError::Host(lines.join("\n")))
 }

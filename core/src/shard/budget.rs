@@ -11,6 +11,12 @@ use std::task::Poll;
 use atomic_waker::AtomicWaker;
 
 use super::semaphore::Semaphore;
+use super::turns::Turn;
+
+/// An answer may take one of so many parts of what is free.
+const SHARES: usize = 8;
+/// Or this, if that is more.
+const SHARE_BYTES_MIN: usize = 64 << 10;
 
 /// The budget; clones are handles to the same one.
 #[derive(Clone)]
@@ -29,6 +35,8 @@ struct Returned {
 pub struct Credit {
     bytes: usize,
     returned: Arc<Returned>,
+    /// Dropped with it.
+    _turn: Turn,
 }
 
 impl FetchBudget {
@@ -37,10 +45,17 @@ impl FetchBudget {
         FetchBudget { semaphore: Semaphore::new(limit_bytes), returned: Arc::default() }
     }
 
-    /// Waits for `bytes`, first come, first served; for all of it if it asks for more.
-    pub async fn acquire(&self, bytes: usize) -> Credit {
+    /// Bytes that one answer should take at most now: a part of what is free, so that a few clients
+    /// that never read can't keep the others from being served, but never less than is worth it.
+    pub fn share_bytes(&self) -> usize {
+        (self.semaphore.available() / SHARES).max(SHARE_BYTES_MIN)
+    }
+
+    /// Waits for `bytes`, first come, first served; for all of it if it asks for more. The turn
+    /// ends when the credit is given back.
+    pub async fn acquire(&self, bytes: usize, turn: Turn) -> Credit {
         let bytes = self.semaphore.acquire(bytes).await.forget();
-        Credit { bytes, returned: self.returned.clone() }
+        Credit { bytes, returned: self.returned.clone(), _turn: turn }
     }
 
     /// Takes returned credits back, for as long as it is polled.

@@ -4,6 +4,7 @@
 //! - `mailbox.rs`: calls from shard to shard
 //! - `semaphore.rs`: a counter with a strictly fair queue; budgets and turns are made of it
 //! - `budget.rs`: bytes that fetch answers may hold
+//! - `turns.rs`: one loaded fetch answer per connection
 //! - `append.rs`: appends in arrival order, and their acknowledgement
 //! - `read.rs`: plans of a fetch at the shard that owns the partitions
 //! - `controller.rs`: shard 0 alone: changes of the catalog, blocks of producer ids
@@ -21,6 +22,7 @@ pub mod producer_ids;
 pub mod read;
 pub mod semaphore;
 pub mod socket;
+pub mod turns;
 
 #[cfg(test)]
 mod tests;

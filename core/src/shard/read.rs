@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use corelane_storage::log::{Lease, ReadPlan};
 use corelane_storage::notify::Signal;
 
 use super::Shard;
-use crate::partition::{PartitionError, Planned, Want};
+use crate::partition::{PartitionError, Planned, Want, batches};
+use crate::runtime::DiskFile;
 
 /// Wakes a fetch that found less than it wants.
 #[derive(Clone)]
@@ -59,14 +61,30 @@ impl Shard {
     }
 }
 
-/// True if these plans alone are no reason to answer.
+/// True if these plans alone are no reason to answer, and waiting may bring more.
 pub fn is_short(plans: &[Result<Planned, PartitionError>], min_bytes: usize) -> bool {
-    let mut bytes = 0usize;
-    for plan in plans {
-        match plan {
-            Ok(Planned::Read(plan)) => bytes = bytes.saturating_add(plan.bytes),
-            Ok(Planned::Diverging(..)) | Err(_) => return false,
+    let bytes = |plan: &Result<Planned, PartitionError>| match plan {
+        Ok(Planned::Read(plan)) => plan.bytes,
+        Ok(Planned::Diverging(..)) | Err(_) => 0,
+    };
+    // What lies behind a plan that does not reach the end is for the next fetch.
+    let may_grow = |plan: &Result<Planned, PartitionError>| match plan {
+        Ok(Planned::Read(plan)) => reaches_end(plan),
+        Ok(Planned::Diverging(..)) | Err(_) => false,
+    };
+    let total = plans.iter().map(bytes).fold(0, usize::saturating_add);
+    total < min_bytes && plans.iter().all(may_grow)
+}
+
+/// True if the plan holds all that may be read by now.
+fn reaches_end(plan: &ReadPlan<DiskFile>) -> bool {
+    let mut slices = Vec::with_capacity(plan.leases.len());
+    for lease in &plan.leases {
+        match lease {
+            Lease::Memory(slice) => slices.push(slice),
+            Lease::File(_) => return false,
         }
     }
-    bytes < min_bytes
+    let end = plan.offsets.high_watermark;
+    slices.is_empty() || batches::next_offset(&slices).is_none_or(|next| next >= end)
 }

@@ -67,7 +67,6 @@ impl Semaphore {
     }
 
     /// Units that nobody holds.
-    #[cfg(test)]
     pub fn available(&self) -> usize {
         self.0.available.get()
     }

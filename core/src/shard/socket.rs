@@ -11,10 +11,6 @@ use corelane_storage::runtime::Runtime;
 
 use crate::runtime::{ShardRuntime, TcpStream};
 
-/// Read into before a connection has a buffer: an idle one holds none.
-const FIRST_READ_BYTES: usize = 4 << 10;
-/// Most bytes of one read: they are zeroed before.
-const READ_BYTES_MAX: usize = 128 << 10;
 /// Most parts of one write.
 const WRITE_PARTS_MAX: usize = 256;
 
@@ -33,18 +29,7 @@ impl Socket {
 
 impl Stream for Socket {
     async fn read(&self, buf: &mut BytesMut, max_bytes: usize) -> io::Result<usize> {
-        let room = buf.capacity() - buf.len();
-        if room == 0 {
-            let mut first = [0; FIRST_READ_BYTES];
-            let n = self.stream.read(&mut first[..max_bytes.min(FIRST_READ_BYTES)]).await?;
-            buf.extend_from_slice(&first[..n]);
-            return Ok(n);
-        }
-        let filled = buf.len();
-        buf.resize(filled + room.min(max_bytes).min(READ_BYTES_MAX), 0);
-        let result = self.stream.read(&mut buf[filled..]).await;
-        buf.truncate(filled + result.as_ref().map_or(0, |n| *n));
-        result
+        self.stream.read_buf(buf, max_bytes).await
     }
 
     async fn write(&self, parts: &[Bytes]) -> io::Result<usize> {

@@ -140,8 +140,8 @@ impl Nullable for Str {
         nullable: bool,
     ) -> Result<Option<Self>, DecodeError> {
         let len = input.string_len(version)?;
-        let text = len.map(|len| input.text(len)).transpose()?;
-        or_null(text.map(Str::from_checked), input, nullable)
+        let text = len.map(|len| input.shared_text(len)).transpose()?;
+        or_null(text, input, nullable)
     }
     fn encode_nullable(value: Option<&Self>, out: &mut Encoder, version: Version, nullable: bool) {
         check_null(value, out, nullable);

@@ -16,6 +16,8 @@ pub mod field;
 pub(crate) mod generate;
 pub mod header;
 pub mod records;
+#[cfg(test)]
+mod tests;
 pub mod text;
 
 pub use decode::{DecodeError, DecodeErrorKind, Decoder};

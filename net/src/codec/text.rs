@@ -31,7 +31,8 @@ impl Str {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        // SAFETY: every constructor takes a `str`, or bytes that `Decoder::text` has just checked,
+        // SAFETY: every constructor takes a `str`, or bytes that `Decoder::shared_text` has just
+        // checked,
         // and `Bytes` never change.
         unsafe { std::str::from_utf8_unchecked(&self.0) }
     }

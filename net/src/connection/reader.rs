@@ -107,8 +107,8 @@ fn decode<V: Service>(
     }
     let mut input = Decoder::new(frame);
     let header = RequestHeader::decode(&mut input, is_flexible).map_err(undecodable)?;
-    if header.client_id != context.client_id {
-        context.client_id = header.client_id.as_ref().map(Str::detached);
+    if header.client_id != context.client_id.as_deref() {
+        context.client_id = header.client_id.map(Str::from);
     }
     let request = Request::decode_body(api, version, input).map_err(undecodable)?;
     if let Request::ApiVersions(body) = &request

@@ -8,6 +8,7 @@ mod api_versions;
 mod create_topics;
 mod delete_topics;
 mod fetch;
+mod find_coordinator;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
@@ -20,6 +21,7 @@ pub use api_versions::*;
 pub use create_topics::*;
 pub use delete_topics::*;
 pub use fetch::*;
+pub use find_coordinator::*;
 pub use init_producer_id::*;
 pub use list_offsets::*;
 pub use metadata::*;
@@ -34,6 +36,9 @@ table::apis! {
     ListOffsets = 2, versions 1..=11, flexible 6.., ListOffsetsRequest => ListOffsetsResponse;
     /// Describes brokers, topics and partitions.
     Metadata = 3, versions 0..=13, flexible 9.., MetadataRequest => MetadataResponse;
+    /// Finds the broker that coordinates a group or a transaction.
+    FindCoordinator = 10, versions 0..=6, flexible 3..,
+        FindCoordinatorRequest => FindCoordinatorResponse;
     /// Tells which APIs and versions a broker speaks.
     ApiVersions = 18, versions 0..=5, flexible 3.., ApiVersionsRequest => ApiVersionsResponse;
     /// Creates topics.

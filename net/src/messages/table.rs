@@ -13,7 +13,7 @@ macro_rules! apis {
 
         use $crate::codec::header::{self, RequestHeader};
         use $crate::codec::{
-            DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Field, Str, Version,
+            DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Field, Version,
         };
 
         /// The APIs that this codec speaks; the number is the API key.
@@ -89,7 +89,7 @@ macro_rules! apis {
                 match self { $( Request::$api(_) => Api::$api, )* }
             }
 
-            /// Reads a body, after the header; every byte must belong to it.
+            /// Reads a body, after the header; bytes behind its last field are passed over.
             pub fn decode_body(
                 api: Api,
                 number: i16,
@@ -102,7 +102,8 @@ macro_rules! apis {
                 let request = match api {
                     $( Api::$api => Request::$api(<$request>::decode(&mut input, version)?), )*
                 };
-                input.finish()?;
+                // librdkafka 2.12 sends bytes behind the last field of Metadata 13, and Kafka
+                // passes them over in every request: so do we.
                 Ok(request)
             }
 
@@ -111,7 +112,7 @@ macro_rules! apis {
                 &self,
                 number: i16,
                 correlation_id: i32,
-                client_id: Option<Str>,
+                client_id: Option<&str>,
                 out: &mut Encoder,
             ) -> Result<(), EncodeError> {
                 let api = self.api();
@@ -130,7 +131,7 @@ macro_rules! apis {
 
             /// Reads a whole frame, its length prefix taken off. An API or version that is not
             /// declared is an error.
-            pub fn decode(frame: &Bytes) -> Result<(RequestHeader, Request), DecodeError> {
+            pub fn decode(frame: &Bytes) -> Result<(RequestHeader<'_>, Request), DecodeError> {
                 let mut input = Decoder::new(frame);
                 let header = RequestHeader::decode(&mut input, is_flexible)?;
                 let (key, version) = (header.api_key, header.api_version);

@@ -73,6 +73,13 @@ struct StoreInner<R: Runtime> {
     logs: RefCell<HashMap<PartitionId, Log<R>>>,
 }
 
+impl<R: Runtime> Drop for StoreInner<R> {
+    /// The lists hold logs, which hold the lists' owner: without this neither would ever go.
+    fn drop(&mut self) {
+        self.shared.forget_logs();
+    }
+}
+
 impl<R: Runtime> Store<R> {
     /// Brings `partitions`, those of shard `shard` of `shards`, to the state in which the last run
     /// left them: every acknowledged batch is there, torn tails are cut. A partition that can't be

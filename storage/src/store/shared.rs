@@ -86,6 +86,13 @@ impl<R: Runtime> Shared<R> {
         })
     }
 
+    /// Empties the lists of logs with something to do.
+    pub(crate) fn forget_logs(&self) {
+        for list in [&self.dirty, &self.wrote, &self.unflushed, &self.active] {
+            list.borrow_mut().clear();
+        }
+    }
+
     /// Notes that a segment took `bytes` of memory.
     pub(crate) fn cache_grew(&self, bytes: usize) {
         self.cache.borrow_mut().bytes += bytes as u64;

@@ -2,12 +2,13 @@
 //! read), waits if they hold too little, shares out `max_bytes` in the order of the request, loads
 //! what it sends, and answers.
 //!
-//! - `share.rs`: who gets how many bytes, and cutting at whole batches: pure functions
+//! - `share.rs`: who gets how many bytes: a pure function
 
 pub(super) mod share;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use corelane_net::codec::{Records, Str};
@@ -26,11 +27,12 @@ use futures_util::future::{join_all, select};
 
 use super::topics::Finder;
 use super::{errors, fan_out};
-use crate::partition::{PartitionError, Planned, Want};
+use crate::partition::{PartitionError, Planned, Want, batches};
 use crate::runtime::DiskFile;
 use crate::shard::Shard;
 use crate::shard::budget::Credit;
 use crate::shard::read::{Subscription, is_short};
+use crate::shard::turns::Turn;
 
 /// Most bytes of records in one answer, whatever is asked for; Kafka's `fetch.max.bytes`.
 const ANSWER_BYTES_MAX: usize = 55 << 20;
@@ -43,14 +45,21 @@ type Plans = Vec<Result<Planned, PartitionError>>;
 
 /// Answers when there is enough to send, when the client has waited long enough, or at once if
 /// something is wrong with one of the partitions.
-pub async fn answer(shard: Rc<Shard>, request: FetchRequest, version: i16) -> FetchResponse {
+pub async fn answer(
+    shard: Rc<Shard>,
+    request: FetchRequest,
+    version: i16,
+    mut turn: Turn,
+) -> FetchResponse {
     if !FULL_FETCH_EPOCHS.contains(&request.session_epoch) {
         let error_code = ErrorCode::FetchSessionIdNotFound;
         return FetchResponse { error_code, ..Default::default() };
     }
-    let fetch = Fetch::new(&shard, &request, version);
-    let plans = fetch.wait_for_plans(&request).await;
-    let loaded = fetch.load(plans).await;
+    let deadline = shard.deadline(request.max_wait_ms);
+    turn.come().await;
+    let mut fetch = Fetch::new(&shard, &request, version);
+    let plans = fetch.wait_for_plans(request.min_bytes, deadline).await;
+    let loaded = fetch.load(plans, turn).await;
     fetch.respond(request, loaded)
 }
 
@@ -63,6 +72,8 @@ impl fan_out::Placed for Want {
 struct Fetch {
     shard: Rc<Shard>,
     max_bytes: usize,
+    /// What it gets at most: under pressure answers are smaller, which is always allowed.
+    limit_bytes: usize,
     /// In the order of the request: what is wrong with it, or its place in `wants`.
     entries: Vec<Result<usize, PartitionError>>,
     wants: Vec<Want>,
@@ -98,16 +109,17 @@ impl Fetch {
             }
         }
         drop(catalog);
-        Fetch { shard: shard.clone(), max_bytes, entries, wants }
+        Fetch { shard: shard.clone(), max_bytes, limit_bytes: max_bytes, entries, wants }
     }
 
-    async fn wait_for_plans(&self, request: &FetchRequest) -> Plans {
-        let deadline = self.shard.deadline(request.max_wait_ms);
-        let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(self.max_bytes.max(1));
+    async fn wait_for_plans(&mut self, min_bytes: i32, deadline: Duration) -> Plans {
+        let asked_bytes = usize::try_from(min_bytes).unwrap_or(0);
         let nothing_wrong = self.entries.iter().all(Result::is_ok) && !self.wants.is_empty();
         loop {
             let left = deadline.saturating_sub(self.shard.runtime.monotonic());
             let stopping = self.shard.stopping.is_disconnected();
+            self.limit_bytes = self.max_bytes.min(self.shard.fetch_budget.share_bytes());
+            let min_bytes = asked_bytes.min(self.limit_bytes.max(1));
             let may_wait = nothing_wrong && !left.is_zero() && !stopping;
             let signal = Signal::new();
             let subscription = Subscription { signal: signal.clone(), min_bytes };
@@ -129,7 +141,10 @@ impl Fetch {
     }
 
     async fn plan(&self, subscription: Option<Subscription>) -> Plans {
-        let plans = fan_out::ask(&self.shard, &self.wants, move |shard, wants| {
+        let limited =
+            |want: &Want| Want { max_bytes: want.max_bytes.min(self.limit_bytes), ..*want };
+        let wants: Vec<Want> = self.wants.iter().map(limited).collect();
+        let plans = fan_out::ask(&self.shard, &wants, move |shard, wants| {
             let (shard, subscription) = (shard.clone(), subscription.clone());
             async move { shard.plan(&wants, subscription).await }
         });
@@ -138,13 +153,13 @@ impl Fetch {
 
     /// Shares `max_bytes` out and brings what is sent into memory; files are read here, on the
     /// shard of the connection.
-    async fn load(&self, plans: Plans) -> Vec<Loaded> {
+    async fn load(&self, plans: Plans, turn: Turn) -> Vec<Loaded> {
         let sizes: Vec<usize> = plans.iter().map(planned_bytes).collect();
-        let shares = share::share_out(&sizes, self.max_bytes);
+        let shares = share::share_out(&sizes, self.limit_bytes);
         let total = shares.iter().sum();
         let credit = match total {
             0 => None,
-            total => Some(Arc::new(self.shard.fetch_budget.acquire(total).await)),
+            total => Some(Arc::new(self.shard.fetch_budget.acquire(total, turn).await)),
         };
         let first = shares.iter().position(|share| *share > 0);
         let loading = plans.into_iter().zip(shares).enumerate().map(|(place, (plan, share))| {
@@ -216,7 +231,7 @@ async fn load_one(
     let leases = if share == 0 { Vec::new() } else { plan.leases };
     match load_leases(leases).await {
         Ok(slices) => {
-            let keep = share::whole_batches(&slices, share, at_least_one);
+            let keep = batches::whole(&slices, share, at_least_one);
             Loaded::Records { records: records(slices, keep, credit.as_ref()), offsets }
         }
         Err(error) => {

@@ -83,17 +83,9 @@ fn a_panicking_main_is_reported_and_the_others_go_on() {
 
 #[test]
 fn shards_come_and_go() {
-    for _ in 0..20 {
+    for _ in 0..40 {
         on_shards(2, |rt| async move { rt.yield_now().await });
     }
-    // What a shard opened is closed: descriptors do not pile up.
-    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    let before = open();
-    for _ in 0..20 {
-        on_shards(2, |rt| async move { rt.yield_now().await });
-    }
-    let after = open();
-    println!("descriptors before {before}, after {after}");
 }
 
 #[test]
@@ -109,7 +101,7 @@ fn an_idle_shard_uses_no_cpu() {
 }
 
 #[test]
-fn start_takes_little_cpu() {
+fn starting_is_measured() {
     let started = Instant::now();
     let config = ShardsConfig { shards: 2, lock: None };
     let running = Shards::start(&config, |rt: ShardRuntime| async move { rt.monotonic() });

@@ -1,7 +1,7 @@
 //! Signals, in a child process.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Stdio;
 
 use super::{child, on_shard};
@@ -13,8 +13,6 @@ fn waits_for_a_signal() {
     if std::env::var_os("CORELANE_TEST_CHILD").is_none() {
         return;
     }
-    // The harness runs tests on a thread of its own: signals must be blocked in all threads, so
-    // the main thread gets none.
     let signals = std::sync::Arc::new(Signals::install().unwrap());
     let again = std::env::var_os("CORELANE_TEST_TWICE").is_some();
     let signal = on_shard(move |_rt| {
@@ -38,6 +36,19 @@ fn run(signals: &[i32], twice: bool) -> std::process::ExitStatus {
     if twice {
         command.env("CORELANE_TEST_TWICE", "1");
     }
+    // The harness runs tests on a thread of its own, while the broker installs signals before it
+    // starts any: here the whole process is born with them blocked.
+    // SAFETY: calls only functions that are safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGTERM);
+            libc::sigaddset(&mut set, libc::SIGINT);
+            libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+            Ok(())
+        })
+    };
     let mut process = command.spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     for (signal, awaited) in signals.iter().zip(["ready", "ending"]) {

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream as StdStream};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use corelane_storage::runtime::Runtime;
 
 use super::{on_shard, on_shards};
@@ -141,13 +142,23 @@ fn both_halves_work_at_once() {
                 done.send(()).unwrap();
             });
             let mut received = 0;
-            let mut chunk = vec![0; 1 << 16];
-            loop {
-                match stream.read(&mut chunk).await.unwrap() {
+            let mut buf = BytesMut::new();
+            for round in 0_usize.. {
+                // With room and without, and never more than was asked.
+                if round % 3 == 0 {
+                    buf.reserve(10_000 + round % 100_000);
+                }
+                let max_bytes = 1 + round * 7919 % 200_000;
+                match stream.read_buf(&mut buf, max_bytes).await.unwrap() {
                     0 => break,
                     n => {
-                        assert!((0..n).all(|at| chunk[at] == (received + at) as u8));
+                        assert!(n <= max_bytes && n == buf.len());
+                        assert!((0..n).all(|at| buf[at] == (received + at) as u8));
                         received += n;
+                        buf.clear();
+                        if round % 5 == 0 {
+                            buf = BytesMut::new();
+                        }
                     }
                 }
             }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::budget::ByteBudget;
-use crate::codec::{Encoder, Str};
+use crate::codec::Encoder;
 use crate::connection::{Closed, Shared, serve};
 use crate::limits::Limits;
 use crate::messages::{
@@ -381,7 +381,7 @@ pub fn frames(requests: &[(i32, Request)]) -> Vec<u8> {
     let mut out = Encoder::new();
     for (id, request) in requests {
         let version = version_of(request.api());
-        request.encode(version, *id, Some(Str::from_static("test")), &mut out).unwrap();
+        request.encode(version, *id, Some("test"), &mut out).unwrap();
     }
     out.take_bytes().to_vec()
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::round_trip::{request_frame, response_frame};
-use crate::codec::{DecodeErrorKind, Encoder, Str, Uuid};
+use crate::codec::{DecodeErrorKind, Encoder, Uuid};
 use crate::error_code::ErrorCode;
 use crate::messages::*;
 
@@ -146,9 +146,9 @@ fn nested_claims_are_charged_to_one_allowance() {
 fn null_where_a_version_has_none_is_not_written() {
     let mut out = Encoder::new();
     let request = Request::from(MetadataRequest { topics: None, ..Default::default() });
-    let client = Some(Str::from_static("client"));
-    assert!(request.encode(0, 7, client.clone(), &mut out).is_err());
-    assert!(request.encode(14, 7, client.clone(), &mut out).is_err());
+    let client = Some("client");
+    assert!(request.encode(0, 7, client, &mut out).is_err());
+    assert!(request.encode(14, 7, client, &mut out).is_err());
     assert!(out.is_empty());
     request.encode(1, 7, client, &mut out).unwrap();
 }

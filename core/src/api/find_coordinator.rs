@@ -1,0 +1,41 @@
+//! FindCoordinator, before there are consumer groups and transactions: a clear refusal.
+//!
+//! It is advertised all the same, because librdkafka compresses with lz4 only for a broker that
+//! has it (`rdkafka_feature.c`), and would send uncompressed without a word. Groups get
+//! GROUP_AUTHORIZATION_FAILED and transactional ids TRANSACTIONAL_ID_AUTHORIZATION_FAILED: of the codes that
+//! this API may answer, those at which every client library gives up at once.
+
+use corelane_net::codec::Str;
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{
+    Coordinator, FindCoordinatorRequest, FindCoordinatorResponse, TRANSACTION_KEY_TYPE,
+};
+
+/// Answers at once.
+pub fn answer(request: FindCoordinatorRequest, version: i16) -> FindCoordinatorResponse {
+    let (error_code, reason) = if request.key_type == TRANSACTION_KEY_TYPE {
+        (ErrorCode::TransactionalIdAuthorizationFailed, "transactions are not supported yet")
+    } else {
+        (ErrorCode::GroupAuthorizationFailed, "groups are not supported yet: assign partitions")
+    };
+    let error_message = Some(Str::from(reason));
+    if version < 4 {
+        return FindCoordinatorResponse {
+            error_code,
+            error_message,
+            node_id: -1,
+            port: -1,
+            ..Default::default()
+        };
+    }
+    let refused = |key| Coordinator {
+        key,
+        node_id: -1,
+        host: Str::EMPTY,
+        port: -1,
+        error_code,
+        error_message: error_message.clone(),
+    };
+    let coordinators = request.coordinator_keys.into_iter().map(refused).collect();
+    FindCoordinatorResponse { coordinators, ..Default::default() }
+}
