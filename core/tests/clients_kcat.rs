@@ -77,7 +77,7 @@ fn compression_is_kept_and_the_lines_come_back() {
         }
         if codec != 0 {
             assert!(
-                stored.len() * 4 < text.len(),
+                stored.len() * 2 < text.len(),
                 "{name}: {} bytes are not compressed",
                 stored.len()
             );

@@ -124,6 +124,14 @@ impl SegmentIndex {
         self.entries.truncate(kept);
     }
 
+    /// The entries before byte `position`: what may go to disk while only the bytes before it are
+    /// known to survive. An entry beyond could outlive its batch, and name a place where, after the
+    /// crash, no batch begins; its page's checksum would be right all the same.
+    pub fn prefix(&self, position: u64) -> SegmentIndex {
+        let kept = self.entries.partition_point(|e| u64::from(e.position.get()) < position);
+        SegmentIndex { entries: self.entries[..kept].to_vec(), ..*self }
+    }
+
     /// The last entry, else the segment's start.
     pub fn last(&self) -> IndexPosition {
         self.before(self.entries.len())

@@ -2,8 +2,9 @@
 //!
 //! It is advertised all the same, because librdkafka compresses with lz4 only for a broker that
 //! has it (`rdkafka_feature.c`), and would send uncompressed without a word. Groups get
-//! GROUP_AUTHORIZATION_FAILED and transactional ids TRANSACTIONAL_ID_AUTHORIZATION_FAILED: of the codes that
-//! this API may answer, those at which every client library gives up at once.
+//! COORDINATOR_NOT_AVAILABLE: librdkafka asks for the coordinator as soon as `group.id` is set, also
+//! for consumers that assign their partitions themselves, and anything final would end those.
+//! Transactional ids get TRANSACTIONAL_ID_AUTHORIZATION_FAILED, at which every client gives up at once.
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
@@ -16,7 +17,7 @@ pub fn answer(request: FindCoordinatorRequest, version: i16) -> FindCoordinatorR
     let (error_code, reason) = if request.key_type == TRANSACTION_KEY_TYPE {
         (ErrorCode::TransactionalIdAuthorizationFailed, "transactions are not supported yet")
     } else {
-        (ErrorCode::GroupAuthorizationFailed, "groups are not supported yet: assign partitions")
+        (ErrorCode::CoordinatorNotAvailable, "groups are not supported yet: assign partitions")
     };
     let error_message = Some(Str::from(reason));
     if version < 4 {

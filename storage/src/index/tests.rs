@@ -137,6 +137,17 @@ fn full_pages_never_change() {
 }
 
 #[test]
+fn a_prefix_has_the_same_full_pages_and_nothing_beyond() {
+    let (index, bytes) = three_pages();
+    let cut = u64::from(index.entries[ENTRIES_PER_PAGE + 5].position.get());
+    let prefix = index.prefix(cut);
+    assert_eq!(prefix.entries, &index.entries[..ENTRIES_PER_PAGE + 5]);
+    assert_eq!(prefix.encode(0..1), &bytes[..BLOCK_BYTES]);
+    assert_eq!(index.prefix(u64::MAX), index);
+    assert!(index.prefix(0).is_empty());
+}
+
+#[test]
 fn reading_stops_at_the_first_page_in_doubt() {
     let (index, bytes) = three_pages();
     for at in 0..bytes.len() {

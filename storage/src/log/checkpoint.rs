@@ -276,7 +276,7 @@ impl<R: Runtime> Log<R> {
         if end.position >= BLOCK_BYTES as u64 {
             sync_segment(self, end.segment_base).await?;
         }
-        self.write_index_pages(end.segment_base).await?;
+        self.write_index_pages(end).await?;
         write_checkpoint(runtime, &inner.dir, inner.id, &checkpoint).await?;
         self.with_state(|state| {
             state.checkpoint = end;
@@ -287,11 +287,14 @@ impl<R: Runtime> Log<R> {
         Ok(())
     }
 
-    async fn write_index_pages(&self, segment_base: i64) -> Result<(), DiskError> {
+    /// Writes what the index says of the bytes before `end`, which are synced: entries of later
+    /// batches, appended meanwhile, could outlive them.
+    async fn write_index_pages(&self, end: Mark) -> Result<(), DiskError> {
+        let segment_base = end.segment_base;
         let index = self.with_state(|state| {
             let segment = state.segment(segment_base).filter(|s| !s.sealed)?;
             let first_page = segment.index_pages;
-            segment.index.clone().map(|index| (index, first_page))
+            segment.index.as_ref().map(|index| (index.prefix(end.position), first_page))
         });
         let Some((index, first_page)) = index else { return Ok(()) };
         self.write_index(&index, first_page).await?;

@@ -64,6 +64,10 @@ impl<R: Runtime> Log<R> {
             Durability::Flushed if !active(Mutant::AcknowledgeBeforeFsync) => state.flushed,
             _ => state.written,
         };
+        let acknowledged = match state.unwritten.back() {
+            Some(run) if active(Mutant::AcknowledgeBeforeWrite) => run.end,
+            _ => acknowledged,
+        };
         if acknowledged.offset <= state.high_watermark.offset {
             return;
         }
@@ -98,7 +102,7 @@ fn advance_written<F>(state: &mut LogState<F>, journal_written: u64, round: u64)
         let in_segment = state.segment(run.end.segment_base).map(|s| s.in_segment);
         let is_written = in_segment.is_none_or(|p| p >= run.segment_upto)
             && run.journal_sequence <= journal_written;
-        if !is_written && !active(Mutant::AcknowledgeBeforeWrite) {
+        if !is_written {
             if active(Mutant::PublishOutOfOrder)
                 && state.unwritten.back().is_some_and(|last| {
                     last.segment_upto == 0 && last.journal_sequence <= journal_written

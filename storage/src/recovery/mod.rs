@@ -127,8 +127,13 @@ impl<R: Runtime> Recovery<'_, R> {
         let changed = end != start || !fragments.is_empty();
         let sequence = start_sequence + u64::from(changed);
         if changed {
+            if !files.is_empty() {
+                // A kill may have come between a file's creation and the sync of its name.
+                self.runtime.sync_dir(self.dir).await?;
+            }
             self.write_checkpoint(&state, end, sequence).await?;
         }
+        self.trim(end, &files).await?;
         self.settle_marks(&mut state, end, sequence);
         Ok(state)
     }
@@ -166,7 +171,7 @@ impl<R: Runtime> Recovery<'_, R> {
                 continue;
             }
             let end = Mark { offset: walked.offset, segment_base: base, position: walked.end };
-            self.cut(&mut merged, from, end, files).await?;
+            self.fill(&mut merged, from, end).await?;
             let full = block_floor(end.position);
             let remainder = merged.read(full, (end.position - full) as usize).await?.to_vec();
             self.write_index(&index).await?;
@@ -185,31 +190,28 @@ impl<R: Runtime> Recovery<'_, R> {
         end: u64,
         index: &SegmentIndex,
     ) -> Result<(), DiskError> {
+        // Synced even where nothing is missing: a kill may have left it written but not synced.
+        let file = self.ensure_file(merged, base).await?;
+        merged.write_overlay(&file, block_floor(from), block_ceil(end), end).await?;
         if merged.file_bytes() != end || merged.has_overlay() {
-            let file = self.ensure_file(merged, base).await?;
-            merged.write_overlay(&file, block_floor(from), block_ceil(end), end).await?;
             file.truncate(end).await?;
-            file.sync_data().await?;
         }
+        file.sync_data().await?;
         self.write_index(index).await
     }
 
-    /// Puts the journal's full blocks of the last segment into its file, and cuts what lies behind.
-    async fn cut(
+    /// Puts the journal's full blocks of the last segment into its file, and makes durable all that
+    /// was found there: a kill may have left it written but not synced.
+    async fn fill(
         &mut self,
         merged: &mut Merged<R::File>,
         from: u64,
         end: Mark,
-        files: &BTreeMap<i64, u64>,
     ) -> Result<(), DiskError> {
         let full = block_floor(end.position);
-        let has_file = merged.file().is_some();
-        if (full > 0 && merged.has_overlay()) || (has_file && merged.file_bytes() != full) {
+        if full > 0 && (merged.has_overlay() || merged.file().is_some()) {
             let file = self.ensure_file(merged, end.segment_base).await?;
             merged.write_overlay(&file, block_floor(from), full, full).await?;
-            if !active(Mutant::ForgetTornTailCut) {
-                file.truncate(full).await?;
-            }
             file.sync_data().await?;
         }
         let cut = merged.written_end().saturating_sub(end.position);
@@ -219,6 +221,21 @@ impl<R: Runtime> Recovery<'_, R> {
                 partition = %self.id, segment = end.segment_base, position = end.position,
                 offset = end.offset, bytes = cut, "cut what lies behind the last whole batch"
             );
+        }
+        Ok(())
+    }
+
+    /// Cuts what lies behind the log's last full block, in its file and in files behind it. Only
+    /// after the checkpoint: before it, the block behind the last full one may be the only place
+    /// that has the last acknowledged bytes.
+    async fn trim(&mut self, end: Mark, files: &BTreeMap<i64, u64>) -> Result<(), DiskError> {
+        let full = block_floor(end.position);
+        let file_bytes = files.get(&end.segment_base).copied().unwrap_or(0);
+        if file_bytes > full && !active(Mutant::ForgetTornTailCut) {
+            let path = segment_path(self.dir, end.segment_base);
+            let file = self.runtime.open(&path, OpenMode::ReadWrite).await?;
+            file.truncate(full).await?;
+            file.sync_data().await?;
         }
         let mut removed = false;
         for (&base, &bytes) in files.range(end.segment_base + 1..) {

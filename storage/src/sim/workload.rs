@@ -101,13 +101,31 @@ struct World {
 /// # Errors
 /// The first broken promise.
 pub(crate) fn run(seed: u64) -> Result<Outcome, String> {
-    let world = Rc::new(World::new(seed));
-    for life in 0..=LIVES {
+    live_through(&Rc::new(World::new(seed, false)), LIVES)
+}
+
+/// Runs a uniform world ([`Climate::uniform`]) with many lives.
+///
+/// # Errors
+/// The first broken promise.
+pub(crate) fn run_uniform(seed: u64) -> Result<Outcome, String> {
+    live_through(&Rc::new(World::new(seed, true)), 4 * LIVES)
+}
+
+fn live_through(world: &Rc<World>, lives: usize) -> Result<Outcome, String> {
+    let seed = world.seed;
+    for life in 0..=lives {
         world.life.set(life);
-        let is_last = life == LIVES;
+        let is_last = life == lives;
         let rng = &world.rng;
-        let crash_after =
-            if is_last || rng.chance(250_000) { u64::MAX } else { rng.within(1..900) };
+        let crash_after = match rng.within(0..4) {
+            _ if is_last => u64::MAX,
+            _ if world.climate.uniform => rng.within(20..200),
+            0 => u64::MAX,
+            // Soon after the last crash, what that one left behind is still near the log's end.
+            1 => rng.within(1..150),
+            _ => rng.within(1..900),
+        };
         world.sim.disk().crash_after_operations(crash_after);
         let ended = world.sim.run_until_crash(world.clone().live(is_last));
         if let Some(broken) = world.broken.take() {
@@ -128,13 +146,13 @@ pub(crate) fn run(seed: u64) -> Result<Outcome, String> {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, uniform: bool) -> Self {
         let rng = Rng::new(seed ^ 0x0057_0a6e);
         let climate = Climate {
             power_losses: rng.coin(),
             io_errors: rng.chance(200_000),
             full_disks: rng.chance(200_000),
-            uniform: rng.chance(250_000),
+            uniform: uniform || rng.chance(150_000),
         };
         let count = if climate.uniform { 1 } else { rng.within(2..6) };
         let partitions: Vec<_> = (0..count).map(|i| (partition(i as u32), config(&rng))).collect();
