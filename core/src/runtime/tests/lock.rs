@@ -12,6 +12,7 @@ use crate::runtime::{DataDirLock, LockError, ShardRuntime, Shards, ShardsConfig}
 
 const WRITE_BYTES: usize = 1 << 20;
 const WRITERS: usize = 32;
+const SHARDS: usize = 2;
 
 #[test]
 #[ignore = "the child process of the tests below"]
@@ -19,7 +20,7 @@ fn locks_and_writes_until_killed() {
     let Some(dir) = std::env::var_os("CORELANE_TEST_DIR") else { return };
     let dir = std::path::PathBuf::from(dir);
     let lock = Arc::new(DataDirLock::acquire(&dir).unwrap());
-    let config = ShardsConfig { shards: 2, lock: Some(lock) };
+    let config = ShardsConfig { shards: SHARDS, lock: Some(lock) };
     let running = Shards::start(&config, move |rt: ShardRuntime| {
         let path = dir.join(format!("data-{}", rt.index()));
         async move {
@@ -38,7 +39,7 @@ fn locks_and_writes_until_killed() {
                 });
             }
             rt.sleep(std::time::Duration::from_millis(50)).await;
-            // Whoever reads may have seen enough.
+            // Whoever reads may be gone.
             let _ = writeln!(std::io::stdout(), "writing");
             std::future::pending::<()>().await;
         }
@@ -46,6 +47,7 @@ fn locks_and_writes_until_killed() {
     running.unwrap().join();
 }
 
+/// Starts the child, and waits until all of its shards write.
 fn start_writer(dir: &TempDir) -> Child {
     let mut writer = child("runtime::tests::lock::locks_and_writes_until_killed")
         .env("CORELANE_TEST_DIR", dir.path())
@@ -53,8 +55,8 @@ fn start_writer(dir: &TempDir) -> Child {
         .spawn()
         .unwrap();
     let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
-    let writing = lines.map_while(Result::ok).any(|line| line.contains("writing"));
-    assert!(writing, "the child ended: {:?}", writer.wait());
+    let writing = lines.map_while(Result::ok).filter(|line| line.contains("writing"));
+    assert_eq!(writing.take(SHARDS).count(), SHARDS, "the child ended: {:?}", writer.wait());
     writer
 }
 
