@@ -177,9 +177,6 @@ impl<R: Runtime> Log<R> {
     pub(crate) fn forget_memory(&self) -> usize {
         self.with_state(|state| {
             let held = state.segments.iter().map(|s| s.tail.held_bytes()).sum();
-            let unwritten: u64 = state.segments.iter().map(|s| s.unwritten_blocks()).sum();
-            let shared = &self.inner.shared;
-            shared.unwritten_bytes.set(shared.unwritten_bytes.get().saturating_sub(unwritten));
             for segment in &mut state.segments {
                 segment.tail = tail::Tail::new(segment.end - segment.end % 4096, &[]);
                 segment.file = None;

@@ -135,14 +135,15 @@ impl<R: Runtime> Log<R> {
         match result {
             Ok(()) => self.with_state(|state| {
                 let grown = state.segment_mut(segment_base).map_or(0, |s| s.complete(end));
-                shared.unwritten_bytes.set(shared.unwritten_bytes.get().saturating_sub(grown));
+                if state.offline.is_none() {
+                    shared.unwritten_shrank(grown);
+                }
             }),
             Err(error) => self.fail("a segment can't be written", &error),
         }
         self.publish();
         self.inner.changed.notify_all();
         shared.work.notify_all();
-        shared.room.notify_all();
     }
 
     /// The log can't go on after `error`.
