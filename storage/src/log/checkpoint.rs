@@ -236,6 +236,15 @@ pub(crate) async fn write_checkpoint<R: Runtime>(
     Ok(())
 }
 
+/// Makes a slot durable that was read from a disk which a kill may have left unsynced.
+pub(crate) async fn sync_checkpoint<R: Runtime>(
+    runtime: &R,
+    dir: &Path,
+    sequence: u64,
+) -> Result<(), DiskError> {
+    runtime.open(&slot_path(dir, sequence), OpenMode::ReadWrite).await?.sync_data().await
+}
+
 impl<R: Runtime> Log<R> {
     /// Writes a checkpoint of everything appended so far, once it is written; does nothing if the
     /// last one says as much already.

@@ -31,7 +31,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use append::{AppendError, Appended};
-pub(crate) use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, write_checkpoint};
+pub(crate) use checkpoint::{
+    Checkpoint, CheckpointError, read_checkpoint, sync_checkpoint, write_checkpoint,
+};
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use publish::Offline;
 pub use state::{Durability, LogConfig, LogOffsets};

@@ -91,7 +91,7 @@ impl<R: Runtime> Log<R> {
 
 /// A copy of `bytes` that a disk takes: padded with zeros to whole blocks.
 pub(crate) fn aligned(bytes: &[u8]) -> AlignedSlice {
-    let mut buf = AlignedBuf::zeroed(bytes.len());
+    let mut buf = AlignedBuf::with_capacity(bytes.len());
     buf.put(bytes);
     buf.pad_to_block();
     buf.slice(0, buf.filled())
