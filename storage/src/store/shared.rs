@@ -92,6 +92,13 @@ impl<R: Runtime> Shared<R> {
         self.room.notify_all();
     }
 
+    /// Closes the segment files that no write is on its way to.
+    pub(crate) fn close_quiet_files(&self) {
+        for log in self.active.borrow().iter() {
+            log.close_quiet_files();
+        }
+    }
+
     /// Empties the lists of logs with something to do.
     pub(crate) fn forget_logs(&self) {
         for list in [&self.dirty, &self.wrote, &self.unflushed, &self.active] {
