@@ -332,7 +332,7 @@ fn is_in_segments<F>(state: &LogState<F>, end: Mark) -> bool {
 /// The log as it is now; `None` if the last checkpoint says the same.
 fn capture<F>(state: &mut LogState<F>) -> Option<Checkpoint> {
     let end = state.end();
-    if state.offline.is_some() || (end == state.checkpoint && state.checkpoint_sequence > 0) {
+    if state.offline.is_some() || end == state.checkpoint {
         return None;
     }
     let active = state.active();

@@ -22,6 +22,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 /// Files that are not used for this long are closed, and indexes forgotten.
 const FILE_IDLE: Duration = Duration::from_secs(30);
 
+/// A log that was not appended to for this long gives up what the cache holds of it.
+const CACHE_IDLE: Duration = Duration::from_secs(60);
+
 /// Checkpoints written at once.
 const CHECKPOINTS_MAX: usize = 8;
 
@@ -78,11 +81,17 @@ async fn rest_idle<R: Runtime>(shared: &Shared<R>, now: Duration) {
     }
     checkpoint_all(&idle).await;
     for log in &idle {
-        if let Some(taken) = log.rest(now) {
-            shared.cache_grew(taken);
-        }
+        let Some(Rested { taken, freed }) = log.rest(now) else { continue };
+        shared.cache_grew(taken);
+        shared.cache_shrank(freed);
     }
     shared.active.borrow_mut().retain(Log::is_active);
+}
+
+/// Memory that putting a log to rest took and gave back.
+struct Rested {
+    taken: usize,
+    freed: usize,
 }
 
 impl<R: Runtime> Log<R> {
@@ -94,9 +103,9 @@ impl<R: Runtime> Log<R> {
         self.with_state(|state| state.is_active)
     }
 
-    /// Gives up what an idle log does not need: its large buffer, its files, its indexes. `None`
-    /// if it is not at rest yet.
-    fn rest(&self, now: Duration) -> Option<usize> {
+    /// Gives up what an idle log does not need: its large buffer, its files, its indexes, and in
+    /// the end its part of the cache. `None` if it is not at rest yet.
+    fn rest(&self, now: Duration) -> Option<Rested> {
         self.with_state(|state| {
             let at_rest = state.offline.is_some()
                 || (state.end() == state.checkpoint
@@ -118,8 +127,16 @@ impl<R: Runtime> Log<R> {
             let active = state.active_mut();
             let is_written = active.end - active.in_segment < BLOCK_BYTES as u64;
             let taken = if is_written && active.is_quiet() { active.tail.shrink() } else { 0 };
-            state.is_active = files_open;
-            Some(taken)
+            let keeps_cache = now.saturating_sub(state.last_append) < CACHE_IDLE;
+            let mut freed = 0;
+            for segment in state.segments.iter_mut().filter(|_| !keeps_cache) {
+                let (in_segment, settled) = (segment.in_segment, segment.settled);
+                while let Some(bytes) = segment.tail.evict_oldest(in_segment, settled) {
+                    freed += bytes;
+                }
+            }
+            state.is_active = files_open || keeps_cache;
+            Some(Rested { taken, freed })
         })
     }
 }
