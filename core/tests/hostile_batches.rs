@@ -3,10 +3,12 @@
 
 mod harness;
 
+use std::time::{Duration, Instant};
+
 use harness::batch::{Batch, CONTROL, TRANSACTIONAL, old_message_set};
 use harness::broker::Broker;
 use harness::options::Options;
-use harness::rdkafka_client::fresh_topic;
+use harness::rdkafka_client::{PATIENCE, fresh_topic};
 use harness::requests::{
     FetchLimits, create_ready_topic, error, fetch, fetched, init_producer_id, produce, produce_one,
     produced,
@@ -40,6 +42,16 @@ impl Partition {
             assert_eq!(produced[0].base_offset, -1);
         }
         Some(produced[0].error)
+    }
+
+    /// Waits until the high watermark is `expected`: what nobody acknowledges is written some time later.
+    fn wait_for_high_watermark(&mut self, expected: i64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.high_watermark() != expected {
+            let found = self.high_watermark();
+            assert!(Instant::now() < deadline, "high watermark {found}, not {expected}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn high_watermark(&mut self) -> i64 {
@@ -163,7 +175,7 @@ fn errors_without_acknowledgement_close_the_connection() {
     let bad = Batch { crc_damage: 1, ..good }.encode();
     client.send(&produce(0, &partition.topic, &[(0, &bad)])).expect("sent");
     assert!(client.is_closed_by_peer());
-    assert_eq!(partition.high_watermark(), 1);
+    partition.wait_for_high_watermark(1);
 }
 
 #[test]

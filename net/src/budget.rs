@@ -1,16 +1,21 @@
 //! A shard's budget of bytes for requests under way.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 #[cfg(test)]
 mod tests;
 
-/// A first-come-first-served semaphore of bytes, on one thread. A connection reserves a frame's
-/// bytes before it reads them; who comes when nothing is left waits, and so reads no more.
+/// A budget of bytes, on one thread. A frame reserves its bytes step by step, before they are read;
+/// who comes when nothing is left waits, and so reads no more. Frames that wait are served in the
+/// order in which they began, not in that of their steps.
+///
+/// Many frames of which only a part has come could hold all of the budget and each wait for the
+/// others. Therefore one frame at a time, the first that waits, may go on over the limit, up to an
+/// allowance of one frame of the largest size. No more than limit and allowance is ever reserved.
 #[derive(Debug, Clone)]
 pub struct ByteBudget {
     inner: Rc<Inner>,
@@ -20,24 +25,26 @@ pub struct ByteBudget {
 struct Inner {
     name: &'static str,
     limit_bytes: usize,
-    free_bytes: Cell<usize>,
-    waiting: RefCell<VecDeque<Rc<Waiter>>>,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    bytes: usize,
-    granted: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+    allowance_bytes: usize,
+    used_bytes: Cell<usize>,
+    next_place: Cell<u64>,
+    /// The place of the frame whose rest is promised, limit or not.
+    promised: Cell<Option<u64>>,
+    /// Who waits, by the places of their frames.
+    waiting: RefCell<BTreeMap<u64, Waker>>,
 }
 
 impl ByteBudget {
-    /// A budget of `limit_bytes`, with the name under which it appears in logs.
-    pub fn new(name: &'static str, limit_bytes: usize) -> ByteBudget {
+    /// A budget of `limit_bytes`, with the name under which it appears in logs. `allowance_bytes`
+    /// is the length of the largest frame; a larger one is counted as one of that length.
+    pub fn new(name: &'static str, limit_bytes: usize, allowance_bytes: usize) -> ByteBudget {
         let inner = Inner {
             name,
             limit_bytes,
-            free_bytes: Cell::new(limit_bytes),
+            allowance_bytes,
+            used_bytes: Cell::new(0),
+            next_place: Cell::new(0),
+            promised: Cell::new(None),
             waiting: RefCell::default(),
         };
         ByteBudget { inner: Rc::new(inner) }
@@ -48,106 +55,134 @@ impl ByteBudget {
         self.inner.name
     }
 
-    /// Bytes reserved now.
+    /// Bytes reserved now; at most the limit and the allowance together.
     pub fn used_bytes(&self) -> usize {
-        self.inner.limit_bytes - self.inner.free_bytes.get()
+        self.inner.used_bytes.get()
     }
 
-    /// Reservations waiting now.
+    /// Frames waiting now.
     pub fn waiting(&self) -> usize {
         self.inner.waiting.borrow().len()
     }
 
-    /// Reserves `bytes`, when all earlier callers have theirs and enough is free. What exceeds the
-    /// whole budget reserves the whole budget. Dropping the future gives up the place in the queue.
-    pub async fn reserve(&self, bytes: usize) -> Reservation {
-        let bytes = bytes.min(self.inner.limit_bytes);
-        if let Some(free) = self.try_take(bytes) {
-            return free;
+    /// A frame of `frame_bytes` begins: its place among those that wait, and as yet no bytes.
+    pub fn begin(&self, frame_bytes: usize) -> Reservation {
+        let place = self.inner.next_place.get();
+        self.inner.next_place.set(place + 1);
+        let frame_bytes = frame_bytes.min(self.inner.allowance_bytes);
+        Reservation { budget: self.clone(), place, frame_bytes, bytes: 0 }
+    }
+}
+
+impl Inner {
+    /// True if the frame at `place`, of which `missing_bytes` are not reserved, gets `bytes` now.
+    fn admits(&self, place: u64, bytes: usize, missing_bytes: usize) -> bool {
+        if self.promised.get() == Some(place) {
+            return true;
         }
-        let waiter =
-            Rc::new(Waiter { bytes, granted: Cell::new(false), waker: RefCell::new(None) });
-        self.inner.waiting.borrow_mut().push_back(waiter.clone());
-        let place = Place { budget: self, waiter };
-        poll_fn(|context| {
-            if place.waiter.granted.get() {
-                return Poll::Ready(());
-            }
-            place.waiter.waker.replace(Some(context.waker().clone()));
-            Poll::Pending
-        })
-        .await;
-        place.waiter.granted.set(false);
-        Reservation { budget: self.clone(), bytes }
-    }
-
-    fn try_take(&self, bytes: usize) -> Option<Reservation> {
-        if !self.inner.waiting.borrow().is_empty() {
-            return None;
+        if self.waiting.borrow().range(..place).next().is_some() {
+            return false;
         }
-        let free_bytes = self.inner.free_bytes.get().checked_sub(bytes)?;
-        self.inner.free_bytes.set(free_bytes);
-        Some(Reservation { budget: self.clone(), bytes })
+        if self.used_bytes.get() + bytes <= self.limit_bytes {
+            return true;
+        }
+        let most_bytes = self.limit_bytes.saturating_add(self.allowance_bytes);
+        if self.promised.get().is_some() || self.used_bytes.get() + missing_bytes > most_bytes {
+            return false;
+        }
+        self.promised.set(Some(place));
+        true
     }
 
-    fn release(&self, bytes: usize) {
-        let inner = &self.inner;
-        inner.free_bytes.set(inner.free_bytes.get() + bytes);
-        self.grant();
-    }
-
-    /// Grants to the first in the queue for as long as there is enough.
-    fn grant(&self) {
-        loop {
-            let mut waiting = self.inner.waiting.borrow_mut();
-            let Some(first) = waiting.front() else { return };
-            let Some(free_bytes) = self.inner.free_bytes.get().checked_sub(first.bytes) else {
-                return;
-            };
-            let Some(first) = waiting.pop_front() else { return };
-            drop(waiting);
-            self.inner.free_bytes.set(free_bytes);
-            first.granted.set(true);
-            let waker = first.waker.take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+    /// Something has changed for the first that waits.
+    fn wake_first(&self) {
+        let first = self.waiting.borrow().values().next().cloned();
+        if let Some(waker) = first {
+            waker.wake();
         }
     }
 }
 
-/// A place in the queue; dropped, it is given up, with what was granted and not taken.
-struct Place<'a> {
-    budget: &'a ByteBudget,
-    waiter: Rc<Waiter>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if self.waiter.granted.get() {
-            return self.budget.release(self.waiter.bytes);
-        }
-        self.budget.inner.waiting.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.waiter));
-        self.budget.grant();
-    }
-}
-
-/// Bytes reserved; dropped, they are free again.
+/// Bytes reserved for one frame; dropped, they are free again, and the frame's place is given up.
 #[derive(Debug)]
 pub struct Reservation {
     budget: ByteBudget,
+    place: u64,
+    frame_bytes: usize,
     bytes: usize,
 }
 
 impl Reservation {
-    /// How many.
+    /// Bytes reserved so far.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// True if half of the limit would still be free after all of the frame.
+    pub fn is_ample(&self) -> bool {
+        let inner = &self.budget.inner;
+        inner.used_bytes.get() + (self.frame_bytes - self.bytes) <= inner.limit_bytes / 2
+    }
+
+    /// Grows to `bytes` of the frame, all of it at most, if that is possible at once; says whether
+    /// it was.
+    pub fn try_grow_to(&mut self, bytes: usize) -> bool {
+        let step_bytes = bytes.min(self.frame_bytes).saturating_sub(self.bytes);
+        let inner = &self.budget.inner;
+        if step_bytes == 0 {
+            return true;
+        }
+        if !inner.admits(self.place, step_bytes, self.frame_bytes - self.bytes) {
+            return false;
+        }
+        self.bytes += step_bytes;
+        inner.used_bytes.set(inner.used_bytes.get() + step_bytes);
+        if self.bytes == self.frame_bytes && inner.promised.get() == Some(self.place) {
+            inner.promised.set(None);
+            inner.wake_first();
+        }
+        true
+    }
+
+    /// Grows to `bytes` of the frame, all of it at most: when all frames that began earlier have
+    /// what they wait for, and there is enough. Dropping the future reserves nothing.
+    pub async fn grow_to(&mut self, bytes: usize) {
+        let mut waiting = InQueue(self);
+        poll_fn(|context| waiting.poll(context, bytes)).await;
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.release(self.bytes);
+        let inner = &self.budget.inner;
+        inner.used_bytes.set(inner.used_bytes.get() - self.bytes);
+        if inner.promised.get() == Some(self.place) {
+            inner.promised.set(None);
+        }
+        inner.wake_first();
+    }
+}
+
+/// A frame that may be among those that wait, and is not when this is dropped.
+struct InQueue<'a>(&'a mut Reservation);
+
+impl InQueue<'_> {
+    fn poll(&mut self, context: &mut Context<'_>, bytes: usize) -> Poll<()> {
+        if self.0.try_grow_to(bytes) {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.0.budget.inner.waiting.borrow_mut();
+        waiting.insert(self.0.place, context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for InQueue<'_> {
+    fn drop(&mut self) {
+        let inner = &self.0.budget.inner;
+        let waited = inner.waiting.borrow_mut().remove(&self.0.place);
+        if waited.is_some() {
+            inner.wake_first();
+        }
     }
 }

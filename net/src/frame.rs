@@ -41,13 +41,15 @@ pub enum Waiting {
     Frame,
     /// The rest of a frame of this many bytes.
     Rest(usize),
-    /// Ourselves: the budget, or the request before.
+    /// Ourselves, within a frame: its next bytes are not reserved.
+    Budget,
+    /// Ourselves: the request before.
     Broker,
 }
 
 /// Cuts a stream into frames. Small frames that arrive together are read together and share their
-/// memory; a long one is read into memory of its own, exactly as long. Between frames nothing is
-/// held.
+/// memory; a long one is read into memory of its own, in the end exactly as long. Between frames
+/// nothing is held.
 #[derive(Debug, Default)]
 pub struct FrameReader {
     buf: BytesMut,
@@ -56,6 +58,9 @@ pub struct FrameReader {
 impl FrameReader {
     /// The next frame without its prefix, and its bytes' reservation; `None` at the stream's end.
     /// `waiting` is told what for.
+    ///
+    /// What a frame only claims costs nothing: up to [`Limits::read_chunk_bytes`] are read without
+    /// a reservation, whatever follows is reserved as it comes.
     pub async fn next<S: Stream>(
         &mut self,
         stream: &S,
@@ -74,16 +79,17 @@ impl FrameReader {
         waiting(Waiting::Rest(PREFIX_BYTES));
         self.fill(stream, PREFIX_BYTES, chunk_bytes).await?;
         let len = self.frame_len(limits.request_bytes_max)?;
-        waiting(Waiting::Broker);
-        let reservation = budget.reserve(len).await;
+        let mut reservation = budget.begin(len);
         waiting(Waiting::Rest(len));
-        let frame = if PREFIX_BYTES + len <= chunk_bytes {
-            self.fill(stream, PREFIX_BYTES + len, chunk_bytes).await?;
-            self.buf.advance(PREFIX_BYTES);
+        self.fill(stream, chunk_bytes.min(PREFIX_BYTES + len), chunk_bytes).await?;
+        self.buf.advance(PREFIX_BYTES);
+        let frame = if self.buf.len() >= len {
+            waiting(Waiting::Budget);
+            reservation.grow_to(len).await;
             self.buf.split_to(len)
         } else {
-            self.buf.advance(PREFIX_BYTES);
-            self.read_long(stream, len).await?
+            let start = std::mem::take(&mut self.buf);
+            read_long(stream, start, len, &mut reservation, &waiting).await?
         };
         waiting(Waiting::Broker);
         Ok(Some((frame.freeze(), reservation)))
@@ -113,25 +119,33 @@ impl FrameReader {
         }
         Ok(())
     }
+}
 
-    /// Reads a body of `len` bytes, of which the buffer may hold the beginning or all.
-    async fn read_long<S: Stream>(
-        &mut self,
-        stream: &S,
-        len: usize,
-    ) -> Result<BytesMut, FrameError> {
-        if self.buf.len() >= len {
-            return Ok(self.buf.split_to(len));
+/// Reads the rest of a body of `len` bytes that begins with `body`. Its memory doubles as bytes
+/// arrive, and never exceeds what is reserved; with an ample budget it is had at once.
+async fn read_long<S: Stream>(
+    stream: &S,
+    mut body: BytesMut,
+    len: usize,
+    reservation: &mut Reservation,
+    waiting: &impl Fn(Waiting),
+) -> Result<BytesMut, FrameError> {
+    while body.len() < len {
+        let room_bytes = if reservation.is_ample() { len } else { len.min(2 * body.len()) };
+        if !reservation.try_grow_to(room_bytes) {
+            waiting(Waiting::Budget);
+            reservation.grow_to(room_bytes).await;
+            waiting(Waiting::Rest(len));
         }
-        let mut body = BytesMut::with_capacity(len);
-        body.extend_from_slice(&self.buf);
-        self.buf = BytesMut::new();
-        while body.len() < len {
-            let room_bytes = len - body.len();
-            if stream.read(&mut body, room_bytes).await? == 0 {
+        let mut larger = BytesMut::with_capacity(room_bytes);
+        larger.extend_from_slice(&body);
+        body = larger;
+        while body.len() < room_bytes {
+            let missing_bytes = room_bytes - body.len();
+            if stream.read(&mut body, missing_bytes).await? == 0 {
                 return Err(FrameError::Truncated { received_bytes: PREFIX_BYTES + body.len() });
             }
         }
-        Ok(body)
     }
+    Ok(body)
 }

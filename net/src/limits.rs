@@ -12,8 +12,8 @@ pub struct Limits {
     pub request_bytes_max: usize,
     /// Requests begun and not yet answered; at this many, no more is read.
     pub in_flight_max: usize,
-    /// Bytes read at once while a frame's length is not known, and so the most that a connection
-    /// holds without a reservation.
+    /// Bytes read at once while a frame's length is not known, and of a frame before any of it is
+    /// reserved; so the most that a connection holds without a reservation.
     pub read_chunk_bytes: usize,
     /// Answers are gathered up to this many bytes before they are written.
     pub write_gather_bytes: usize,
@@ -21,7 +21,7 @@ pub struct Limits {
     /// `connections.max.idle.ms`.
     pub idle_timeout: Duration,
     /// A frame begun must be complete after this, plus what its length takes at
-    /// `read_bytes_per_second_min`.
+    /// `read_bytes_per_second_min`. The time that it waits for the budget is not counted.
     pub read_timeout: Duration,
     /// The slowest client that may send a long frame.
     pub read_bytes_per_second_min: usize,

@@ -17,7 +17,8 @@ use crate::runtime::{ShardRuntime, TcpListener, TcpStream, bind};
 use crate::shard::Shard;
 use crate::shard::socket::{Clock, Socket};
 
-/// Bytes of requests under way, of all shards together; each has room for one of the largest.
+/// Bytes of requests under way, of all shards together; each has room for one of the largest, and may
+/// go over its share by one.
 const REQUEST_BUDGET_BYTES: usize = 256 << 20;
 
 /// Listening sockets on shard 0.
@@ -106,6 +107,7 @@ async fn serve(shard: Rc<Shard>, socket: OwnedFd, peer: SocketAddr, limits: Limi
 
 /// What the connections of one shard share.
 fn shared(limits: &Limits, shards: usize) -> Shared {
-    let budget = (REQUEST_BUDGET_BYTES / shards).max(limits.request_bytes_max);
-    Shared::new("clients", limits.clone(), ByteBudget::new("requests", budget))
+    let limit_bytes = (REQUEST_BUDGET_BYTES / shards).max(limits.request_bytes_max);
+    let budget = ByteBudget::new("requests", limit_bytes, limits.request_bytes_max);
+    Shared::new("clients", limits.clone(), budget)
 }

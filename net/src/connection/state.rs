@@ -51,8 +51,10 @@ pub(super) struct State {
     reader: RefCell<Option<Waker>>,
     writer: RefCell<Option<Waker>>,
     waiting: Cell<Waiting>,
-    /// Changes of `waiting`.
+    /// Changes of `waiting`, those within a frame not counted.
     reader_steps: Cell<u64>,
+    /// Changes of `waiting` to and from the budget, within a frame.
+    budget_pauses: Cell<u64>,
     writing: Cell<bool>,
     /// Writes that took bytes.
     writer_steps: Cell<u64>,
@@ -68,6 +70,7 @@ impl Default for State {
             writer: RefCell::default(),
             waiting: Cell::new(Waiting::Frame),
             reader_steps: Cell::new(0),
+            budget_pauses: Cell::new(0),
             writing: Cell::new(false),
             writer_steps: Cell::new(0),
         }
@@ -80,6 +83,7 @@ pub(super) struct Progress {
     pub in_flight: usize,
     pub waiting: Waiting,
     pub reader_steps: u64,
+    pub budget_pauses: u64,
     pub writing: bool,
     pub writer_steps: u64,
 }
@@ -140,8 +144,11 @@ impl State {
 
     /// The reader says what it waits for.
     pub fn reader_waits(&self, waiting: Waiting) {
-        self.waiting.set(waiting);
-        self.reader_steps.set(self.reader_steps.get().wrapping_add(1));
+        let before = self.waiting.replace(waiting);
+        let resumed = before == Waiting::Budget && matches!(waiting, Waiting::Rest(_));
+        let within_frame = waiting == Waiting::Budget || resumed;
+        let changes = if within_frame { &self.budget_pauses } else { &self.reader_steps };
+        changes.set(changes.get().wrapping_add(1));
     }
 
     /// The writer begins to write, has written some, or is done.
@@ -155,6 +162,7 @@ impl State {
             in_flight: self.in_flight.get(),
             waiting: self.waiting.get(),
             reader_steps: self.reader_steps.get(),
+            budget_pauses: self.budget_pauses.get(),
             writing: self.writing.get(),
             writer_steps: self.writer_steps.get(),
         }

@@ -43,7 +43,14 @@ impl Watchdog {
     fn look(&mut self, seen: Progress, pause: Duration, limits: &Limits) -> Option<Closed> {
         let reader_still = seen.reader_steps == self.last.reader_steps;
         let writer_still = seen.writer_steps == self.last.writer_steps;
-        self.reader_for = if reader_still { self.reader_for + pause } else { Duration::ZERO };
+        // The time that a frame waits for the budget is not its client's.
+        let paused =
+            seen.waiting == Waiting::Budget || seen.budget_pauses != self.last.budget_pauses;
+        self.reader_for = match reader_still {
+            true if paused => self.reader_for,
+            true => self.reader_for + pause,
+            false => Duration::ZERO,
+        };
         self.writer_for = if writer_still { self.writer_for + pause } else { Duration::ZERO };
         self.last = seen;
         if seen.writing && self.writer_for >= limits.write_timeout {

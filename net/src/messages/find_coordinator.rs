@@ -27,7 +27,7 @@ message! {
         /// The error.
         error_code: ErrorCode [0..=3];
         /// The error in words.
-        error_message: Option<Str> [1..=3, null 1..=3];
+        error_message: Option<Str> [1..=3, null 1..=3] = Some(Str::EMPTY);
         /// The coordinator, or -1.
         node_id: i32 [0..=3];
         /// Its host.
@@ -51,6 +51,6 @@ message! {
         /// The error.
         error_code: ErrorCode [4..];
         /// The error in words.
-        error_message: Option<Str> [4.., null 4..];
+        error_message: Option<Str> [4.., null 4..] = Some(Str::EMPTY);
     }
 }

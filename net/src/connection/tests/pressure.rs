@@ -10,6 +10,11 @@ use crate::limits::Limits;
 use crate::messages::{FetchResponse, FetchableTopicResponse, PartitionData};
 use crate::service::Answer;
 
+/// Limits under which one frame of this length may go over the budget.
+fn one_over(frame_bytes: usize) -> Limits {
+    Limits { request_bytes_max: frame_bytes, ..Limits::default() }
+}
+
 fn frame_bytes(records: &'static str) -> usize {
     frames(&[(1, produce(records))]).len() - 4
 }
@@ -36,7 +41,7 @@ fn reading_stops_at_the_limit_of_requests_under_way() {
 #[test]
 fn frames_wait_for_their_bytes_in_the_order_they_came() {
     let small = frame_bytes("small");
-    let world = World::with(Limits::default(), 2 * small);
+    let world = World::with(one_over(small), small);
     let [a, b, c] = [world.connect(), world.connect(), world.connect()];
     a.send(&[(1, produce("small")), (2, produce("small")), (3, produce("small"))]);
     assert_eq!(a.broker.begun(), [1, 2]);
@@ -59,42 +64,143 @@ fn frames_wait_for_their_bytes_in_the_order_they_came() {
 
 #[test]
 fn a_connection_that_ends_gives_back_bytes_and_its_place_in_the_queue() {
-    let world = World::with(Limits::default(), frame_bytes("small"));
-    let [a, b, c] = [world.connect(), world.connect(), world.connect()];
-    a.send(&[(1, produce("small"))]);
-    b.send(&[(1, produce("small"))]);
-    c.send(&[(1, produce("small"))]);
+    let small = frame_bytes("small");
+    let world = World::with(one_over(small), small);
+    let [a, b, c, d] = [(); 4].map(|()| world.connect());
+    [&a, &b, &c, &d].into_iter().for_each(|client| client.send(&[(1, produce("small"))]));
+    assert_eq!((a.broker.begun().len(), b.broker.begun().len()), (1, 1));
     assert_eq!(world.budget.waiting(), 2);
     a.answer(1, Answer::Close);
-    assert_eq!((b.broker.begun().len(), c.broker.begun().len()), (1, 0));
+    assert_eq!((c.broker.begun().len(), d.broker.begun().len()), (1, 0));
     b.answer(1, Answer::Close);
-    assert_eq!(c.broker.begun().len(), 1);
+    assert_eq!(d.broker.begun().len(), 1);
     c.answer(1, Answer::Close);
+    d.answer(1, Answer::Close);
     assert_eq!((world.budget.used_bytes(), world.budget.waiting()), (0, 0));
 }
 
 #[test]
-fn a_frame_larger_than_the_budget_takes_all_of_it() {
-    let world = World::with(Limits::default(), 1000);
-    let client = world.connect();
+fn a_frame_larger_than_the_budget_goes_over_it_alone() {
+    let world = World::with(one_over(60_000), 1000);
+    let (client, other) = (world.connect(), world.connect());
     client.send(&[(1, produce(vec![1; 50_000]))]);
     assert_eq!(client.broker.begun(), [1]);
-    assert_eq!(world.budget.used_bytes(), 1000);
+    assert!((50_000..51_000).contains(&world.budget.used_bytes()));
+    other.send(&[(1, produce(vec![1; 50_000]))]);
+    assert!(other.broker.begun().is_empty());
     client.answer_default(1);
+    assert_eq!(other.broker.begun(), [1]);
+    other.answer_default(1);
     assert_eq!(world.budget.used_bytes(), 0);
 }
 
 #[test]
 fn waiting_for_the_budget_is_not_the_clients_fault() {
-    let world = World::with(Limits::default(), frame_bytes("small"));
-    let (a, b) = (world.connect(), world.connect());
-    a.send(&[(1, produce("small"))]);
-    b.send(&[(1, produce("small"))]);
+    let small = frame_bytes("small");
+    let world = World::with(one_over(small), small);
+    let [a, b, c] = [(); 3].map(|()| world.connect());
+    [&a, &b, &c].into_iter().for_each(|client| client.send(&[(1, produce("small"))]));
+    assert_eq!(world.budget.waiting(), 1);
     world.pass(Duration::from_secs(1300));
-    assert!(a.is_open() && b.is_open());
-    a.answer_default(1);
-    b.answer_default(1);
-    assert_eq!((a.received_ids(), b.received_ids()), (vec![1], vec![1]));
+    assert!(a.is_open() && b.is_open() && c.is_open());
+    [&a, &b, &c].into_iter().for_each(|client| client.answer_default(1));
+    assert_eq!(c.received_ids(), [1]);
+}
+
+const MEBIBYTE: usize = 1 << 20;
+
+/// A Produce request of `MEBIBYTE` and some bytes, in two pieces: the first holds `start_bytes`.
+fn split_frame(start_bytes: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut start = frames(&[(1, produce(vec![7; MEBIBYTE]))]);
+    let rest = start.split_off(start_bytes);
+    (start, rest)
+}
+
+#[test]
+fn what_is_only_claimed_keeps_nobody_waiting() {
+    let world = World::with(one_over(2 * MEBIBYTE), 2 * MEBIBYTE);
+    let (start, _) = split_frame(1000);
+    let claims: Vec<_> = (0..1000).map(|_| world.connect()).collect();
+    claims.iter().for_each(|client| client.send_bytes(&start));
+    assert_eq!((world.budget.used_bytes(), world.budget.waiting()), (0, 0));
+    let client = world.connect();
+    client.send(&[(1, produce(vec![1; MEBIBYTE]))]);
+    client.answer_default(1);
+    assert_eq!(client.received_ids(), [1]);
+}
+
+#[test]
+fn a_long_frame_reserves_as_its_bytes_arrive() {
+    let world = World::with(one_over(2 * MEBIBYTE), 2 * MEBIBYTE);
+    // More than half of the budget is in use: no longer ample.
+    let other = world.connect();
+    other.send(&[(1, produce(vec![1; MEBIBYTE]))]);
+    let before = world.budget.used_bytes();
+    let client = world.connect();
+    let (start, rest) = split_frame(0);
+    client.send_bytes(&start);
+    let mut sent_bytes = 0;
+    for piece in rest.chunks(10_000) {
+        client.send_bytes(piece);
+        sent_bytes += piece.len();
+        let reserved_bytes = world.budget.used_bytes() - before;
+        assert!(reserved_bytes <= 2 * sent_bytes, "{reserved_bytes} for {sent_bytes}");
+    }
+    assert_eq!(world.budget.used_bytes() - before, rest.len() - 4, "all of it, and no more");
+    client.answer_default(1);
+    assert_eq!(world.budget.used_bytes(), before);
+    assert_eq!(client.broker.requests(), [produce(vec![7; MEBIBYTE])]);
+}
+
+/// Forty frames of 1 MiB, half of each sent, and a budget of four: each holds some and waits for
+/// more. They must all get through, however their second halves come, in bounded memory.
+#[test]
+fn half_received_frames_do_not_wait_for_each_other_for_ever() {
+    let world = World::with(one_over(2 * MEBIBYTE), 4 * MEBIBYTE);
+    let clients: Vec<_> = (0..40).map(|_| world.connect()).collect();
+    let (start, rest) = split_frame(MEBIBYTE / 2);
+    for piece in start.chunks(32 << 10) {
+        clients.iter().for_each(|client| client.send_bytes(piece));
+    }
+    let most_bytes = 6 * MEBIBYTE;
+    assert!(world.budget.waiting() > 30 && world.budget.used_bytes() <= most_bytes);
+    clients.iter().rev().for_each(|client| client.send_bytes(&rest));
+    let mut order = Vec::new();
+    while order.len() < clients.len() {
+        assert!(world.budget.used_bytes() <= most_bytes);
+        let through = |number: &usize| !clients[*number].broker.begun().is_empty();
+        let next = (0..clients.len()).filter(through).find(|number| !order.contains(number));
+        let next = next.unwrap_or_else(|| panic!("stuck after {order:?}"));
+        clients[next].answer_default(1);
+        order.push(next);
+    }
+    assert!(order.is_sorted(), "the order in which they began: {order:?}");
+    assert_eq!((world.budget.used_bytes(), world.budget.waiting()), (0, 0));
+}
+
+#[test]
+fn a_frame_that_stands_still_over_the_limit_is_ended_and_those_that_wait_are_not() {
+    let world = World::with(one_over(2 * MEBIBYTE), MEBIBYTE / 2);
+    let clients: Vec<_> = (0..8).map(|_| world.connect()).collect();
+    let (start, rest) = split_frame(MEBIBYTE / 2);
+    clients.iter().for_each(|client| client.send_bytes(&start));
+    // The first that waited goes on over the limit, and its client sends no more.
+    assert!(world.budget.used_bytes() > MEBIBYTE / 2);
+    clients[1..].iter().for_each(|client| client.send_bytes(&rest));
+    for _ in 0..100 {
+        world.pass(Duration::from_secs(10));
+        for client in &clients[1..] {
+            if client.is_open() && client.broker.begun().len() > client.received_ids().len() {
+                client.answer_default(1);
+            }
+        }
+    }
+    assert!(clients[0].closed().ends_with("bytes was not completed in time"));
+    for client in &clients[1..] {
+        assert_eq!((client.is_open(), client.received_ids()), (false, vec![1]));
+        assert_eq!(client.closed(), "idle for too long");
+    }
+    assert_eq!((world.budget.used_bytes(), world.budget.waiting()), (0, 0));
 }
 
 fn fetched(bytes: usize) -> Answer {

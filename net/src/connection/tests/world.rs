@@ -230,7 +230,7 @@ impl Default for World {
 
 impl World {
     pub fn with(limits: Limits, budget_bytes: usize) -> World {
-        let budget = ByteBudget::new("test", budget_bytes);
+        let budget = ByteBudget::new("test", budget_bytes, limits.request_bytes_max);
         World { executor: Executor::default(), clock: Clock::default(), budget, limits }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::codec::generate::Source;
-use crate::codec::{DecodeErrorKind, Encoder, Str};
+use crate::codec::{Encoder, Str};
 use crate::messages::{Api, Request, Response};
 
 pub(super) fn request_frame(request: &Request, version: i16) -> Bytes {
