@@ -300,6 +300,8 @@ impl<R: Runtime> Log<R> {
     /// batches, appended meanwhile, could outlive them.
     async fn write_index_pages(&self, end: Mark) -> Result<(), DiskError> {
         let segment_base = end.segment_base;
+        // The segment may be closed meanwhile, whose index is written whole.
+        let _turn = self.inner.index_turns.take().await;
         let index = self.with_state(|state| {
             let segment = state.segment(segment_base).filter(|s| !s.sealed)?;
             let first_page = segment.index_pages;

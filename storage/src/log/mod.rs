@@ -43,6 +43,7 @@ use crate::log::state::LogState;
 use crate::notify::{Notify, Signal};
 use crate::runtime::Runtime;
 use crate::store::shared::Shared;
+use crate::turn::Turns;
 
 /// One partition's log: a cheap handle, all clones are the same log. Lives on one shard.
 pub struct Log<R: Runtime> {
@@ -65,6 +66,8 @@ pub(crate) struct LogInner<R: Runtime> {
     changed: Notify,
     /// One task at a time opens or grows a file.
     file_lock: Cell<bool>,
+    /// One task at a time writes an index file.
+    index_turns: Turns,
     /// One checkpoint at a time.
     checkpointing: Cell<bool>,
     /// Background tasks that still use the files.
@@ -87,6 +90,7 @@ impl<R: Runtime> Log<R> {
             state: RefCell::new(state),
             changed: Notify::default(),
             file_lock: Cell::new(false),
+            index_turns: Turns::default(),
             checkpointing: Cell::new(false),
             tasks: Cell::new(0),
         };

@@ -45,6 +45,7 @@ impl<R: Runtime> Log<R> {
             segment.index.clone()
         });
         if let Some(index) = index {
+            let _turn = inner.index_turns.take().await;
             self.write_index(&index, 0).await?;
         }
         self.with_state(|state| {

@@ -122,6 +122,7 @@ impl<R: Runtime> Store<R> {
         let shared = &self.inner.shared;
         shared.runtime.spawn(pump::run(shared.clone()));
         shared.runtime.spawn(flusher::run(shared.clone()));
+        shared.runtime.spawn(flusher::watch(shared.clone()));
         shared.runtime.spawn(upkeep::run(shared.clone()));
     }
 

@@ -1,5 +1,5 @@
-//! Upkeep: what nobody waits for. Timed flushes, checkpoints, giving back journal files, and
-//! putting partitions to rest that are not written to any more.
+//! Upkeep: what nobody waits for. Checkpoints, giving back journal files, and putting partitions to
+//! rest that are not written to any more.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,7 +8,6 @@ use futures_util::future::join_all;
 
 use crate::log::Log;
 use crate::runtime::{BLOCK_BYTES, Runtime};
-use crate::store::flusher;
 use crate::store::shared::Shared;
 
 const TICK: Duration = Duration::from_millis(250);
@@ -16,8 +15,10 @@ const TICK: Duration = Duration::from_millis(250);
 /// A log that was not appended to for this long is put to rest.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// A log that is appended to is checkpointed this often: what the next start after a kill reads.
+/// A log that is appended to is checkpointed at least this often, and as soon as it has grown by so
+/// much: what the next start after a kill has to read.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+const CHECKPOINT_BYTES: u64 = 64 << 20;
 
 /// Files that are not used for this long are closed, and indexes forgotten.
 const FILE_IDLE: Duration = Duration::from_secs(30);
@@ -33,15 +34,17 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
     let mut last_checkpoints = shared.runtime.monotonic();
     while !shared.stopping.get() {
         shared.runtime.sleep(TICK).await;
-        flusher::want_due(&shared);
         shared.enforce_cache();
         free_journal(&shared).await;
         let now = shared.runtime.monotonic();
-        if now - last_checkpoints >= CHECKPOINT_EVERY {
+        let everything = now - last_checkpoints >= CHECKPOINT_EVERY;
+        if everything {
             last_checkpoints = now;
-            let all = shared.active.borrow().clone();
-            checkpoint_all(&all).await;
         }
+        let active = shared.active.borrow().clone();
+        let due: Vec<_> =
+            active.into_iter().filter(|log| everything || log.has_outgrown_checkpoint()).collect();
+        checkpoint_all(&due).await;
         rest_idle(&shared, now).await;
     }
 }
@@ -97,6 +100,14 @@ struct Rested {
 impl<R: Runtime> Log<R> {
     fn is_idle(&self, now: Duration) -> bool {
         self.with_state(|state| now.saturating_sub(state.last_append) >= IDLE)
+    }
+
+    fn has_outgrown_checkpoint(&self) -> bool {
+        self.with_state(|state| {
+            let (end, last) = (state.end(), state.checkpoint);
+            end.segment_base != last.segment_base
+                || end.position - last.position >= CHECKPOINT_BYTES
+        })
     }
 
     fn is_active(&self) -> bool {
