@@ -250,7 +250,7 @@ async fn append_record<F: File>(active: &mut Active<F>, payload: &[u8]) -> Resul
 }
 
 async fn write_bytes<F: File>(file: &F, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
-    let mut buffer = AlignedBuf::zeroed(bytes.len());
+    let mut buffer = AlignedBuf::with_capacity(bytes.len());
     buffer.put(bytes);
     file.write_at(position, buffer.slice(0, bytes.len())).await
 }

@@ -71,7 +71,7 @@ impl Simulation {
     /// Runs until `main` ends.
     ///
     /// # Panics
-    /// If nothing can ever run again, if it takes more than a day of virtual time, or if a crash
+    /// If nothing can ever run again, if it takes more than ten minutes of virtual time, or if a crash
     /// point is reached.
     pub(crate) fn run_until<F: Future>(&self, main: F) -> F::Output {
         self.executor.run(main).expect("a crash point was reached: use run_until_crash")

@@ -71,7 +71,7 @@ impl File for DiskFile {
 
     async fn read_at(&self, position: u64, len_bytes: usize) -> Result<AlignedBuf, DiskError> {
         self.check_aligned("read", position, &[len_bytes])?;
-        let buf = AlignedBuf::zeroed(len_bytes);
+        let buf = AlignedBuf::with_capacity(len_bytes);
         if len_bytes == 0 {
             return Ok(buf);
         }

@@ -96,7 +96,7 @@ impl EntryBuilder {
     }
 
     fn with_room_for(bytes: usize) -> Self {
-        let mut buf = AlignedBuf::zeroed(bytes);
+        let mut buf = AlignedBuf::with_capacity(bytes);
         buf.put(&[0; ENTRY_HEADER_BYTES]);
         EntryBuilder { buf, fragments: 0 }
     }
@@ -142,7 +142,7 @@ impl EntryBuilder {
     fn reserve(&mut self, bytes: usize) {
         if self.buf.remaining() < bytes {
             let want = (self.buf.filled() + bytes).max(self.buf.capacity() * 2);
-            let mut grown = AlignedBuf::zeroed(want);
+            let mut grown = AlignedBuf::with_capacity(want);
             grown.put(self.buf.as_bytes());
             self.buf = grown;
         }

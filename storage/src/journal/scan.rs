@@ -175,7 +175,7 @@ impl<F: File> FileScan<F> {
             path,
             floor,
             position: 0,
-            window: AlignedBuf::zeroed(BLOCK_BYTES),
+            window: AlignedBuf::with_capacity(BLOCK_BYTES),
             window_at: 0,
             chain: None,
             salvaging: false,

@@ -236,6 +236,15 @@ pub(crate) async fn write_checkpoint<R: Runtime>(
     Ok(())
 }
 
+/// Makes a slot durable that was read from a disk which a kill may have left unsynced.
+pub(crate) async fn sync_checkpoint<R: Runtime>(
+    runtime: &R,
+    dir: &Path,
+    sequence: u64,
+) -> Result<(), DiskError> {
+    runtime.open(&slot_path(dir, sequence), OpenMode::ReadWrite).await?.sync_data().await
+}
+
 impl<R: Runtime> Log<R> {
     /// Writes a checkpoint of everything appended so far, once it is written; does nothing if the
     /// last one says as much already.
@@ -291,6 +300,8 @@ impl<R: Runtime> Log<R> {
     /// batches, appended meanwhile, could outlive them.
     async fn write_index_pages(&self, end: Mark) -> Result<(), DiskError> {
         let segment_base = end.segment_base;
+        // The segment may be closed meanwhile, whose index is written whole.
+        let _turn = self.inner.index_turns.take().await;
         let index = self.with_state(|state| {
             let segment = state.segment(segment_base).filter(|s| !s.sealed)?;
             let first_page = segment.index_pages;
@@ -323,7 +334,7 @@ fn is_in_segments<F>(state: &LogState<F>, end: Mark) -> bool {
 /// The log as it is now; `None` if the last checkpoint says the same.
 fn capture<F>(state: &mut LogState<F>) -> Option<Checkpoint> {
     let end = state.end();
-    if state.offline.is_some() || (end == state.checkpoint && state.checkpoint_sequence > 0) {
+    if state.offline.is_some() || end == state.checkpoint {
         return None;
     }
     let active = state.active();

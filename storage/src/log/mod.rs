@@ -31,7 +31,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use append::{AppendError, Appended};
-pub(crate) use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, write_checkpoint};
+pub(crate) use checkpoint::{
+    Checkpoint, CheckpointError, read_checkpoint, sync_checkpoint, write_checkpoint,
+};
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use publish::Offline;
 pub use state::{Durability, LogConfig, LogOffsets};
@@ -41,6 +43,7 @@ use crate::log::state::LogState;
 use crate::notify::{Notify, Signal};
 use crate::runtime::Runtime;
 use crate::store::shared::Shared;
+use crate::turn::Turns;
 
 /// One partition's log: a cheap handle, all clones are the same log. Lives on one shard.
 pub struct Log<R: Runtime> {
@@ -63,6 +66,8 @@ pub(crate) struct LogInner<R: Runtime> {
     changed: Notify,
     /// One task at a time opens or grows a file.
     file_lock: Cell<bool>,
+    /// One task at a time writes an index file.
+    index_turns: Turns,
     /// One checkpoint at a time.
     checkpointing: Cell<bool>,
     /// Background tasks that still use the files.
@@ -85,6 +90,7 @@ impl<R: Runtime> Log<R> {
             state: RefCell::new(state),
             changed: Notify::default(),
             file_lock: Cell::new(false),
+            index_turns: Turns::default(),
             checkpointing: Cell::new(false),
             tasks: Cell::new(0),
         };
@@ -177,9 +183,6 @@ impl<R: Runtime> Log<R> {
     pub(crate) fn forget_memory(&self) -> usize {
         self.with_state(|state| {
             let held = state.segments.iter().map(|s| s.tail.held_bytes()).sum();
-            let unwritten: u64 = state.segments.iter().map(|s| s.unwritten_blocks()).sum();
-            let shared = &self.inner.shared;
-            shared.unwritten_bytes.set(shared.unwritten_bytes.get().saturating_sub(unwritten));
             for segment in &mut state.segments {
                 segment.tail = tail::Tail::new(segment.end - segment.end % 4096, &[]);
                 segment.file = None;

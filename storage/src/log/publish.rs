@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::log::Log;
+use crate::log::segment::Segment;
 use crate::log::state::{Durability, LogState, Run, Waiter};
 use crate::mutants::{Mutant, active};
 use crate::runtime::Runtime;
@@ -85,6 +86,10 @@ impl<R: Runtime> Log<R> {
                 return;
             }
             state.offline = Some(reason.into());
+            // Its blocks may never be written: nobody else is to wait for them.
+            inner
+                .shared
+                .unwritten_shrank(state.segments.iter().map(Segment::unwritten_blocks).sum());
             state.waiters.drain().for_each(|w| w.waker.wake());
             for (_, signal) in state.subscribers.drain(..) {
                 if let Some(signal) = signal.upgrade() {

@@ -48,6 +48,7 @@ impl<R: Runtime> Log<R> {
         if is_incomplete(&index, end) {
             let file = self.readable_file(segment_base).await?;
             rebuild_index(runtime, &file, &mut index, end).await?;
+            let _turn = inner.index_turns.take().await;
             self.write_index(&index, 0).await?;
         }
         let now = runtime.monotonic();

@@ -45,6 +45,7 @@ impl<R: Runtime> Log<R> {
             segment.index.clone()
         });
         if let Some(index) = index {
+            let _turn = inner.index_turns.take().await;
             self.write_index(&index, 0).await?;
         }
         self.with_state(|state| {
@@ -91,7 +92,7 @@ impl<R: Runtime> Log<R> {
 
 /// A copy of `bytes` that a disk takes: padded with zeros to whole blocks.
 pub(crate) fn aligned(bytes: &[u8]) -> AlignedSlice {
-    let mut buf = AlignedBuf::zeroed(bytes.len());
+    let mut buf = AlignedBuf::with_capacity(bytes.len());
     buf.put(bytes);
     buf.pad_to_block();
     buf.slice(0, buf.filled())

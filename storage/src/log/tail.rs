@@ -75,9 +75,10 @@ impl Tail {
         if self.chunks.back().is_some_and(|c| c.buf.remaining() > 0 && c.end == self.end) {
             return;
         }
-        let bytes = self.next_chunk_bytes.max(wanted).min(CHUNK_BYTES_MAX);
+        let wanted = wanted.min(CHUNK_BYTES_MAX).next_power_of_two();
+        let bytes = self.next_chunk_bytes.max(wanted);
         self.next_chunk_bytes = (self.next_chunk_bytes * 2).min(CHUNK_BYTES_MAX);
-        let buf = AlignedBuf::zeroed(bytes);
+        let buf = AlignedBuf::with_capacity(bytes);
         let chunk = Chunk { buf, start: self.end, end: self.end, first_batch: None };
         self.chunks.push_back(chunk);
     }
@@ -188,7 +189,7 @@ impl Tail {
         let last = self.chunks.back_mut().expect("there is one");
         last.end = from;
         let first_batch = last.first_batch.take_if(|b| b.position >= from);
-        let mut buf = AlignedBuf::zeroed(BLOCK_BYTES);
+        let mut buf = AlignedBuf::with_capacity(BLOCK_BYTES);
         buf.put(&carried);
         self.chunks.push_back(Chunk { buf, start: from, end: self.end, first_batch });
         BLOCK_BYTES

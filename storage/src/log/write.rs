@@ -6,6 +6,7 @@
 //! of a segment is ever written twice.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::buffer::AlignedSlice;
 use crate::journal::format::FragmentPlace;
@@ -135,14 +136,15 @@ impl<R: Runtime> Log<R> {
         match result {
             Ok(()) => self.with_state(|state| {
                 let grown = state.segment_mut(segment_base).map_or(0, |s| s.complete(end));
-                shared.unwritten_bytes.set(shared.unwritten_bytes.get().saturating_sub(grown));
+                if state.offline.is_none() {
+                    shared.unwritten_shrank(grown);
+                }
             }),
             Err(error) => self.fail("a segment can't be written", &error),
         }
         self.publish();
         self.inner.changed.notify_all();
         shared.work.notify_all();
-        shared.room.notify_all();
     }
 
     /// The log can't go on after `error`.
@@ -213,7 +215,7 @@ impl<R: Runtime> Log<R> {
             .ok_or_else(gone)?;
         let file = match open {
             Some(file) => file,
-            None if allocated > 0 => runtime.open(&path, OpenMode::ReadWrite).await?,
+            None if allocated > 0 => self.open_stubbornly(&path, OpenMode::ReadWrite).await?,
             None => self.create_file(&path).await?,
         };
         let mut reserved = allocated;
@@ -234,9 +236,37 @@ impl<R: Runtime> Log<R> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
         runtime.create_dir_all(&inner.dir).await?;
-        let file = runtime.open(path, OpenMode::Create).await?;
+        let file = self.open_stubbornly(path, OpenMode::Create).await?;
         runtime.sync_dir(&inner.dir).await?;
         Ok(file)
+    }
+
+    /// Opens a file; where descriptors have run out, after others' idle files were closed.
+    async fn open_stubbornly(&self, path: &Path, mode: OpenMode) -> Result<R::File, DiskError> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let shared = &self.inner.shared;
+        let mut warned = false;
+        loop {
+            match shared.runtime.open(path, mode).await {
+                Err(error) if error.is_out_of_descriptors() => {
+                    if !std::mem::replace(&mut warned, true) {
+                        tracing::warn!(%error, "closing files that are not in use");
+                    }
+                    shared.close_quiet_files();
+                    shared.runtime.sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Closes the files that nothing is on its way to; the next use opens them again.
+    pub(crate) fn close_quiet_files(&self) {
+        self.with_state(|state| {
+            for segment in state.segments.iter_mut().filter(|s| s.is_quiet()) {
+                segment.file = None;
+            }
+        });
     }
 
     /// The segment's file for reading, opened if need be.

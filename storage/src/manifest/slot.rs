@@ -51,7 +51,7 @@ pub(super) fn encode(sequence: u64, fields: &ManifestFields) -> AlignedBuf {
         start_epoch: fields.start_epoch.into(),
     };
     slot.crc.set(crc_of(&slot, &[0; BLOCK_BYTES - size_of::<Slot>()]));
-    let mut block = AlignedBuf::zeroed(BLOCK_BYTES);
+    let mut block = AlignedBuf::with_capacity(BLOCK_BYTES);
     block.put(slot.as_bytes());
     block.pad_to_block();
     block

@@ -53,7 +53,7 @@ fn plant(sim: &Simulation, bytes: &[u8]) {
         rt.create_dir_all(Path::new(DIR)).await.unwrap();
         let file = rt.open(&manifest_path(), OpenMode::Create).await.unwrap();
         file.truncate(0).await.unwrap();
-        let mut buf = AlignedBuf::zeroed(bytes.len());
+        let mut buf = AlignedBuf::with_capacity(bytes.len());
         buf.put(bytes);
         file.write_at(0, buf.slice(0, bytes.len())).await.unwrap();
     });

@@ -166,7 +166,7 @@ impl<F: File> Merged<F> {
             if self.hits(at, upto).next().is_some() {
                 let wanted = (upto.min(valid_end) - at) as usize;
                 let bytes = self.read(at, wanted).await?;
-                let mut buf = AlignedBuf::zeroed((upto - at) as usize);
+                let mut buf = AlignedBuf::with_capacity((upto - at) as usize);
                 buf.put(bytes);
                 while buf.filled() < (upto - at) as usize {
                     let missing = (upto - at) as usize - buf.filled();

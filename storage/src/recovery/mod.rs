@@ -18,7 +18,9 @@ use crate::journal::scan::Fragment;
 use crate::log::index_file::{is_incomplete, read_index_file, write_index_file};
 use crate::log::segment::{Segment, index_path, segment_base, segment_path};
 use crate::log::state::{LogState, Mark};
-use crate::log::{Checkpoint, CheckpointError, Log, LogConfig, read_checkpoint, write_checkpoint};
+use crate::log::{
+    Checkpoint, CheckpointError, Log, LogConfig, read_checkpoint, sync_checkpoint, write_checkpoint,
+};
 use crate::mutants::{Mutant, active};
 use crate::producers::ProducerStates;
 use crate::recovery::merged::Merged;
@@ -102,7 +104,9 @@ impl<R: Runtime> Recovery<'_, R> {
         config: LogConfig,
     ) -> Result<LogState<R::File>, CheckpointError> {
         let checkpoint = read_checkpoint(self.runtime, self.dir, self.id).await?;
-        let files = self.segment_files().await?;
+        let entries = self.runtime.list(self.dir).await?;
+        let files: BTreeMap<_, _> =
+            entries.iter().filter_map(|e| Some((segment_base(&e.name)?, e.len_bytes))).collect();
         let no_fragments = Vec::new();
         let fragments = boot.scan.fragments.get(&self.id).unwrap_or(&no_fragments);
         let start_sequence = checkpoint.as_ref().map_or(0, |c| c.sequence);
@@ -126,12 +130,15 @@ impl<R: Runtime> Recovery<'_, R> {
         let end = self.replay(&mut state, start, carried, index, &files, fragments, boot).await?;
         let changed = end != start || !fragments.is_empty();
         let sequence = start_sequence + u64::from(changed);
+        if !entries.is_empty() {
+            // A kill may have come between a file's creation and the sync of its name.
+            self.runtime.sync_dir(self.dir).await?;
+        }
         if changed {
-            if !files.is_empty() {
-                // A kill may have come between a file's creation and the sync of its name.
-                self.runtime.sync_dir(self.dir).await?;
-            }
             self.write_checkpoint(&state, end, sequence).await?;
+        } else if start_sequence > 0 {
+            // Or between a checkpoint's write and its sync: the journals are about to go.
+            sync_checkpoint(self.runtime, self.dir, start_sequence).await?;
         }
         self.trim(end, &files).await?;
         self.settle_marks(&mut state, end, sequence);
@@ -252,11 +259,6 @@ impl<R: Runtime> Recovery<'_, R> {
             self.runtime.sync_dir(self.dir).await?;
         }
         Ok(())
-    }
-
-    async fn segment_files(&self) -> Result<BTreeMap<i64, u64>, DiskError> {
-        let entries = self.runtime.list(self.dir).await?;
-        Ok(entries.iter().filter_map(|e| Some((segment_base(&e.name)?, e.len_bytes))).collect())
     }
 
     async fn open_if(&self, exists: bool, base: i64) -> Result<Option<R::File>, DiskError> {

@@ -73,7 +73,7 @@ pub(crate) async fn rebuild_index<R: Runtime>(
 ) -> Result<u64, DiskError> {
     const WINDOW_BYTES: u64 = 1 << 20;
     let mut position = index.last().position;
-    let (mut window, mut window_at, mut bytes_read) = (AlignedBuf::zeroed(1), 0, 0);
+    let (mut window, mut window_at, mut bytes_read) = (AlignedBuf::with_capacity(1), 0, 0);
     while position + HEADER_BYTES as u64 <= end {
         let header_end = position + HEADER_BYTES as u64;
         if position < window_at || header_end > window_at + window.filled() as u64 {

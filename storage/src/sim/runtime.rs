@@ -194,7 +194,7 @@ impl File for SimFile {
         let Outcome::Bytes(bytes) = self.run("read", position, read).await? else {
             unreachable!("a read gives bytes");
         };
-        let mut buffer = AlignedBuf::zeroed(len_bytes);
+        let mut buffer = AlignedBuf::with_capacity(len_bytes);
         buffer.put(&bytes);
         Ok(buffer)
     }

@@ -10,7 +10,7 @@ use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 const SEEDS: u64 = 200;
 
 fn blocks(count: usize, byte: u8) -> AlignedSlice {
-    let mut buf = AlignedBuf::zeroed(count * BLOCK_BYTES);
+    let mut buf = AlignedBuf::with_capacity(count * BLOCK_BYTES);
     buf.put(&vec![byte; count * BLOCK_BYTES]);
     buf.slice(0, count * BLOCK_BYTES)
 }

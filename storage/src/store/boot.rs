@@ -71,6 +71,8 @@ impl Boot {
         let start_epoch = fields.start_epoch.checked_add(1).ok_or(StoreError::EpochsExhausted)?;
         let dir = journal_dir(data_dir);
         runtime.create_dir_all(&dir).await?;
+        // A kill may have come between a journal's creation and the sync of its name.
+        runtime.sync_dir(&dir).await?;
         // A new directory has nothing to recover either.
         let was_clean = fields.stopped_cleanly || fields.start_epoch < 0;
         let scan = if was_clean {

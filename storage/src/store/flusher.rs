@@ -25,12 +25,18 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
     }
 }
 
-/// Asks for a flush if a log's `flush.ms` has passed; called now and then.
-pub(crate) fn want_due<R: Runtime>(shared: &Shared<R>) {
-    let now = shared.runtime.monotonic();
-    if shared.unflushed.borrow().iter().any(|log| is_due(log, now)) {
-        shared.flush_wanted.set(true);
-        shared.flush_work.notify_all();
+/// How often the logs' `flush.ms` are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Asks for a flush whenever a log's `flush.ms` has passed, until the store stops.
+pub(crate) async fn watch<R: Runtime>(shared: Rc<Shared<R>>) {
+    while !shared.stopping.get() {
+        shared.runtime.sleep(TICK).await;
+        let now = shared.runtime.monotonic();
+        if shared.unflushed.borrow().iter().any(|log| is_due(log, now)) {
+            shared.flush_wanted.set(true);
+            shared.flush_work.notify_all();
+        }
     }
 }
 

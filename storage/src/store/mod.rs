@@ -122,6 +122,7 @@ impl<R: Runtime> Store<R> {
         let shared = &self.inner.shared;
         shared.runtime.spawn(pump::run(shared.clone()));
         shared.runtime.spawn(flusher::run(shared.clone()));
+        shared.runtime.spawn(flusher::watch(shared.clone()));
         shared.runtime.spawn(upkeep::run(shared.clone()));
     }
 
@@ -193,7 +194,8 @@ impl<R: Runtime> Store<R> {
     pub async fn admit(&self) {
         let shared = &self.inner.shared;
         let limit = shared.limits.unwritten_bytes;
-        shared.room.until(|| shared.unwritten_bytes.get() < limit).await;
+        let has_room = || shared.unwritten_bytes.get() < limit || shared.failed.borrow().is_some();
+        shared.room.until(has_room).await;
     }
 
     /// Bytes of memory that tails and the cache hold.

@@ -69,6 +69,7 @@ pub(crate) fn fail_all<R: Runtime>(shared: &Shared<R>, what: &str, error: &dyn s
     let reason = format!("{what}: {error}");
     shared.failed.borrow_mut().get_or_insert_with(|| reason.as_str().into());
     shared.work.notify_all();
+    shared.room.notify_all();
     let lists = [&shared.wrote, &shared.unflushed, &shared.active, &shared.dirty];
     let logs: Vec<Log<R>> = lists.iter().flat_map(|list| list.borrow().clone()).collect();
     for log in logs {

@@ -86,6 +86,19 @@ impl<R: Runtime> Shared<R> {
         })
     }
 
+    /// Notes that so many bytes wait for a segment no longer.
+    pub(crate) fn unwritten_shrank(&self, bytes: u64) {
+        self.unwritten_bytes.set(self.unwritten_bytes.get().saturating_sub(bytes));
+        self.room.notify_all();
+    }
+
+    /// Closes the segment files that no write is on its way to.
+    pub(crate) fn close_quiet_files(&self) {
+        for log in self.active.borrow().iter() {
+            log.close_quiet_files();
+        }
+    }
+
     /// Empties the lists of logs with something to do.
     pub(crate) fn forget_logs(&self) {
         for list in [&self.dirty, &self.wrote, &self.unflushed, &self.active] {

@@ -1,5 +1,5 @@
-//! Upkeep: what nobody waits for. Timed flushes, checkpoints, giving back journal files, and
-//! putting partitions to rest that are not written to any more.
+//! Upkeep: what nobody waits for. Checkpoints, giving back journal files, and putting partitions to
+//! rest that are not written to any more.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,7 +8,6 @@ use futures_util::future::join_all;
 
 use crate::log::Log;
 use crate::runtime::{BLOCK_BYTES, Runtime};
-use crate::store::flusher;
 use crate::store::shared::Shared;
 
 const TICK: Duration = Duration::from_millis(250);
@@ -16,11 +15,16 @@ const TICK: Duration = Duration::from_millis(250);
 /// A log that was not appended to for this long is put to rest.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// A log that is appended to is checkpointed this often: what the next start after a kill reads.
+/// A log that is appended to is checkpointed at least this often, and as soon as it has grown by so
+/// much: what the next start after a kill has to read.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+const CHECKPOINT_BYTES: u64 = 64 << 20;
 
 /// Files that are not used for this long are closed, and indexes forgotten.
 const FILE_IDLE: Duration = Duration::from_secs(30);
+
+/// A log that was not appended to for this long gives up what the cache holds of it.
+const CACHE_IDLE: Duration = Duration::from_secs(60);
 
 /// Checkpoints written at once.
 const CHECKPOINTS_MAX: usize = 8;
@@ -30,15 +34,17 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
     let mut last_checkpoints = shared.runtime.monotonic();
     while !shared.stopping.get() {
         shared.runtime.sleep(TICK).await;
-        flusher::want_due(&shared);
         shared.enforce_cache();
         free_journal(&shared).await;
         let now = shared.runtime.monotonic();
-        if now - last_checkpoints >= CHECKPOINT_EVERY {
+        let everything = now - last_checkpoints >= CHECKPOINT_EVERY;
+        if everything {
             last_checkpoints = now;
-            let all = shared.active.borrow().clone();
-            checkpoint_all(&all).await;
         }
+        let active = shared.active.borrow().clone();
+        let due: Vec<_> =
+            active.into_iter().filter(|log| everything || log.has_outgrown_checkpoint()).collect();
+        checkpoint_all(&due).await;
         rest_idle(&shared, now).await;
     }
 }
@@ -78,11 +84,17 @@ async fn rest_idle<R: Runtime>(shared: &Shared<R>, now: Duration) {
     }
     checkpoint_all(&idle).await;
     for log in &idle {
-        if let Some(taken) = log.rest(now) {
-            shared.cache_grew(taken);
-        }
+        let Some(Rested { taken, freed }) = log.rest(now) else { continue };
+        shared.cache_grew(taken);
+        shared.cache_shrank(freed);
     }
     shared.active.borrow_mut().retain(Log::is_active);
+}
+
+/// Memory that putting a log to rest took and gave back.
+struct Rested {
+    taken: usize,
+    freed: usize,
 }
 
 impl<R: Runtime> Log<R> {
@@ -90,13 +102,21 @@ impl<R: Runtime> Log<R> {
         self.with_state(|state| now.saturating_sub(state.last_append) >= IDLE)
     }
 
+    fn has_outgrown_checkpoint(&self) -> bool {
+        self.with_state(|state| {
+            let (end, last) = (state.end(), state.checkpoint);
+            end.segment_base != last.segment_base
+                || end.position - last.position >= CHECKPOINT_BYTES
+        })
+    }
+
     fn is_active(&self) -> bool {
         self.with_state(|state| state.is_active)
     }
 
-    /// Gives up what an idle log does not need: its large buffer, its files, its indexes. `None`
-    /// if it is not at rest yet.
-    fn rest(&self, now: Duration) -> Option<usize> {
+    /// Gives up what an idle log does not need: its large buffer, its files, its indexes, and in
+    /// the end its part of the cache. `None` if it is not at rest yet.
+    fn rest(&self, now: Duration) -> Option<Rested> {
         self.with_state(|state| {
             let at_rest = state.offline.is_some()
                 || (state.end() == state.checkpoint
@@ -118,8 +138,16 @@ impl<R: Runtime> Log<R> {
             let active = state.active_mut();
             let is_written = active.end - active.in_segment < BLOCK_BYTES as u64;
             let taken = if is_written && active.is_quiet() { active.tail.shrink() } else { 0 };
-            state.is_active = files_open;
-            Some(taken)
+            let keeps_cache = now.saturating_sub(state.last_append) < CACHE_IDLE;
+            let mut freed = 0;
+            for segment in state.segments.iter_mut().filter(|_| !keeps_cache) {
+                let (in_segment, settled) = (segment.in_segment, segment.settled);
+                while let Some(bytes) = segment.tail.evict_oldest(in_segment, settled) {
+                    freed += bytes;
+                }
+            }
+            state.is_active = files_open || keeps_cache;
+            Some(Rested { taken, freed })
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::runtime::disk_ring::IN_FLIGHT_MAX;
 const BLOCK: usize = 4096;
 
 fn block_of(byte: u8, blocks: usize) -> AlignedSlice {
-    let mut buf = AlignedBuf::zeroed(blocks * BLOCK);
+    let mut buf = AlignedBuf::with_capacity(blocks * BLOCK);
     buf.put(&vec![byte; blocks * BLOCK]);
     buf.slice(0, blocks * BLOCK)
 }

@@ -31,7 +31,7 @@ fn locks_and_writes_until_killed() {
                     let mut round = 0_u8;
                     loop {
                         round = round.wrapping_add(1);
-                        let mut buf = AlignedBuf::zeroed(WRITE_BYTES);
+                        let mut buf = AlignedBuf::with_capacity(WRITE_BYTES);
                         buf.put(&vec![round; WRITE_BYTES]);
                         let position = (writer * WRITE_BYTES) as u64;
                         file.write_at(position, buf.slice(0, WRITE_BYTES)).await.unwrap();

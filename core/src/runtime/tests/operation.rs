@@ -12,13 +12,13 @@ fn operation(work: Work) -> Operation {
 }
 
 fn write(len: usize) -> Operation {
-    let mut buf = AlignedBuf::zeroed(len);
+    let mut buf = AlignedBuf::with_capacity(len);
     buf.put(&vec![7; len]);
     operation(Work::Write { data: buf.slice(0, len), position: 8192, done: 0 })
 }
 
 fn read(len: usize) -> Operation {
-    let buf = AlignedBuf::zeroed(len);
+    let buf = AlignedBuf::with_capacity(len);
     operation(Work::Read { buf, position: 0, len, done: 0, reached: 0 })
 }
 

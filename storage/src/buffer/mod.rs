@@ -5,59 +5,33 @@
 //! front to back, and any number of [`AlignedSlice`]s over bytes that are already filled; so no
 //! byte is ever written while somebody may read it.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+mod memory;
+
 use std::fmt;
 use std::ops::Deref;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::runtime::BLOCK_BYTES;
+use memory::Memory;
 
-struct Memory {
-    ptr: NonNull<u8>,
-    capacity: usize,
-}
-
-// SAFETY: `Memory` owns its allocation. It is written only through the one `AlignedBuf` that made
-// it, beyond every slice handed out, and read through slices over bytes that no longer change.
-unsafe impl Send for Memory {}
-// SAFETY: as above.
-unsafe impl Sync for Memory {}
-
-impl Memory {
-    fn layout(capacity: usize) -> Layout {
-        Layout::from_size_align(capacity, BLOCK_BYTES).expect("a buffer fits the address space")
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `AlignedBuf::zeroed` with this very layout; dropped once.
-        unsafe { dealloc(self.ptr.as_ptr(), Memory::layout(self.capacity)) }
-    }
-}
-
-/// The writing end of a block-aligned, zero-initialised buffer.
+/// The writing end of a block-aligned buffer.
 pub struct AlignedBuf {
     memory: Arc<Memory>,
+    capacity: usize,
     filled: usize,
 }
 
 impl AlignedBuf {
-    /// An empty buffer of `capacity_bytes` (rounded up to whole blocks, at least one), all zeros,
-    /// so that padding never carries stale memory to the disk.
-    pub fn zeroed(capacity_bytes: usize) -> Self {
+    /// An empty buffer of `capacity_bytes` (rounded up to whole blocks, at least one). Its memory may
+    /// have been used before: only what is filled can be seen.
+    pub fn with_capacity(capacity_bytes: usize) -> Self {
         let capacity = capacity_bytes.max(1).next_multiple_of(BLOCK_BYTES);
-        let layout = Memory::layout(capacity);
-        // SAFETY: the layout has a non-zero size.
-        let raw = unsafe { alloc_zeroed(layout) };
-        let Some(ptr) = NonNull::new(raw) else { handle_alloc_error(layout) };
-        AlignedBuf { memory: Arc::new(Memory { ptr, capacity }), filled: 0 }
+        AlignedBuf { memory: Arc::new(Memory::take(capacity)), capacity, filled: 0 }
     }
 
     /// Bytes it can hold.
     pub fn capacity(&self) -> usize {
-        self.memory.capacity
+        self.capacity
     }
 
     /// Bytes filled so far.
@@ -67,7 +41,7 @@ impl AlignedBuf {
 
     /// Bytes that can still be put.
     pub fn remaining(&self) -> usize {
-        self.memory.capacity - self.filled
+        self.capacity - self.filled
     }
 
     /// Copies as much of `bytes` as fits behind what is filled; returns how much.
@@ -76,24 +50,27 @@ impl AlignedBuf {
         // SAFETY: [filled, filled + n) lies inside the allocation; no slice covers it (slices end
         // at or before `filled`), and `&mut self` makes this the only writer.
         unsafe {
-            let to = self.memory.ptr.as_ptr().add(self.filled);
+            let to = self.memory.as_ptr().add(self.filled);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, n);
         }
         self.filled += n;
         n
     }
 
-    /// Counts zeros as filled up to the next block boundary.
+    /// Fills up with zeros to the next block boundary, so that no stale memory reaches the disk.
     pub fn pad_to_block(&mut self) {
-        self.filled = self.filled.next_multiple_of(BLOCK_BYTES);
+        let padding = self.filled.next_multiple_of(BLOCK_BYTES) - self.filled;
+        self.put(&[0; BLOCK_BYTES][..padding]);
     }
 
     /// The whole capacity as one mutable slice, if nothing shares this buffer; for a disk to read
-    /// into. `None` as soon as a slice was handed out.
+    /// into. `None` as soon as a slice was handed out. What is not filled holds arbitrary bytes.
     pub fn unshared_mut(&mut self) -> Option<&mut [u8]> {
+        let capacity = self.capacity;
         let memory = Arc::get_mut(&mut self.memory)?;
-        // SAFETY: the allocation is initialised (zeroed) and `get_mut` proves that it is unshared.
-        Some(unsafe { std::slice::from_raw_parts_mut(memory.ptr.as_ptr(), memory.capacity) })
+        // SAFETY: the allocation is initialised, holds at least `capacity` bytes, and `get_mut`
+        // proves that it is unshared.
+        Some(unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), capacity) })
     }
 
     /// Counts the first `len` bytes as filled, after [`AlignedBuf::unshared_mut`] wrote them.
@@ -101,7 +78,7 @@ impl AlignedBuf {
     /// # Panics
     /// If `len` exceeds the capacity or goes back behind what is filled.
     pub fn set_filled(&mut self, len: usize) {
-        assert!(len <= self.memory.capacity && len >= self.filled);
+        assert!(len <= self.capacity && len >= self.filled);
         self.filled = len;
     }
 
@@ -117,13 +94,13 @@ impl AlignedBuf {
     /// What is filled.
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: [0, filled) is initialised and never written again while `self` is borrowed.
-        unsafe { std::slice::from_raw_parts(self.memory.ptr.as_ptr(), self.filled) }
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.filled) }
     }
 }
 
 impl fmt::Debug for AlignedBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AlignedBuf({}/{})", self.filled, self.memory.capacity)
+        write!(f, "AlignedBuf({}/{})", self.filled, self.capacity)
     }
 }
 
@@ -151,7 +128,7 @@ impl AlignedSlice {
 
     /// Bytes of the whole buffer that this slice keeps alive.
     pub fn held_bytes(&self) -> usize {
-        self.memory.capacity
+        self.memory.len()
     }
 }
 
@@ -161,7 +138,7 @@ impl Deref for AlignedSlice {
     fn deref(&self) -> &[u8] {
         // SAFETY: slices cover filled bytes only, which nobody writes again.
         unsafe {
-            let from = self.memory.ptr.as_ptr().add(self.start);
+            let from = self.memory.as_ptr().add(self.start);
             std::slice::from_raw_parts(from, self.end - self.start)
         }
     }
