@@ -12,6 +12,9 @@ use crate::store::shared::Shared;
 
 const TICK: Duration = Duration::from_millis(250);
 
+/// How often idle logs are looked for.
+const REST_EVERY: Duration = Duration::from_secs(1);
+
 /// A log that was not appended to for this long is put to rest.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -32,6 +35,7 @@ const CHECKPOINTS_MAX: usize = 8;
 /// Runs until the store stops.
 pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
     let mut last_checkpoints = shared.runtime.monotonic();
+    let mut last_rest = last_checkpoints;
     while !shared.stopping.get() {
         shared.runtime.sleep(TICK).await;
         shared.enforce_cache();
@@ -45,7 +49,10 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
         let due: Vec<_> =
             active.into_iter().filter(|log| everything || log.has_outgrown_checkpoint()).collect();
         checkpoint_all(&due).await;
-        rest_idle(&shared, now).await;
+        if now - last_rest >= REST_EVERY {
+            last_rest = now;
+            rest_idle(&shared, now).await;
+        }
     }
 }
 
