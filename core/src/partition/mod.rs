@@ -138,7 +138,10 @@ impl Partition {
     /// Its state may be half changed: nothing may touch it again before a recovery.
     fn break_down(&self) -> PartitionError {
         tracing::error!(partition = %self.id, "a panic has taken the partition offline");
-        *self.broken.borrow_mut() = Some("its code has panicked; see the broker's log".into());
+        let reason = "its code has panicked; see the broker's log";
+        *self.broken.borrow_mut() = Some(reason.into());
+        // Or a stop would checkpoint what is half changed, and call itself clean.
+        self.log.go_offline(reason);
         PartitionError::Panicked
     }
 }

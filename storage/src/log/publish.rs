@@ -77,8 +77,9 @@ impl<R: Runtime> Log<R> {
         wake(state);
     }
 
-    /// Ends the log's service: everybody who waits is told why.
-    pub(crate) fn go_offline(&self, reason: &str) {
+    /// Ends the log's service: everybody who waits is told why. Nothing of its state is written any
+    /// more, no checkpoint either: the next start recovers it.
+    pub fn go_offline(&self, reason: &str) {
         let inner = &*self.inner;
         {
             let state = &mut *inner.state.borrow_mut();

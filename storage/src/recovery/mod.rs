@@ -1,10 +1,10 @@
 //! Bringing one partition back to the state in which a crash left it.
 //!
 //! From the checkpoint on, segment files and journal fragments are read as one (merged.rs), batch
-//! by batch (walk.rs), as long as each batch is whole and continues the offsets. What lies behind is torn or was
-//! never acknowledged: it is cut. Then the journal's bytes are put where they belong, everything is
-//! synced, and a new checkpoint makes the journals dispensable. A crash in the midst of it changes
-//! nothing: the next recovery reads the same.
+//! by batch (walk.rs), as long as each batch is whole and continues the offsets. The journal's bytes
+//! are put where they belong, everything is synced, and a new checkpoint makes the journals
+//! dispensable. Only then is cut what lies behind: it is torn or was never acknowledged. A crash in
+//! the midst of it changes nothing: the next recovery reads the same.
 
 mod merged;
 mod walk;

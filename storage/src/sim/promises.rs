@@ -2,8 +2,18 @@
 //!
 //! `CORELANE_SIM_SEEDS=N` runs N seeds instead of the default; `CORELANE_SIM_SEED=S` begins with S.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::workload::{Outcome, run, run_uniform};
+use super::{Crash, SimRuntime, Simulation};
+use crate::batch::BatchBuilder;
+use crate::ids::{PartitionId, TopicId};
+use crate::log::LogConfig;
+use crate::manifest::Manifest;
 use crate::mutants::{Mutant, activate};
+use crate::runtime::Runtime;
+use crate::store::{Boot, Store, StoreError, StoreLimits};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
@@ -30,6 +40,46 @@ fn promises_are_kept() {
     assert!(total.acknowledged > 0 && total.duplicates > 0 && total.clean_stops > 0);
     let counters = total.counters;
     assert!(counters.kills > 0 && counters.power_losses > 0 && counters.writes_torn > 0);
+}
+
+/// A log whose code has panicked may be half changed: a stop must neither checkpoint it nor call
+/// itself clean, and what was acknowledged is there after the recovery.
+#[test]
+fn a_log_that_was_taken_offline_is_recovered_and_not_checkpointed() {
+    let sim = Simulation::new(1);
+    let id = PartitionId { topic_id: TopicId([1; 16]), index: 0 };
+    let batch = BatchBuilder::new().value(0, "kept").build();
+    sim.run_until(async {
+        let (boot, manifest, store) = boot_one(&sim.runtime(), id).await;
+        boot.recovered(&manifest).await.unwrap();
+        store.start();
+        let log = store.log(id).unwrap();
+        log.append(&batch).unwrap();
+        log.acknowledged(1).await.unwrap();
+        log.go_offline("a panic");
+        assert!(log.append(&batch).is_err());
+        assert!(matches!(store.stop().await, Err(StoreError::NotAtRest(_))));
+        let dir = Path::new("/data/topics").join(id.topic_id.to_string());
+        assert!(sim.runtime().list(&dir).await.unwrap().is_empty(), "it was checkpointed");
+    });
+    sim.crash(Crash::Kill);
+    sim.run_until(async {
+        let (boot, _, store) = boot_one(&sim.runtime(), id).await;
+        assert!(!boot.was_clean());
+        assert_eq!(store.log(id).unwrap().offsets().high_watermark, 1);
+    });
+}
+
+async fn boot_one(
+    runtime: &SimRuntime,
+    id: PartitionId,
+) -> (Arc<Boot>, Manifest<SimRuntime>, Store<SimRuntime>) {
+    let (boot, manifest) = Boot::open(runtime, Path::new("/data"), [7; 16]).await.unwrap();
+    let boot = Arc::new(boot);
+    let logs = vec![(id, LogConfig::default())];
+    let limits = StoreLimits::default();
+    let recovered = Store::recover(runtime.clone(), boot.clone(), 0, 1, limits, logs).await;
+    (boot, manifest, recovered.unwrap().0)
 }
 
 /// Seeds until the mutant is caught.

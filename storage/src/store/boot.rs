@@ -27,7 +27,7 @@ pub enum StoreError {
     /// Synced journal entries are gone although later ones are there: the disk lost or changed
     /// them. Which partitions they belonged to is unknown, so serving would pretend.
     #[error(
-        "the journal is damaged: {0}. Restore {1} from a copy, or move its journal directory away and start again to accept the loss of what was not in the segments yet"
+        "the journal is damaged: {0}. Restore {1} from a copy, or move that directory away and start again to accept the loss of what was not in the segments yet"
     )]
     JournalDamaged(String, PathBuf),
     /// The disk refused.

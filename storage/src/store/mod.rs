@@ -207,7 +207,7 @@ impl<R: Runtime> Store<R> {
     /// have ended. Afterwards the next start has nothing to recover, if all shards succeed.
     ///
     /// # Errors
-    /// [`StoreError::Disk`] with the log that could not be brought to rest.
+    /// [`StoreError::NotAtRest`] with a log that is offline or could not be checkpointed.
     pub async fn stop(&self) -> Result<(), StoreError> {
         let shared = &self.inner.shared;
         let logs: Vec<_> = self.inner.logs.borrow().values().cloned().collect();
