@@ -151,13 +151,17 @@ impl<R: Runtime> Journal<R> {
         self.state.borrow().files.iter().map(|f| f.index).collect()
     }
 
-    /// Writes `entry`; on return `written` has reached its sequence.
+    /// Makes sure that the file of `entry` is open; after a failure it may be tried again.
+    pub(crate) async fn prepare(&self, entry: &PendingEntry) -> Result<(), DiskError> {
+        self.ensure_file(entry.file_index).await
+    }
+
+    /// Writes `entry`, which is prepared; on return `written` has reached its sequence.
     pub(crate) async fn write(&self, entry: PendingEntry) -> Result<(), DiskError> {
-        self.ensure_file(entry.file_index).await?;
         let (file, position, buf) = {
             let state = &mut *self.state.borrow_mut();
             assert_eq!(entry.sequence, state.written + 1, "journal entries are written in order");
-            let current = state.files.back_mut().expect("just ensured");
+            let current = state.files.back_mut().expect("the entry is prepared");
             let buf = entry.builder.finish(
                 current.incarnation,
                 EntryNumbers {
@@ -185,7 +189,7 @@ impl<R: Runtime> Journal<R> {
         if self.state.borrow().files.back().is_some_and(|f| f.index == index) {
             return Ok(());
         }
-        let reused = self.state.borrow_mut().free.pop();
+        let reused = self.state.borrow().free.last().cloned();
         let path = reused.unwrap_or_else(|| {
             let number = self.numbers.next_file.fetch_add(1, Ordering::Relaxed);
             self.dir.join(journal_file_name(number))
@@ -206,7 +210,9 @@ impl<R: Runtime> Journal<R> {
             last_sequence: 0,
             unsynced: false,
         };
-        self.state.borrow_mut().files.push_back(file);
+        let state = &mut *self.state.borrow_mut();
+        state.free.retain(|free| free != file.file.path());
+        state.files.push_back(file);
         Ok(())
     }
 

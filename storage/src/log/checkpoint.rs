@@ -286,7 +286,8 @@ impl<R: Runtime> Log<R> {
             sync_segment(self, end.segment_base).await?;
         }
         self.write_index_pages(end).await?;
-        write_checkpoint(runtime, &inner.dir, inner.id, &checkpoint).await?;
+        let write = async || write_checkpoint(runtime, &inner.dir, inner.id, &checkpoint).await;
+        inner.shared.with_descriptors(write).await?;
         self.with_state(|state| {
             state.checkpoint = end;
             state.checkpoint_sequence = checkpoint.sequence;

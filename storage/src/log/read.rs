@@ -44,7 +44,10 @@ impl<R: Runtime> Log<R> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
         let end = self.with_state(|state| state.segment(segment_base).map_or(0, |s| s.end));
-        let mut index = read_index_file(runtime, &inner.dir, segment_base).await?;
+        let mut index = inner
+            .shared
+            .with_descriptors(async || read_index_file(runtime, &inner.dir, segment_base).await)
+            .await?;
         if is_incomplete(&index, end) {
             let file = self.readable_file(segment_base).await?;
             rebuild_index(runtime, &file, &mut index, end).await?;

@@ -86,7 +86,9 @@ impl<R: Runtime> Log<R> {
         index: &SegmentIndex,
         first_page: usize,
     ) -> Result<(), DiskError> {
-        write_index_file(&self.inner.shared.runtime, &self.inner.dir, index, first_page).await
+        let (shared, dir) = (&self.inner.shared, &self.inner.dir);
+        let write = async || write_index_file(&shared.runtime, dir, index, first_page).await;
+        shared.with_descriptors(write).await
     }
 }
 

@@ -6,7 +6,6 @@
 //! of a segment is ever written twice.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::buffer::AlignedSlice;
 use crate::journal::format::FragmentPlace;
@@ -215,8 +214,13 @@ impl<R: Runtime> Log<R> {
             .ok_or_else(gone)?;
         let file = match open {
             Some(file) => file,
-            None if allocated > 0 => self.open_stubbornly(&path, OpenMode::ReadWrite).await?,
-            None => self.create_file(&path).await?,
+            None => {
+                let open = async || match allocated {
+                    0 => self.create_file(&path).await,
+                    _ => runtime.open(&path, OpenMode::ReadWrite).await,
+                };
+                inner.shared.with_descriptors(open).await?
+            }
         };
         let mut reserved = allocated;
         if allocated < upto {
@@ -236,28 +240,9 @@ impl<R: Runtime> Log<R> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
         runtime.create_dir_all(&inner.dir).await?;
-        let file = self.open_stubbornly(path, OpenMode::Create).await?;
+        let file = runtime.open(path, OpenMode::Create).await?;
         runtime.sync_dir(&inner.dir).await?;
         Ok(file)
-    }
-
-    /// Opens a file; where descriptors have run out, after others' idle files were closed.
-    async fn open_stubbornly(&self, path: &Path, mode: OpenMode) -> Result<R::File, DiskError> {
-        const PAUSE: Duration = Duration::from_millis(20);
-        let shared = &self.inner.shared;
-        let mut warned = false;
-        loop {
-            match shared.runtime.open(path, mode).await {
-                Err(error) if error.is_out_of_descriptors() => {
-                    if !std::mem::replace(&mut warned, true) {
-                        tracing::warn!(%error, "closing files that are not in use");
-                    }
-                    shared.close_quiet_files();
-                    shared.runtime.sleep(PAUSE).await;
-                }
-                other => return other,
-            }
-        }
     }
 
     /// Closes the files that nothing is on its way to; the next use opens them again.

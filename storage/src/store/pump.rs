@@ -24,7 +24,13 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
         }
         match shared.journal.take_entry() {
             Some(entry) => {
-                if let Err(error) = shared.journal.write(entry).await {
+                let prepared =
+                    shared.with_descriptors(async || shared.journal.prepare(&entry).await).await;
+                let written = match prepared {
+                    Ok(()) => shared.journal.write(entry).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = written {
                     fail_all(&shared, "the journal can't be written", &error);
                 }
             }

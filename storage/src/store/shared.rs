@@ -5,11 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::journal::writer::Journal;
 use crate::log::{Log, WeakLog};
 use crate::notify::Notify;
-use crate::runtime::Runtime;
+use crate::runtime::{DiskError, Runtime};
 use crate::store::StoreLimits;
 
 pub(crate) struct Shared<R: Runtime> {
@@ -92,8 +93,30 @@ impl<R: Runtime> Shared<R> {
         self.room.notify_all();
     }
 
+    /// Runs `attempt`, which must be harmless to repeat, until it does not fail for want of a file
+    /// descriptor; in between, files that are not in use are closed.
+    pub(crate) async fn with_descriptors<T>(
+        &self,
+        attempt: impl AsyncFn() -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let mut warned = false;
+        loop {
+            match attempt().await {
+                Err(error) if error.is_out_of_descriptors() => {
+                    if !std::mem::replace(&mut warned, true) {
+                        tracing::debug!(%error, "closing files that are not in use");
+                    }
+                    self.close_quiet_files();
+                    self.runtime.sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Closes the segment files that no write is on its way to.
-    pub(crate) fn close_quiet_files(&self) {
+    fn close_quiet_files(&self) {
         for log in self.active.borrow().iter() {
             log.close_quiet_files();
         }
