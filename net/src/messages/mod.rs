@@ -7,6 +7,7 @@
 mod api_versions;
 mod create_topics;
 mod delete_topics;
+mod encoded;
 mod fetch;
 mod find_coordinator;
 mod init_producer_id;
@@ -20,6 +21,7 @@ mod tests;
 pub use api_versions::*;
 pub use create_topics::*;
 pub use delete_topics::*;
+pub use encoded::EncodedResponse;
 pub use fetch::*;
 pub use find_coordinator::*;
 pub use init_producer_id::*;
