@@ -8,16 +8,25 @@
 //! - `fan_out.rs`: one question about many partitions, one message per shard
 //! - `topics.rs`: topics as requests name them, by name or by id
 
+mod alter_partition_reassignments;
 mod api_versions;
 mod authorized;
+mod create_acls;
 mod create_topics;
+mod delete_acls;
 mod delete_topics;
+mod describe_acls;
+mod describe_cluster;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 pub mod errors;
 mod fan_out;
 mod fetch;
 mod find_coordinator;
 mod init_producer_id;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod produce;
 mod topics;
@@ -59,6 +68,15 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::CreateTopics, 2, 7),
     supported(Api::DeleteTopics, 1, 6),
     supported(Api::InitProducerId, 0, 5),
+    supported(Api::DescribeAcls, 1, 3),
+    supported(Api::CreateAcls, 1, 3),
+    supported(Api::DeleteAcls, 1, 3),
+    supported(Api::DescribeLogDirs, 1, 5),
+    supported(Api::AlterPartitionReassignments, 0, 1),
+    supported(Api::ListPartitionReassignments, 0, 0),
+    supported(Api::DescribeUserScramCredentials, 0, 0),
+    supported(Api::DescribeCluster, 0, 2),
+    supported(Api::DescribeTopicPartitions, 0, 0),
 ];
 
 const fn supported(api: Api, min: i16, max: i16) -> SupportedApi {
@@ -102,12 +120,8 @@ impl Service for Handler {
             Request::Metadata(request) => {
                 guarded(context, Box::pin(metadata::answer(shard, request, version)))
             }
-            Request::FindCoordinator(request) => {
-                Answer::Send(find_coordinator::answer(request, version).into()).ready()
-            }
-            Request::ApiVersions(request) => {
-                Answer::Send(api_versions::answer(&shard, &request, version).into()).ready()
-            }
+            Request::FindCoordinator(request) => ready(find_coordinator::answer(request, version)),
+            Request::ApiVersions(request) => ready(api_versions::answer(&shard, &request, version)),
             Request::CreateTopics(request) => {
                 answer(context, create_topics::answer(shard, request))
             }
@@ -117,6 +131,30 @@ impl Service for Handler {
             Request::InitProducerId(request) => {
                 answer(context, init_producer_id::answer(shard, request))
             }
+            Request::DescribeAcls(request) => ready(describe_acls::answer(request)),
+            Request::CreateAcls(request) => ready(create_acls::answer(request)),
+            Request::DeleteAcls(request) => ready(delete_acls::answer(request)),
+            Request::DescribeLogDirs(request) => {
+                answer(context, describe_log_dirs::answer(shard, request))
+            }
+            Request::AlterPartitionReassignments(request) => {
+                let (catalog, node_id) = (shard.catalog(), shard.broker.node_id);
+                ready(alter_partition_reassignments::answer(&catalog, node_id, request))
+            }
+            Request::ListPartitionReassignments(request) => {
+                ready(list_partition_reassignments::answer(request))
+            }
+            Request::DescribeUserScramCredentials(request) => {
+                ready(describe_user_scram_credentials::answer(request))
+            }
+            Request::DescribeCluster(request) => {
+                ready(describe_cluster::answer(&shard.broker, &request))
+            }
+            Request::DescribeTopicPartitions(request) => {
+                let page =
+                    describe_topic_partitions::answer(&shard.catalog(), &shard.broker, request);
+                page.map_or_else(|| Answer::Close.ready(), ready)
+            }
             // Connections hand over only what `APIS` lists.
             _ => {
                 let (api, peer) = (context.api, context.peer);
@@ -125,6 +163,10 @@ impl Service for Handler {
             }
         }
     }
+}
+
+fn ready(response: impl Into<Response>) -> Pending {
+    Answer::Send(response.into()).ready()
 }
 
 fn answer<R: Into<Response>>(

@@ -1,3 +1,5 @@
+mod descriptions;
+
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{Api, CreatableReplicaAssignment, CreatableTopic};
 use corelane_storage::batch::BatchError;

@@ -89,6 +89,11 @@ impl Partition {
         self.guarded(|log| log.offsets())
     }
 
+    /// Bytes of its log.
+    pub fn size_bytes(&self) -> Result<u64, PartitionError> {
+        self.guarded(|log| log.size_bytes())
+    }
+
     /// Its leader epoch.
     pub fn leader_epoch(&self) -> Result<i32, PartitionError> {
         self.guarded(|log| log.leader_epoch())

@@ -33,6 +33,7 @@ use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub struct Broker {
     pub advertised_host: String,
     /// Port that clients connect to.
     pub advertised_port: u16,
+    /// Where all data is; absolute.
+    pub data_dir: PathBuf,
     /// Leader epoch of every partition in this run.
     pub leader_epoch: i32,
     /// Partitions of a topic that is created without saying how many.
