@@ -115,6 +115,12 @@ impl Service for Handler {
             Request::InitProducerId(request) => {
                 answer(context, init_producer_id::answer(shard, request))
             }
+            // Connections hand over only what `APIS` lists.
+            _ => {
+                let (api, peer) = (context.api, context.peer);
+                tracing::error!(?api, %peer, "not served; the connection is closed");
+                Answer::Close.ready()
+            }
         }
     }
 }
