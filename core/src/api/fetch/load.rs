@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 
 use super::Refusal;
 use super::plan::{Fetch, Plans};
-use super::share::share_out;
-use crate::partition::{EpochEnd, PartitionError, Planned, batches};
+use super::share::{Offer, share_out};
+use crate::partition::{EpochEnd, PartitionError, Planned, Want, batches};
 use crate::runtime::DiskFile;
 use crate::shard::budget::Credit;
 use crate::shard::turns::Turn;
@@ -36,8 +36,8 @@ struct Load {
 /// Shares `max_bytes` out and brings what is sent into memory; files are read here, on the shard of
 /// the connection. One answer for each partition asked about, in order.
 pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> {
-    let sizes: Vec<usize> = plans.iter().map(planned_bytes).collect();
-    let shares = share_out(&sizes, fetch.limit_bytes);
+    let offers: Vec<Offer> = plans.iter().zip(&fetch.wants).map(offer).collect();
+    let shares = share_out(&offers, fetch.limit_bytes);
     let total: usize = shares.iter().sum();
     let (mut loaded, loads) = sort(plans, &shares);
     let credit = match total {
@@ -79,11 +79,12 @@ fn sort(plans: Plans, shares: &[usize]) -> (Vec<Option<Loaded>>, Vec<Load>) {
     (loaded, loads)
 }
 
-fn planned_bytes(plan: &Result<Planned, PartitionError>) -> usize {
-    match plan {
+fn offer((plan, want): (&Result<Planned, PartitionError>, &Want)) -> Offer {
+    let bytes = match plan {
         Ok(Planned::Read(plan)) => plan.bytes,
         Ok(Planned::Diverging(..)) | Err(_) => 0,
-    }
+    };
+    Offer { bytes, limit_bytes: want.max_bytes }
 }
 
 async fn load_one(load: Load, at_least_one: bool, credit: Option<Arc<Credit>>) -> Loaded {

@@ -41,7 +41,7 @@ pub(super) struct Fetch {
     pub(super) limit_bytes: usize,
     /// In the order of what is asked: why there is no plan, or its place in `wants`.
     pub(super) entries: Vec<Result<usize, Refusal>>,
-    wants: Vec<Want>,
+    pub(super) wants: Vec<Want>,
 }
 
 impl Fetch {
