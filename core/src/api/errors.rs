@@ -20,11 +20,12 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
         PartitionError::Append(error) => append_code(error),
         PartitionError::Read(error) => read_code(error),
+        PartitionError::UnknownFetchedEpoch { .. } => ErrorCode::OffsetOutOfRange,
         PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
         // Fatal to a transactional producer of every client library, and not retried.
         PartitionError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
         PartitionError::TimedOut => ErrorCode::RequestTimedOut,
-        PartitionError::Panicked => ErrorCode::UnknownServerError,
+        PartitionError::NegativeLimit | PartitionError::Panicked => ErrorCode::UnknownServerError,
         PartitionError::Offline(_) => ErrorCode::KafkaStorageError,
         // Retriable, after a look at the metadata: what a client should do while we restart.
         PartitionError::Stopping => ErrorCode::NotLeaderOrFollower,

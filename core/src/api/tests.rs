@@ -5,7 +5,7 @@ use corelane_net::messages::{Api, CreatableReplicaAssignment, CreatableTopic};
 use corelane_storage::batch::BatchError;
 use corelane_storage::log::{AppendError, ReadError};
 
-use super::fetch::share::share_out;
+use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
 use super::{APIS, api_versions, create_topics, errors};
 use crate::catalog::{Catalog, Command};
@@ -29,24 +29,40 @@ fn the_table_lists_every_api_once_within_what_the_codec_speaks() {
     }
 }
 
+fn shares(offers: &[(usize, usize)], max_bytes: usize) -> Vec<usize> {
+    let offer =
+        |(bytes, limit_bytes): &(usize, usize)| Offer { bytes: *bytes, limit_bytes: *limit_bytes };
+    share_out(&offers.iter().map(offer).collect::<Vec<_>>(), max_bytes)
+}
+
 #[test]
-fn max_bytes_is_shared_out_in_request_order() {
-    assert_eq!(share_out(&[10, 20, 30], 100), [10, 20, 30]);
-    assert_eq!(share_out(&[10, 20, 30], 25), [10, 15, 0]);
-    assert_eq!(share_out(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
-    assert_eq!(share_out(&[0, 40], 0), [0, 40]);
-    assert_eq!(share_out(&[], 10), [0usize; 0]);
+fn max_bytes_is_shared_out_in_order() {
+    let all = |bytes: &[usize], max_bytes| {
+        shares(&bytes.iter().map(|bytes| (*bytes, 100)).collect::<Vec<_>>(), max_bytes)
+    };
+    assert_eq!(all(&[10, 20, 30], 100), [10, 20, 30]);
+    assert_eq!(all(&[10, 20, 30], 25), [10, 15, 0]);
+    assert_eq!(all(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
+    assert_eq!(all(&[0, 40], 0), [0, 40]);
+    assert_eq!(all(&[], 10), [0usize; 0]);
+    assert_eq!(shares(&[(40, 1), (40, 1)], 100), [40, 1], "only the first exceeds its own limit");
     let mut rng = Rng::new(3);
     for _ in 0..5_000 {
-        let sizes: Vec<usize> = (0..rng.below(8)).map(|_| rng.below(100) as usize).collect();
+        let offer = |rng: &mut Rng| (rng.below(100) as usize, rng.below(100) as usize);
+        let offers: Vec<(usize, usize)> = (0..rng.below(8)).map(|_| offer(&mut rng)).collect();
         let max = rng.below(300) as usize;
-        let shares = share_out(&sizes, max);
-        let first = sizes.iter().copied().find(|size| *size > 0).unwrap_or(0);
-        assert!(shares.iter().sum::<usize>() <= max.max(first), "{sizes:?} {max}");
-        assert!(shares.iter().zip(&sizes).all(|(share, size)| share <= size));
+        let shares = shares(&offers, max);
+        let first = offers.iter().position(|(bytes, _)| *bytes > 0);
+        let oversize = first.map_or(0, |first| offers[first].0);
+        assert!(shares.iter().sum::<usize>() <= max.max(oversize), "{offers:?} {max}");
+        let mut short = false;
+        for (place, (share, (bytes, limit))) in shares.iter().zip(&offers).enumerate() {
+            let fair = if Some(place) == first { *bytes } else { *bytes.min(limit) };
+            assert!(*share <= fair, "{offers:?} {max}");
+            short |= *share < fair;
+        }
         // Nobody goes short while bytes are left.
-        let short = shares.iter().zip(&sizes).any(|(share, size)| share < size);
-        assert!(!short || shares.iter().sum::<usize>() >= max, "{sizes:?} {max}");
+        assert!(!short || shares.iter().sum::<usize>() >= max, "{offers:?} {max}");
     }
 }
 

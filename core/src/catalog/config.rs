@@ -137,6 +137,13 @@ pub fn log_config(configs: &Configs, durability: Durability) -> LogConfig {
         log_append_time: configs
             .get("message.timestamp.type")
             .is_some_and(|kind| kind.trim() == "LogAppendTime"),
+        timestamp_before_max_ms: integer("message.timestamp.before.max.ms", i64::MAX),
+        timestamp_after_max_ms: integer("message.timestamp.after.max.ms", 3_600_000),
+        delete_policy: configs
+            .get("cleanup.policy")
+            .is_none_or(|policies| policies.split(',').any(|policy| policy.trim() == "delete")),
+        retention_ms: integer("retention.ms", 7 * 24 * 3_600_000),
+        retention_bytes: integer("retention.bytes", -1),
     }
 }
 

@@ -38,6 +38,17 @@ pub enum PartitionError {
     /// A batch that Corelane does not take although the log would.
     #[error("{0}")]
     InvalidRecord(&'static str),
+    /// A negative limit of bytes.
+    #[error("the limit of bytes is negative")]
+    NegativeLimit,
+    /// The client's last record is of an epoch that this log has not had.
+    #[error("leader epoch {asked} of the last record fetched is not known; it is {current} here")]
+    UnknownFetchedEpoch {
+        /// What the client has.
+        asked: i32,
+        /// What holds.
+        current: i32,
+    },
     /// Transactions do not exist yet.
     #[error("this broker has no transactions")]
     Transactional,

@@ -21,7 +21,7 @@ use corelane_storage::log::{Appended, Log, LogOffsets, ReadPlan};
 use corelane_storage::notify::Signal;
 use futures_util::FutureExt;
 
-pub use epoch::{Divergence, check_leader_epoch, diverges};
+pub use epoch::{EpochEnd, check_leader_epoch, diverges, epoch_end};
 pub use error::PartitionError;
 
 use crate::runtime::{DiskFile, ShardRuntime};
@@ -47,7 +47,7 @@ pub enum Planned {
     /// Bytes to send; there may be none.
     Read(ReadPlan<DiskFile>),
     /// The client has to truncate first.
-    Diverging(Divergence, LogOffsets),
+    Diverging(EpochEnd, LogOffsets),
 }
 
 /// One partition on the shard that owns it. A panic inside its code takes it offline, and nothing
@@ -112,9 +112,11 @@ impl Partition {
         let log = &self.log;
         check_leader_epoch(want.current_leader_epoch, log.leader_epoch())?;
         if want.last_fetched_epoch >= 0 {
-            let ours = log.end_of_epoch(want.last_fetched_epoch);
-            if let Some(divergence) = diverges(want.last_fetched_epoch, want.offset, ours) {
-                return Ok(Planned::Diverging(divergence, log.offsets()));
+            let (asked, current) = (want.last_fetched_epoch, log.leader_epoch());
+            let end = epoch_end(asked, current, log.end_of_epoch(asked), &log.offsets())
+                .ok_or(PartitionError::UnknownFetchedEpoch { asked, current })?;
+            if let Some(end) = diverges(asked, want.offset, end) {
+                return Ok(Planned::Diverging(end, log.offsets()));
             }
         }
         Ok(Planned::Read(log.read(want.offset, want.max_bytes).await?))

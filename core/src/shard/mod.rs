@@ -46,6 +46,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use crate::catalog::{Catalog, Command, Topic, config};
+use crate::fetch_session::{SessionCache, SessionLimits};
 use crate::partition::{Partition, PartitionError};
 use crate::runtime::ShardRuntime;
 
@@ -97,6 +98,8 @@ pub struct Shard {
     pub connections: Connections,
     /// Bytes that fetch answers may hold at once.
     pub fetch_budget: FetchBudget,
+    /// What the consumers connected to this shard ask for again and again.
+    pub fetch_sessions: RefCell<SessionCache>,
     /// Disconnected as soon as the broker stops: long polls end early.
     pub stopping: flume::Receiver<()>,
     /// Shard 0 only.
@@ -136,14 +139,17 @@ pub struct Parts {
 impl Shard {
     /// Puts the shard together.
     pub fn new(parts: Parts) -> Rc<Shard> {
+        let (id, count) = (parts.runtime.index(), parts.runtime.shards());
+        let fetch_sessions = SessionCache::new(SessionLimits::default(), id, count);
         let shard = Shard {
-            id: parts.runtime.index(),
-            count: parts.runtime.shards(),
+            id,
+            count,
             runtime: parts.runtime,
             store: parts.store,
             broker: parts.broker,
             connections: parts.connections,
             fetch_budget: FetchBudget::new(parts.fetch_budget_bytes),
+            fetch_sessions: RefCell::new(fetch_sessions),
             stopping: parts.stopping,
             controller: parts.controller,
             mailbox: parts.mailbox,

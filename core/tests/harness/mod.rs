@@ -4,6 +4,7 @@
 //! - `options.rs`: its command line
 //! - `process.rs`: what the kernel says of it: memory, file descriptors
 //! - `wire.rs`: a tiny encoder, decoder and connection of the Kafka protocol, independent of the broker's own codec
+//! - `typed.rs`: requests and answers of any version, by the broker's own codec
 //! - `requests.rs`: the requests that the tests encode by hand, and what they read from the answers
 //! - `batch.rs`: record batches of format v2, good and bad ones
 //! - `rdkafka_client.rs`: producers, consumers and admin of the `rdkafka` crate
@@ -25,4 +26,5 @@ pub mod process;
 pub mod random;
 pub mod rdkafka_client;
 pub mod requests;
+pub mod typed;
 pub mod wire;
