@@ -5,10 +5,12 @@
 //!
 //! - `errors.rs`: from what went wrong to Kafka's error codes
 //! - `fan_out.rs`: one question about many partitions, one message per shard
+//! - `once.rs`: partitions that are named more than once
 //! - `topics.rs`: topics as requests name them, by name or by id
 
 mod api_versions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 pub mod errors;
 mod fan_out;
@@ -17,6 +19,8 @@ mod find_coordinator;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
+mod once;
 mod produce;
 mod topics;
 
@@ -56,7 +60,9 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::ApiVersions, 0, 5),
     supported(Api::CreateTopics, 2, 7),
     supported(Api::DeleteTopics, 1, 6),
+    supported(Api::DeleteRecords, 0, 2),
     supported(Api::InitProducerId, 0, 5),
+    supported(Api::OffsetForLeaderEpoch, 2, 4),
 ];
 
 const fn supported(api: Api, min: i16, max: i16) -> SupportedApi {
@@ -112,8 +118,14 @@ impl Service for Handler {
             Request::DeleteTopics(request) => {
                 answer(context, delete_topics::answer(shard, request, version))
             }
+            Request::DeleteRecords(request) => {
+                answer(context, delete_records::answer(shard, request))
+            }
             Request::InitProducerId(request) => {
                 answer(context, init_producer_id::answer(shard, request))
+            }
+            Request::OffsetForLeaderEpoch(request) => {
+                answer(context, offset_for_leader_epoch::answer(shard, request))
             }
             // Connections hand over only what `APIS` lists.
             _ => {

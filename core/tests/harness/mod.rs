@@ -17,7 +17,7 @@
 //! - `CORELANE_TEST_BOOTSTRAP`: the `ip:port` of a broker that runs already; tests that must own their process pass over it
 
 // Every test binary compiles the whole harness and uses its own part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 pub mod batch;
 pub mod broker;
