@@ -3,7 +3,7 @@
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_storage::batch::BatchError;
-use corelane_storage::log::{AppendError, ReadError};
+use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 use corelane_storage::producers::SequenceError;
 
 use crate::partition::PartitionError;
@@ -20,6 +20,9 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
         PartitionError::Append(error) => append_code(error),
         PartitionError::Read(error) => read_code(error),
+        PartitionError::Delete(error) => delete_code(error),
+        PartitionError::NoDeletePolicy => ErrorCode::PolicyViolation,
+        PartitionError::NamedTwice => ErrorCode::InvalidRequest,
         PartitionError::UnknownFetchedEpoch { .. } => ErrorCode::OffsetOutOfRange,
         PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
         // Fatal to a transactional producer of every client library, and not retried.
@@ -57,6 +60,13 @@ fn read_code(error: &ReadError) -> ErrorCode {
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         ReadError::Damaged { .. } => ErrorCode::CorruptMessage,
         ReadError::Disk(_) | ReadError::Offline(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+fn delete_code(error: &DeleteRecordsError) -> ErrorCode {
+    match error {
+        DeleteRecordsError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        DeleteRecordsError::Offline(_) => ErrorCode::KafkaStorageError,
     }
 }
 

@@ -6,6 +6,7 @@
 //! - `authorized.rs`: what a client may do
 //! - `errors.rs`: from what went wrong to Kafka's error codes
 //! - `fan_out.rs`: one question about many partitions, one message per shard
+//! - `once.rs`: partitions that are named more than once
 //! - `topics.rs`: topics as requests name them, by name or by id
 
 mod alter_partition_reassignments;
@@ -14,6 +15,7 @@ mod authorized;
 mod create_acls;
 mod create_topics;
 mod delete_acls;
+mod delete_records;
 mod delete_topics;
 mod describe_acls;
 mod describe_cluster;
@@ -28,6 +30,8 @@ mod init_producer_id;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_for_leader_epoch;
+mod once;
 mod produce;
 mod topics;
 
@@ -67,6 +71,7 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::ApiVersions, 0, 5),
     supported(Api::CreateTopics, 2, 7),
     supported(Api::DeleteTopics, 1, 6),
+    supported(Api::DeleteRecords, 0, 2),
     supported(Api::InitProducerId, 0, 5),
     supported(Api::DescribeAcls, 1, 3),
     supported(Api::CreateAcls, 1, 3),
@@ -77,6 +82,7 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::DescribeUserScramCredentials, 0, 0),
     supported(Api::DescribeCluster, 0, 2),
     supported(Api::DescribeTopicPartitions, 0, 0),
+    supported(Api::OffsetForLeaderEpoch, 2, 4),
 ];
 
 const fn supported(api: Api, min: i16, max: i16) -> SupportedApi {
@@ -128,6 +134,9 @@ impl Service for Handler {
             Request::DeleteTopics(request) => {
                 answer(context, delete_topics::answer(shard, request, version))
             }
+            Request::DeleteRecords(request) => {
+                answer(context, delete_records::answer(shard, request))
+            }
             Request::InitProducerId(request) => {
                 answer(context, init_producer_id::answer(shard, request))
             }
@@ -154,6 +163,9 @@ impl Service for Handler {
                 let page =
                     describe_topic_partitions::answer(&shard.catalog(), &shard.broker, request);
                 page.map_or_else(|| Answer::Close.ready(), ready)
+            }
+            Request::OffsetForLeaderEpoch(request) => {
+                answer(context, offset_for_leader_epoch::answer(shard, request))
             }
             // Connections hand over only what `APIS` lists.
             _ => {

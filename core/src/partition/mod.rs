@@ -99,6 +99,36 @@ impl Partition {
         self.guarded(|log| log.leader_epoch())
     }
 
+    /// The leader epoch of the record at `offset`; at the log's ends of the nearest, and the
+    /// leader's if there is none.
+    pub fn epoch_of(&self, offset: i64) -> Result<i32, PartitionError> {
+        self.guarded(|log| log.epoch_of(offset).unwrap_or(log.leader_epoch()))
+    }
+
+    /// Fences a client by the leader epoch that it knows (-1: none).
+    pub fn check_leader_epoch(&self, asked: i32) -> Result<(), PartitionError> {
+        check_leader_epoch(asked, self.leader_epoch()?)
+    }
+
+    /// Where leader epoch `asked` ends; `None` if it can't have been here.
+    pub fn epoch_end(&self, asked: i32) -> Result<Option<EpochEnd>, PartitionError> {
+        self.guarded(|log| {
+            epoch_end(asked, log.leader_epoch(), log.end_of_epoch(asked), &log.offsets())
+        })
+    }
+
+    /// Deletes the records below offset `before`, or below the high watermark; returns the first
+    /// offset that is left. Durable on return.
+    pub async fn delete_records(&self, before: Option<i64>) -> Result<i64, PartitionError> {
+        if !self.guarded(|log| log.has_delete_policy())? {
+            return Err(PartitionError::NoDeletePolicy);
+        }
+        let deleting = AssertUnwindSafe(self.log.delete_records(before));
+        let deleted = deleting.catch_unwind().await.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        Ok(deleted?)
+    }
+
     /// Plans a read: no record is read, but a file may have to be opened, or its index loaded.
     pub async fn plan(&self, want: &Want) -> Result<Planned, PartitionError> {
         self.check_online()?;

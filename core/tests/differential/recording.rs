@@ -57,7 +57,9 @@ impl Recording {
 
     pub fn write(&self, path: &Path) {
         let mut text = format!("# Answers of Apache Kafka {}.\n", kafka_version());
-                for alike in self.steps.chunk_by(|(a, left), (b, right)| what(a) == what(b) && left == right) {
+        for alike in
+            self.steps.chunk_by(|(a, left), (b, right)| what(a) == what(b) && left == right)
+        {
             let (step, fields) = &alike[0];
             let versions = alike.iter().filter_map(|(step, _)| step.split_once(": "));
             let versions: Vec<&str> = versions.map(|(version, _)| version).collect();
@@ -85,7 +87,8 @@ impl Recording {
             };
             for path in paths {
                 let absent = if refused { "given" } else { ABSENT };
-                let of = |side: &BTreeMap<&str, &str>| side.get(path).unwrap_or(&absent).to_string();
+                let of =
+                    |side: &BTreeMap<&str, &str>| side.get(path).unwrap_or(&absent).to_string();
                 let difference = Difference {
                     scenario: scenario.to_string(),
                     path: format!("{step}: {path}"),

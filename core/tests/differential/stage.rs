@@ -89,9 +89,8 @@ impl<'a> Stage<'a> {
         step: &str,
         request: impl Into<Request> + Clone,
     ) -> Vec<Option<Response>> {
-        let ask = |version: &i16| {
-            self.ask(&format!("v{version}: {step}"), *version, request.clone())
-        };
+        let ask =
+            |version: &i16| self.ask(&format!("v{version}: {step}"), *version, request.clone());
         versions.iter().map(ask).collect()
     }
 

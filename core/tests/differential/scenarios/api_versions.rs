@@ -24,7 +24,8 @@ pub fn play(stage: &mut Stage<'_>) {
         let raw = wire::Request { api_key: Api::ApiVersions.key(), version, body: vec![] };
         stage.ask_raw(&format!("version {version}"), &raw, Api::ApiVersions, 0);
     }
-    for (api_key, version) in [(3, 99), (3, -1), (0, 2), (1, 3), (2, 0), (19, 1), (999, 0), (4, 0)] {
+    for (api_key, version) in [(3, 99), (3, -1), (0, 2), (1, 3), (2, 0), (19, 1), (999, 0), (4, 0)]
+    {
         let raw = wire::Request { api_key, version, body: vec![0; 32] };
         stage.ask_raw(&format!("API {api_key} version {version}"), &raw, Api::ApiVersions, 0);
     }

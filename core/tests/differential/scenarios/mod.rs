@@ -24,7 +24,10 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("metadata_of_everything", metadata::everything),
     scenario("api_versions", api_versions::play),
     scenario("metadata", metadata::play),
-    Scenario { auto_create_topics: false, ..scenario("metadata_without_creation", metadata::refused) },
+    Scenario {
+        auto_create_topics: false,
+        ..scenario("metadata_without_creation", metadata::refused)
+    },
 ];
 
 /// What both brokers are started with.
