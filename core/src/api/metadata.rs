@@ -11,8 +11,9 @@ use corelane_net::messages::{
 };
 
 use super::{errors, topics};
+use crate::catalog::change::{NewTopic, Refusal};
 use crate::catalog::{Topic, name};
-use crate::shard::controller::{ChangeError, NewTopic};
+use crate::shard::controller::ChangeError;
 use crate::shard::{Broker, Shard};
 
 /// Answers at once, unless topics have to be created: then when they can be used.
@@ -91,11 +92,12 @@ async fn find_or_create(
     if !create {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }
-    let new = NewTopic { name: name.to_owned(), partitions: None, configs: Default::default() };
-    match shard.create_topic(new, false).await {
+    match shard.create_topic(NewTopic::named(name), false).await {
         Ok(topic) => Ok(topic),
         // Somebody else was faster, and this shard has applied it.
-        Err(ChangeError::Exists(_)) => shard.topic(name).ok_or(ErrorCode::LeaderNotAvailable),
+        Err(ChangeError::Refused(Refusal::Exists(_))) => {
+            shard.topic(name).ok_or(ErrorCode::LeaderNotAvailable)
+        }
         Err(error) => {
             tracing::warn!(topic = name, %error, "not created");
             Err(errors::change_code(&error))
