@@ -3,11 +3,13 @@
 //! [`APIS`] is the only place that says what is supported: ApiVersions advertises it, and
 //! connections refuse what it does not serve.
 //!
+//! - `authorized.rs`: what a client may do
 //! - `errors.rs`: from what went wrong to Kafka's error codes
 //! - `fan_out.rs`: one question about many partitions, one message per shard
 //! - `topics.rs`: topics as requests name them, by name or by id
 
 mod api_versions;
+mod authorized;
 mod create_topics;
 mod delete_topics;
 pub mod errors;
@@ -98,7 +100,7 @@ impl Service for Handler {
                 answer(context, list_offsets::answer(shard, request, version))
             }
             Request::Metadata(request) => {
-                answer(context, metadata::answer(shard, request, version))
+                guarded(context, Box::pin(metadata::answer(shard, request, version)))
             }
             Request::FindCoordinator(request) => {
                 Answer::Send(find_coordinator::answer(request, version).into()).ready()
@@ -114,6 +116,12 @@ impl Service for Handler {
             }
             Request::InitProducerId(request) => {
                 answer(context, init_producer_id::answer(shard, request))
+            }
+            // Connections hand over only what `APIS` lists.
+            _ => {
+                let (api, peer) = (context.api, context.peer);
+                tracing::error!(?api, %peer, "not served; the connection is closed");
+                Answer::Close.ready()
             }
         }
     }

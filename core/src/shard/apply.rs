@@ -57,6 +57,7 @@ impl Shard {
 
     fn change_catalog(&self, command: &Command) {
         self.catalog.borrow_mut().apply(command);
+        self.metadata_cache.borrow_mut().clear();
     }
 
     fn topic_by_id(&self, id: TopicId) -> Option<Arc<Topic>> {

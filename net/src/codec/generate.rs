@@ -73,6 +73,13 @@ impl Generate for bool {
     }
 }
 
+impl Generate for f64 {
+    fn generate(source: &mut Source, _: Version) -> Self {
+        // No NaN: it would not equal itself.
+        Some(f64::from_bits(source.next())).filter(|value| !value.is_nan()).unwrap_or_default()
+    }
+}
+
 impl Generate for ErrorCode {
     fn generate(source: &mut Source, version: Version) -> Self {
         ErrorCode::from_number(match source.one_in(4) {

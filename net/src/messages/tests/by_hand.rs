@@ -82,6 +82,45 @@ fn list_offsets_11_is_list_offsets_10() {
     assert_eq!(ten[4..], eleven[4..]);
 }
 
+#[test]
+fn describe_log_dirs_5_tells_whether_a_directory_is_cordoned() {
+    let response = DescribeLogDirsResponse {
+        results: vec![DescribeLogDirsResult {
+            log_dir: "/d".into(),
+            topics: vec![DescribeLogDirsTopic {
+                name: "t".into(),
+                partitions: vec![DescribeLogDirsPartition {
+                    partition_index: 1,
+                    partition_size: 513,
+                    ..Default::default()
+                }],
+            }],
+            usable_bytes: 7,
+            is_cordoned: true,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let expected = [
+        &[0, 0, 0, 7, 0][..],         // correlation id, no tags in the header
+        &[0, 0, 0, 0, 0, 0],          // not throttled, no error
+        &[2, 0, 0, 3, b'/', b'd'],    // one directory without error
+        &[2, 2, b't', 2],             // one topic of one partition
+        &[0, 0, 0, 1],                // its index
+        &[0, 0, 0, 0, 0, 0, 2, 1],    // its size
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0], // no lag, no copy
+        &[0, 0],                      // no tags of partition and topic
+        &[255; 8],                    // total bytes unknown
+        &[0, 0, 0, 0, 0, 0, 0, 7, 1], // usable bytes, cordoned
+        &[0, 0],                      // no tags of directory and response
+    ]
+    .concat();
+    let frame = response_frame(&response.clone().into(), 5);
+    assert_eq!(frame, expected);
+    let decoded = Response::decode(Api::DescribeLogDirs, 5, &frame).unwrap();
+    assert_eq!(decoded, (7, response.into()));
+}
+
 /// Tags from the future are skipped, in the header, in the body and in the structs of it.
 #[test]
 fn unknown_tagged_fields_are_skipped() {
