@@ -124,6 +124,14 @@ impl SegmentIndex {
         self.entries.truncate(kept);
     }
 
+    /// Goes on behind byte `position`; `max_timestamp` is the highest before it, or more.
+    pub fn resume(&mut self, position: u64, max_timestamp: i64) {
+        self.truncate_to(position);
+        if position > 0 {
+            self.max_timestamp = max_timestamp;
+        }
+    }
+
     /// The entries before byte `position`: what may go to disk while only the bytes before it are
     /// known to survive. An entry beyond could outlive its batch, and name a place where, after the
     /// crash, no batch begins; its page's checksum would be right all the same.

@@ -81,12 +81,13 @@ pub fn refusal_code(refusal: &Refusal) -> ErrorCode {
         Refusal::NoPartitions | Refusal::SamePartitions(_) | Refusal::FewerPartitions { .. } => {
             ErrorCode::InvalidPartitions
         }
-        Refusal::TooManyPartitions => ErrorCode::PolicyViolation,
+        Refusal::TooManyPartitions | Refusal::TooManyConfigs(_) => ErrorCode::PolicyViolation,
         Refusal::NoReplicas | Refusal::TooManyReplicas(_) => ErrorCode::InvalidReplicationFactor,
         Refusal::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
-        Refusal::Config(_) | Refusal::NullConfigs(_) | Refusal::NotAList(_) => {
-            ErrorCode::InvalidConfig
-        }
+        Refusal::Config(_)
+        | Refusal::NullConfigs(_)
+        | Refusal::NotAList(_)
+        | Refusal::NoSuchConfig(_) => ErrorCode::InvalidConfig,
         Refusal::Request(_) => ErrorCode::InvalidRequest,
         Refusal::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
     }

@@ -4,19 +4,26 @@
 //! connections refuse what it does not serve.
 //!
 //! - `authorized.rs`: what a client may do
+//! - `config_changes.rs`: what the two APIs that alter configs share
 //! - `errors.rs`: from what went wrong to Kafka's error codes
 //! - `fan_out.rs`: one question about many partitions, one message per shard
 //! - `topics.rs`: topics as requests name them, by name or by id
 
+mod alter_configs;
 mod api_versions;
 mod authorized;
+mod config_changes;
+mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod describe_configs;
 pub mod errors;
 mod fan_out;
 mod fetch;
 mod find_coordinator;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
 mod metadata;
 mod produce;
@@ -59,6 +66,11 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::CreateTopics, 2, 7),
     supported(Api::DeleteTopics, 1, 6),
     supported(Api::InitProducerId, 0, 5),
+    supported(Api::DescribeConfigs, 1, 4),
+    supported(Api::AlterConfigs, 0, 2),
+    supported(Api::CreatePartitions, 0, 3),
+    supported(Api::IncrementalAlterConfigs, 0, 1),
+    supported(Api::ListConfigResources, 0, 1),
 ];
 
 const fn supported(api: Api, min: i16, max: i16) -> SupportedApi {
@@ -116,6 +128,22 @@ impl Service for Handler {
             }
             Request::InitProducerId(request) => {
                 answer(context, init_producer_id::answer(shard, request))
+            }
+            Request::DescribeConfigs(request) => {
+                answer(context, describe_configs::answer(shard, request))
+            }
+            Request::AlterConfigs(request) => {
+                answer(context, alter_configs::answer(shard, request))
+            }
+            Request::IncrementalAlterConfigs(request) => {
+                answer(context, incremental_alter_configs::answer(shard, request))
+            }
+            Request::CreatePartitions(request) => {
+                answer(context, create_partitions::answer(shard, request))
+            }
+            Request::ListConfigResources(request) => {
+                let response = list_config_resources::answer(&shard, &request, version);
+                Answer::Send(response.into()).ready()
             }
             // Connections hand over only what `APIS` lists.
             _ => {

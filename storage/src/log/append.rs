@@ -119,7 +119,8 @@ impl<R: Runtime> Log<R> {
         }
         let index = segment.index.as_mut().expect("the active segment's index is in memory");
         index.maybe_push(base_offset, segment.end, header.max_timestamp());
-        segment.max_timestamp = segment.max_timestamp.max(header.max_timestamp());
+        segment.max_timestamp = segment.max_timestamp.max(Some(header.max_timestamp()));
+        segment.last_append_ms = now_ms;
         let unwritten_before = segment.unwritten_blocks();
         let taken = segment.tail.append(base_offset, header.as_bytes(), records);
         segment.end += header.total_bytes() as u64;
@@ -133,7 +134,7 @@ impl<R: Runtime> Log<R> {
     }
 
     /// Closes the active segment and begins the next one at the log end.
-    fn roll(&self, state: &mut LogState<R::File>, now_ms: i64) {
+    pub(crate) fn roll(&self, state: &mut LogState<R::File>, now_ms: i64) {
         self.cut(state, true);
         let closed = state.active_mut();
         closed.sealed = true;

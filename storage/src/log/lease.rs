@@ -93,6 +93,8 @@ pub struct FileLease<F> {
     /// The wanted offset.
     pub(crate) offset: i64,
     pub(crate) max_bytes: u64,
+    /// Keeps the file from being removed.
+    pub(crate) _reader: Arc<()>,
 }
 
 impl<F: File> FileLease<F> {

@@ -7,7 +7,11 @@
 //! read.rs        a range becomes a plan of leases
 //! lease.rs       what a plan holds, and how a file's part is loaded
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
+//! log_start.rs   the log start moves up, durably
+//! retention.rs   what time and size let go
+//! remove.rs      segments below it go, once nobody reads them
 //! checkpoint.rs  what lets the next start begin at the end, and lets go of the journal
+//! checkpoint_file.rs  a checkpoint on disk
 //! index_file.rs  a segment's index on disk
 //! segment.rs     positions of one segment
 //! tail.rs        its newest bytes in memory
@@ -15,10 +19,14 @@
 
 mod append;
 mod checkpoint;
+mod checkpoint_file;
 pub(crate) mod index_file;
 mod lease;
+mod log_start;
 mod publish;
 mod read;
+mod remove;
+mod retention;
 mod seal;
 pub(crate) mod segment;
 pub(crate) mod state;
@@ -31,10 +39,11 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use append::{AppendError, Appended};
-pub(crate) use checkpoint::{
-    Checkpoint, CheckpointError, read_checkpoint, sync_checkpoint, write_checkpoint,
+pub(crate) use checkpoint_file::{
+    Checkpoint, CheckpointError, SegmentTimes, read_checkpoint, sync_checkpoint, write_checkpoint,
 };
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
+pub use log_start::DeleteRecordsError;
 pub use publish::Offline;
 pub use state::{Durability, LogConfig, LogOffsets};
 
@@ -70,6 +79,8 @@ pub(crate) struct LogInner<R: Runtime> {
     index_turns: Turns,
     /// One checkpoint at a time.
     checkpointing: Cell<bool>,
+    /// One task at a time writes a checkpoint slot.
+    slot_turns: Turns,
     /// Background tasks that still use the files.
     tasks: Cell<usize>,
 }
@@ -92,6 +103,7 @@ impl<R: Runtime> Log<R> {
             file_lock: Cell::new(false),
             index_turns: Turns::default(),
             checkpointing: Cell::new(false),
+            slot_turns: Turns::default(),
             tasks: Cell::new(0),
         };
         Log { inner: Rc::new(inner) }
@@ -126,6 +138,12 @@ impl<R: Runtime> Log<R> {
     /// next one begins, or the log end (KIP-279); `None` if there is none.
     pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         self.inner.state.borrow().end_of_epoch(epoch)
+    }
+
+    /// The leader epoch in which the batch at `offset` was appended (at the log end: of the last
+    /// batch before it); `None` below the log start and where there are no batches.
+    pub fn epoch_of(&self, offset: i64) -> Option<i32> {
+        self.inner.state.borrow().epoch_of(offset)
     }
 
     /// Changes what it obeys, from the next append on.

@@ -9,7 +9,7 @@ use crate::log::lease::{FileLease, Lease, ReadError, ReadPlan};
 use crate::log::segment::Segment;
 use crate::log::state::{LogOffsets, LogState};
 use crate::recovery::rebuild_index;
-use crate::runtime::{File, Runtime};
+use crate::runtime::{DiskError, File, Runtime};
 
 impl<R: Runtime> Log<R> {
     /// The whole batches from the one that holds `offset`, below the high watermark, of one
@@ -30,33 +30,47 @@ impl<R: Runtime> Log<R> {
                 Located::Missing(segment_base, need) => (segment_base, need),
                 Located::File(plan) => return Ok(plan),
             };
-            match need {
-                Need::File => {
-                    self.readable_file(segment_base).await?;
-                }
-                Need::Index => self.load_index(segment_base).await?,
+            let brought = match need {
+                Need::File => self.readable_file(segment_base).await.map(drop),
+                Need::Index => self.load_index(segment_base).await,
+            };
+            // If it was deleted meanwhile, the next look says so.
+            if self.has_segment(segment_base) {
+                brought?;
             }
         }
     }
 
-    /// Brings the index of a closed segment back into memory.
-    async fn load_index(&self, segment_base: i64) -> Result<(), ReadError> {
+    fn has_segment(&self, segment_base: i64) -> bool {
+        self.with_state(|state| state.segment(segment_base).is_some())
+    }
+
+    /// Brings the index of a closed segment back into memory, and learns its highest timestamp.
+    pub(crate) async fn load_index(&self, segment_base: i64) -> Result<(), DiskError> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
-        let end = self.with_state(|state| state.segment(segment_base).map_or(0, |s| s.end));
+        let found = self.with_state(|state| {
+            state.segment(segment_base).map(|segment| (segment.end, segment.readers.clone()))
+        });
+        let Some((end, _reader)) = found else { return Ok(()) };
         let mut index = inner
             .shared
             .with_descriptors(async || read_index_file(runtime, &inner.dir, segment_base).await)
             .await?;
-        if is_incomplete(&index, end) {
-            let file = self.readable_file(segment_base).await?;
-            rebuild_index(runtime, &file, &mut index, end).await?;
+        let was_incomplete = is_incomplete(&index, end);
+        let file = self.readable_file(segment_base).await?;
+        // Its pages say nothing of the timestamps behind their last entry.
+        rebuild_index(runtime, &file, &mut index, end).await?;
+        if was_incomplete {
             let _turn = inner.index_turns.take().await;
-            self.write_index(&index, 0).await?;
+            if self.has_segment(segment_base) {
+                self.write_index(&index, 0).await?;
+            }
         }
         let now = runtime.monotonic();
         self.with_state(|state| {
             if let Some(segment) = state.segment_mut(segment_base) {
+                segment.max_timestamp = Some(index.max_timestamp().unwrap_or(-1));
                 segment.index = Some(index);
                 segment.file_used = now;
             }
@@ -173,5 +187,13 @@ fn file_lease<F>(
     } else {
         Vec::new()
     };
-    FileLease { file, from: from.position, file_end: memory_start, memory, offset, max_bytes }
+    FileLease {
+        file,
+        from: from.position,
+        file_end: memory_start,
+        memory,
+        offset,
+        max_bytes,
+        _reader: segment.readers.clone(),
+    }
 }

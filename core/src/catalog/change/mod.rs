@@ -102,9 +102,15 @@ pub enum Refusal {
     /// INVALID_CONFIG (40).
     #[error("{0}")]
     NotAList(String),
+    /// INVALID_CONFIG (40).
+    #[error("{0}")]
+    NoSuchConfig(String),
     /// INVALID_REQUEST (42).
     #[error("{0}")]
     Request(String),
+    /// POLICY_VIOLATION (44).
+    #[error("The answer would tell of more than {0} configs: ask for fewer resources at once.")]
+    TooManyConfigs(usize),
     /// UNKNOWN_TOPIC_OR_PARTITION (3).
     #[error("The topic '{0}' does not exist.")]
     UnknownTopic(String),

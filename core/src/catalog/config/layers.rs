@@ -105,6 +105,15 @@ impl<'a> Layers<'a> {
         Resolved { value, source, synonyms }
     }
 
+    /// What was set for all brokers, if anything.
+    pub fn cluster_config(&self, key: &'static BrokerKey) -> Option<Resolved<'a>> {
+        let Definition { name, .. } = key.definition;
+        let text = self.cluster.get(name)?;
+        let source = Source::Cluster;
+        let synonyms = vec![Sourced { name, text, source }];
+        Some(Resolved { value: Some(value::shown(&key.definition, text)), source, synonyms })
+    }
+
     /// The value of a topic config that is a number and has a default.
     pub(super) fn integer(&self, name: &str) -> i64 {
         self.nullable_integer(name).unwrap_or_default()

@@ -33,7 +33,7 @@ pub use layers::{Layers, Resolved, Source, Sourced};
 pub use log_config::log_config;
 pub use settings::Settings;
 pub use topic_keys::{TopicKey, topic_key, topic_keys};
-pub use value::{elements, shown};
+pub use value::shown;
 
 /// Configs that were set for one topic, one broker or all brokers: key and text.
 pub type Configs = BTreeMap<String, String>;

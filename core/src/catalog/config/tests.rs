@@ -211,6 +211,23 @@ fn logs_obey_the_nearest_value() {
         ..LogConfig::default()
     };
     assert_eq!(config(&set), expected);
+    let kept = World::of(
+        &[("cleanup.policy", "compact"), ("retention.ms", "-1"), ("retention.bytes", "-7")],
+        &[],
+        &[
+            ("log.message.timestamp.before.max.ms", "3"),
+            ("log.message.timestamp.after.max.ms", "4"),
+        ],
+    );
+    let expected = LogConfig {
+        delete_policy: false,
+        retention_ms: -1,
+        retention_bytes: -1,
+        timestamp_before_max_ms: 3,
+        timestamp_after_max_ms: 4,
+        ..LogConfig::default()
+    };
+    assert_eq!(config(&kept), expected);
     let internal = World::of(&[("internal.segment.bytes", "65536")], &[], &[]);
     assert_eq!(config(&internal).segment_bytes, 64 << 10);
 }
@@ -234,7 +251,9 @@ fn nonsense_from_the_disk_is_survived() {
             world.layers().broker_config(key);
         }
     }
-    assert_eq!(log_config(&nonsense("x").layers()), LogConfig::default());
+    // A policy that is not understood deletes nothing.
+    let expected = LogConfig { delete_policy: false, ..LogConfig::default() };
+    assert_eq!(log_config(&nonsense("x").layers()), expected);
 }
 
 #[test]
