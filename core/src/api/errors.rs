@@ -6,6 +6,7 @@ use corelane_storage::batch::BatchError;
 use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 use corelane_storage::producers::SequenceError;
 
+use crate::catalog::change::Refusal;
 use crate::partition::PartitionError;
 use crate::shard::controller::ChangeError;
 use crate::shard::mailbox::CallError;
@@ -73,17 +74,33 @@ fn delete_code(error: &DeleteRecordsError) -> ErrorCode {
 /// The code of a refused or failed change of the catalog.
 pub fn change_code(error: &ChangeError) -> ErrorCode {
     match error {
-        ChangeError::Name(_) | ChangeError::Collision { .. } | ChangeError::Internal(_) => {
-            ErrorCode::InvalidTopicException
-        }
-        ChangeError::Exists(_) => ErrorCode::TopicAlreadyExists,
-        ChangeError::NoPartitions(_) => ErrorCode::InvalidPartitions,
-        ChangeError::TooManyPartitions => ErrorCode::PolicyViolation,
-        ChangeError::Config(_) => ErrorCode::InvalidConfig,
+        ChangeError::Refused(refusal) => refusal_code(refusal),
         ChangeError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
         ChangeError::UnknownTopicId => ErrorCode::UnknownTopicId,
         ChangeError::Log(_) => ErrorCode::KafkaStorageError,
         ChangeError::Random(_) | ChangeError::Call(_) => ErrorCode::UnknownServerError,
+    }
+}
+
+/// The code of a change that can't be.
+pub fn refusal_code(refusal: &Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::Name(_) | Refusal::Collision { .. } | Refusal::Internal(_) => {
+            ErrorCode::InvalidTopicException
+        }
+        Refusal::Exists(_) => ErrorCode::TopicAlreadyExists,
+        Refusal::NoPartitions | Refusal::SamePartitions(_) | Refusal::FewerPartitions { .. } => {
+            ErrorCode::InvalidPartitions
+        }
+        Refusal::TooManyPartitions | Refusal::TooManyConfigs(_) => ErrorCode::PolicyViolation,
+        Refusal::NoReplicas | Refusal::TooManyReplicas(_) => ErrorCode::InvalidReplicationFactor,
+        Refusal::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
+        Refusal::Config(_)
+        | Refusal::NullConfigs(_)
+        | Refusal::NotAList(_)
+        | Refusal::NoSuchConfig(_) => ErrorCode::InvalidConfig,
+        Refusal::Request(_) => ErrorCode::InvalidRequest,
+        Refusal::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
     }
 }
 

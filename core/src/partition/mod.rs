@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::{Appended, Log, LogOffsets, ReadPlan};
+use corelane_storage::log::{Appended, Log, LogConfig, LogOffsets, ReadPlan};
 use corelane_storage::notify::Signal;
 use futures_util::FutureExt;
 
@@ -68,6 +68,11 @@ impl Partition {
     /// Its topic is deleted: whoever still waits is told that there is no such partition.
     pub fn mark_deleted(&self) {
         self.deleted.set(true);
+    }
+
+    /// Changes what its log obeys, from the next append on. One that is offline obeys nothing.
+    pub fn set_config(&self, config: LogConfig) {
+        let _ = self.guarded(|log| log.set_config(config));
     }
 
     /// Appends one batch; acknowledged later, see [`Partition::acknowledged`].

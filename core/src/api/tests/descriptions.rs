@@ -11,6 +11,7 @@ use corelane_storage::ids::TopicId;
 use corelane_storage::log::Durability;
 
 use crate::api::{alter_partition_reassignments, describe_topic_partitions};
+use crate::catalog::config::Settings;
 use crate::catalog::{Catalog, Command, Topic};
 use crate::shard::Broker;
 
@@ -24,7 +25,7 @@ fn broker() -> Broker {
         leader_epoch: 3,
         default_partitions: 1,
         auto_create_topics: false,
-        durability: Durability::Written,
+        settings: Settings::new(Durability::Written),
     }
 }
 
