@@ -56,7 +56,10 @@ impl Mode {
     fn of_environment() -> Mode {
         let foreign = std::env::var_os("CORELANE_TEST_PROGRAM").is_some();
         let record = std::env::var_os("CORELANE_RECORD").is_some();
-        assert!(foreign || !record, "CORELANE_RECORD needs CORELANE_TEST_PROGRAM: Kafka is recorded");
+        assert!(
+            foreign || !record,
+            "CORELANE_RECORD needs CORELANE_TEST_PROGRAM: Kafka is recorded"
+        );
         match (foreign, record) {
             (_, true) => Mode::Record,
             (true, false) => Mode::Verify,

@@ -94,9 +94,7 @@ impl Masks {
             "port" if is(self.port.into()) => "<port>",
             "cluster_id" if text != "None" => "<cluster>",
             "topic_id" => return self.topic_ids.get(text).cloned(),
-            "leader_epoch" | "epoch" | "partition_leader_epoch"
-                if is(self.leader_epoch.into()) =>
-            {
+            "leader_epoch" | "epoch" | "partition_leader_epoch" if is(self.leader_epoch.into()) => {
                 "<epoch>"
             }
             "producer_id" if number.is_some_and(|id| id >= 0) => "<producer>",

@@ -63,10 +63,8 @@ fn illegal_names(stage: &mut Stage<'_>) {
 
 fn by_id(stage: &mut Stage<'_>, id: Uuid) {
     let unknown = Uuid(*b"an unknown topic");
-    let topic = |topic_id, name: Option<&str>| MetadataRequestTopic {
-        topic_id,
-        name: name.map(Str::from),
-    };
+    let topic =
+        |topic_id, name: Option<&str>| MetadataRequestTopic { topic_id, name: name.map(Str::from) };
     let asking = |topics: Vec<MetadataRequestTopic>| MetadataRequest {
         allow_auto_topic_creation: false,
         ..request(Some(topics))
@@ -77,7 +75,11 @@ fn by_id(stage: &mut Stage<'_>, id: Uuid) {
     stage.ask_at(versions, "neither id nor name", asking(vec![topic(Uuid::ZERO, None)]));
     let both = topic(id, Some("metadata-topic"));
     stage.ask_at(versions, "an id and its name", asking(vec![both]));
-    stage.ask_at(versions, "an id and another's name", asking(vec![topic(id, Some("dotted.name"))]));
+    stage.ask_at(
+        versions,
+        "an id and another's name",
+        asking(vec![topic(id, Some("dotted.name"))]),
+    );
     let by_name = topic(Uuid::ZERO, Some("metadata-topic"));
     stage.ask_at(&[12, 13], "an id beside a name", asking(vec![topic(id, None), by_name]));
     let twice = vec![topic(id, None), topic(id, None)];
