@@ -1,7 +1,7 @@
 //! The differences that are known: the table in `docs/differences.md`.
 
 use std::cell::Cell;
-use std::fmt;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -14,10 +14,11 @@ pub struct Difference {
     pub corelane: String,
 }
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { scenario, path, kafka, corelane } = self;
-        write!(f, "{scenario}: {path}\n    Kafka:    {kafka}\n    Corelane: {corelane}")
+impl Difference {
+    /// In words; versions that differ alike are told together.
+    fn describe(&self, path: &str) -> String {
+        let Difference { scenario, kafka, corelane, .. } = self;
+        format!("{scenario}: {path}\n    Kafka:    {kafka}\n    Corelane: {corelane}\n   ")
     }
 }
 
@@ -55,8 +56,14 @@ impl Known {
 
     /// What is wrong: differences that no row names, and (if everything was played) rows that name none.
     pub fn judge(&self, found: &[Difference], whole: bool) -> Vec<String> {
-        let unknown = found.iter().filter(|difference| !self.names(difference));
-        let mut complaints: Vec<String> = unknown.map(Difference::to_string).collect();
+        let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for difference in found.iter().filter(|difference| !self.names(difference)) {
+            let (version, rest) = difference.path.split_once(": ").expect("a step and a field");
+            unknown.entry(difference.describe(rest)).or_default().push(version);
+        }
+        let say =
+            |(what, versions): (String, Vec<&str>)| format!("{what} ({})", versions.join(" "));
+        let mut complaints: Vec<String> = unknown.into_iter().map(say).collect();
         let idle = self.rows.iter().filter(|row| whole && !row.matched.get());
         complaints.extend(idle.map(|row| {
             format!("docs/differences.md:{}: listed, but nothing differs so", row.line)

@@ -15,8 +15,13 @@ use std::path::Path;
 use super::differences::Difference;
 use super::fields::Field;
 
-/// What stands for a field that an answer does not have.
+/// What stands for a field, or a whole element of a list, that an answer does not have.
 const ABSENT: &str = "absent";
+/// What stands for one that it has, in all its fields.
+const GIVEN: &str = "given";
+
+/// The fields of one answer by their paths.
+type Fields<'a> = BTreeMap<&'a str, &'a str>;
 
 /// Every step of a scenario with the fields of its answer.
 #[derive(Default)]
@@ -83,12 +88,18 @@ impl Recording {
             let refused = kafka.contains_key("answer") || ours.contains_key("answer");
             let paths: BTreeSet<&str> = match refused {
                 true => BTreeSet::from(["answer"]),
-                false => kafka.keys().chain(ours.keys()).copied().collect(),
+                false => kafka
+                    .keys()
+                    .chain(ours.keys())
+                    .map(|path| given(path, [&kafka, &ours]))
+                    .collect(),
             };
             for path in paths {
-                let absent = if refused { "given" } else { ABSENT };
-                let of =
-                    |side: &BTreeMap<&str, &str>| side.get(path).unwrap_or(&absent).to_string();
+                let of = |side: &Fields<'_>| match side.get(path) {
+                    Some(value) => value.to_string(),
+                    None if refused || has(side, path) => GIVEN.to_string(),
+                    None => ABSENT.to_string(),
+                };
                 let difference = Difference {
                     scenario: scenario.to_string(),
                     path: format!("{step}: {path}"),
@@ -107,13 +118,25 @@ impl Recording {
         self.steps.iter().map(|(name, _)| name)
     }
 
-    fn fields_of(&self, step: &str) -> BTreeMap<&str, &str> {
+    fn fields_of(&self, step: &str) -> Fields<'_> {
         let found = self.steps.iter().find(|(name, _)| name == step);
         found.map_or_else(
             || BTreeMap::from([("answer", "not asked for")]),
             |(_, fields)| fields.iter().map(|(path, value)| (&path[..], &value[..])).collect(),
         )
     }
+}
+
+/// The path itself, or that of the outermost element around it that one side lacks as a whole.
+fn given<'a>(path: &'a str, sides: [&Fields<'_>; 2]) -> &'a str {
+    let elements = path.match_indices(']').map(|(end, _)| &path[..=end]);
+    let mut elements = elements.filter(|element| !sides.iter().all(|side| has(side, element)));
+    elements.next().unwrap_or(path)
+}
+
+/// True if an answer has any field of this element.
+fn has(side: &Fields<'_>, element: &str) -> bool {
+    side.range(element..).next().is_some_and(|(path, _)| path.starts_with(element))
 }
 
 /// `v3 v4: what` is `v3: what` and `v4: what`.

@@ -17,8 +17,15 @@ use crate::harness::wire;
 use crate::masks::Masks;
 use crate::recording::Recording;
 
-/// Longer than any answer takes; the broker is hung then.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longer than any answer takes; after it there is none.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A request without an answer: the connection was closed, or nothing came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unanswered {
+    Closed,
+    Silence,
+}
 /// Apache Kafka applies changes some time after it has answered. Corelane has applied them.
 const KAFKA_SETTLES: Duration = Duration::from_millis(400);
 
@@ -61,6 +68,15 @@ impl<'a> Stage<'a> {
         self.recording
     }
 
+    pub fn broker(&self) -> &Broker {
+        self.broker
+    }
+
+    /// Another connection, for what is not recorded.
+    pub fn connect(&self) -> wire::Connection {
+        connect(self.broker)
+    }
+
     pub fn node_id(&self) -> i32 {
         self.masks.node_id
     }
@@ -70,16 +86,16 @@ impl<'a> Stage<'a> {
         self.masks.leader_epoch
     }
 
-    /// Asks, records every field of the answer, and returns it; `None` if the connection was closed instead.
+    /// Asks, records every field of the answer, and returns it; `None` if there was none.
     pub fn ask(
         &mut self,
         step: &str,
         version: i16,
         request: impl Into<Request>,
     ) -> Option<Response> {
-        let answer = self.call(version, &request.into());
+        let answer = self.exchange(version, &request.into());
         self.record(step, answer.clone());
-        answer
+        answer.ok()
     }
 
     /// Asks at each of these versions; the steps are named `v3: STEP`.
@@ -111,13 +127,19 @@ impl<'a> Stage<'a> {
             .send_raw(&frame)
             .and_then(|()| self.connection.send(&probe))
             .and_then(|_| self.receive(Api::ApiVersions, 0));
-        let words = if taken.is_ok() { "none" } else { "closed" };
-        self.reconnected_unless(taken);
-        self.recording.push(step, vec![("answer".into(), words.into())]);
+        let unanswered = match self.reconnected_unless(taken) {
+            Ok(_) => Unanswered::Silence,
+            Err(unanswered) => unanswered,
+        };
+        self.record(step, Err(unanswered));
     }
 
     /// Asks without recording.
     pub fn call(&mut self, version: i16, request: &Request) -> Option<Response> {
+        self.exchange(version, request).ok()
+    }
+
+    fn exchange(&mut self, version: i16, request: &Request) -> Result<Response, Unanswered> {
         let frame = self.encode(version, request);
         let answer =
             self.connection.send_raw(&frame).and_then(|()| self.receive(request.api(), version));
@@ -216,24 +238,30 @@ impl<'a> Stage<'a> {
         Ok(response)
     }
 
-    /// A closed connection is an answer too; silence is none.
-    fn reconnected_unless(&mut self, answer: std::io::Result<Response>) -> Option<Response> {
+    /// Without an answer the next request goes over a new connection.
+    fn reconnected_unless(
+        &mut self,
+        answer: std::io::Result<Response>,
+    ) -> Result<Response, Unanswered> {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        match answer {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                let closed = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
-                assert!(closed.contains(&error.kind()), "no answer: {error}");
-                self.connection = connect(self.broker);
-                None
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        answer.map_err(|error| {
+            self.connection = connect(self.broker);
+            match error.kind() {
+                BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => {
+                    Unanswered::Closed
+                }
+                TimedOut | WouldBlock => Unanswered::Silence,
+                _ => panic!("no answer: {error}"),
             }
-        }
+        })
     }
 
-    fn record(&mut self, step: &str, answer: Option<Response>) {
+    fn record(&mut self, step: &str, answer: Result<Response, Unanswered>) {
         let fields = match answer {
-            None => vec![("answer".into(), "closed".into())],
-            Some(answer) => self.fields_of(answer),
+            Err(Unanswered::Closed) => vec![("answer".into(), "closed".into())],
+            Err(Unanswered::Silence) => vec![("answer".into(), "none".into())],
+            Ok(answer) => self.fields_of(answer),
         };
         self.recording.push(step, fields);
     }

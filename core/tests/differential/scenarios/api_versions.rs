@@ -20,8 +20,11 @@ pub fn play(stage: &mut Stage<'_>) {
         stage.ask(&format!("v3: {step}"), 3, named(name, version));
     }
     // KIP-511: any version that the broker does not know is answered as version 0.
-    for version in [5, 6, 99, -1] {
-        let raw = wire::Request { api_key: Api::ApiVersions.key(), version, body: vec![] };
+    // From version 3 on the header ends in tagged fields: none here, then a name, a version, no tagged fields.
+    let body = [&[0, 2][..], b"c", &[2], b"1", &[0]].concat();
+    for version in [5, 6, 99, i16::MAX, -1] {
+        let body = body.clone();
+        let raw = wire::Request { api_key: Api::ApiVersions.key(), version, body };
         stage.ask_raw(&format!("version {version}"), &raw, Api::ApiVersions, 0);
     }
     for (api_key, version) in [(3, 99), (3, -1), (0, 2), (1, 3), (2, 0), (19, 1), (999, 0), (4, 0)]
