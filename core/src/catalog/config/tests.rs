@@ -117,6 +117,9 @@ fn values_are_shown_in_one_form() {
     }
 }
 
+/// Value, source, and synonyms as name, value and source.
+type Found<'a> = (Option<String>, i8, Vec<(&'a str, &'a str, i8)>);
+
 /// A catalog with a topic's configs, this broker's (node 1) and all brokers'.
 struct World {
     catalog: Catalog,
@@ -138,13 +141,13 @@ impl World {
         self.catalog.layers(&self.topic, 1, &self.settings)
     }
 
-    fn topic_config(&self, name: &str) -> (Option<String>, i8, Vec<(&str, &str, i8)>) {
+    fn topic_config(&self, name: &str) -> Found<'_> {
         let found = self.layers().topic_config(topic_key(name).unwrap());
         let synonyms = found.synonyms.iter().map(|s| (s.name, s.text, s.source.number()));
         (found.value, found.source.number(), synonyms.collect())
     }
 
-    fn broker_config(&self, name: &str) -> (Option<String>, i8, Vec<(&str, &str, i8)>) {
+    fn broker_config(&self, name: &str) -> Found<'_> {
         let found = self.layers().broker_config(broker_key(name).unwrap());
         let synonyms = found.synonyms.iter().map(|s| (s.name, s.text, s.source.number()));
         (found.value, found.source.number(), synonyms.collect())
