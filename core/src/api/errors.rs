@@ -25,6 +25,7 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::NamedTwice => ErrorCode::InvalidRequest,
         PartitionError::UnknownFetchedEpoch { .. } => ErrorCode::OffsetOutOfRange,
         PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
+        PartitionError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
         // Fatal to a transactional producer of every client library, and not retried.
         PartitionError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
         PartitionError::TimedOut => ErrorCode::RequestTimedOut,

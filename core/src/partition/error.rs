@@ -58,6 +58,9 @@ pub enum PartitionError {
         /// What holds.
         current: i32,
     },
+    /// zstd in a version of Produce from before it.
+    #[error("zstd needs Produce 7 or later")]
+    UnsupportedCompression,
     /// Transactions do not exist yet.
     #[error("this broker has no transactions")]
     Transactional,

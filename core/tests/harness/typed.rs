@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use corelane_net::codec::Encoder;
-use corelane_net::messages::{Request, Response};
+use corelane_net::messages::{Api, FetchResponse, Request, Response};
 
 use super::wire::Connection;
 
@@ -23,11 +23,24 @@ pub fn call(connection: &mut Connection, version: i16, request: impl Into<Reques
     let request = request.into();
     let api = request.api();
     send(connection, version, request);
+    receive(connection, api, version)
+}
+
+/// The next answer, which is of this API and version.
+pub fn receive(connection: &mut Connection, api: Api, version: i16) -> Response {
     let (correlation_id, body) = connection.receive().expect("an answer");
     let mut frame = correlation_id.to_be_bytes().to_vec();
     frame.extend(body);
     let answer = Response::decode(api, version, &frame.into());
     answer.unwrap_or_else(|error| panic!("{api:?} {version}: {error}")).1
+}
+
+/// The next answer, of Fetch.
+pub fn receive_fetch(connection: &mut Connection, version: i16) -> FetchResponse {
+    match receive(connection, Api::Fetch, version) {
+        Response::Fetch(answer) => answer,
+        other => panic!("an answer of another API: {other:?}"),
+    }
 }
 
 /// Calls, and takes the body of the API out of the answer: `typed!(connection, 12, Fetch, request)`.
