@@ -1,9 +1,14 @@
 //! Requests and answers of any version, by the broker's own codec: for tests of what is said, not of how its bytes lie.
 
 use bytes::Bytes;
-use corelane_net::codec::Encoder;
-use corelane_net::messages::{Api, FetchResponse, Request, Response};
+use corelane_net::codec::{Encoder, Str};
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{
+    Api, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, FetchResponse, Request,
+    Response,
+};
 
+use super::requests;
 use super::wire::Connection;
 
 /// Sends `request` in `version`.
@@ -41,6 +46,35 @@ pub fn receive_fetch(connection: &mut Connection, version: i16) -> FetchResponse
         Response::Fetch(answer) => answer,
         other => panic!("an answer of another API: {other:?}"),
     }
+}
+
+/// Creates a topic with configs and waits until its partitions serve.
+pub fn create_topic_with(
+    connection: &mut Connection,
+    name: &str,
+    partitions: i32,
+    configs: &[(&str, &str)],
+) {
+    let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
+        name: Str::from(*name),
+        value: Some(Str::from(*value)),
+    };
+    let topic = CreatableTopic {
+        name: Str::from(name),
+        num_partitions: partitions,
+        replication_factor: 1,
+        configs: configs.iter().map(config).collect(),
+        ..Default::default()
+    };
+    let request =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
+    match call(connection, 5, request) {
+        Response::CreateTopics(answer) => {
+            assert_eq!(answer.topics[0].error_code, ErrorCode::None, "{name}");
+        }
+        other => panic!("an answer of another API: {other:?}"),
+    }
+    requests::wait_until_ready(connection, name, partitions);
 }
 
 /// Calls, and takes the body of the API out of the answer: `typed!(connection, 12, Fetch, request)`.
