@@ -3,12 +3,14 @@
 //! [`APIS`] is the only place that says what is supported: ApiVersions advertises it, and
 //! connections refuse what it does not serve.
 //!
+//! - `authorized.rs`: what a client may do
 //! - `errors.rs`: from what went wrong to Kafka's error codes
 //! - `fan_out.rs`: one question about many partitions, one message per shard
 //! - `once.rs`: partitions that are named more than once
 //! - `topics.rs`: topics as requests name them, by name or by id
 
 mod api_versions;
+mod authorized;
 mod create_topics;
 mod delete_records;
 mod delete_topics;
@@ -104,7 +106,7 @@ impl Service for Handler {
                 answer(context, list_offsets::answer(shard, request, version))
             }
             Request::Metadata(request) => {
-                answer(context, metadata::answer(shard, request, version))
+                guarded(context, Box::pin(metadata::answer(shard, request, version)))
             }
             Request::FindCoordinator(request) => {
                 Answer::Send(find_coordinator::answer(request, version).into()).ready()

@@ -2,6 +2,7 @@
 //!
 //! - `placement.rs`: which shard owns a partition
 //! - `mailbox.rs`: calls from shard to shard
+//! - `metadata_cache.rs`: answers to Metadata, encoded before
 //! - `semaphore.rs`: a counter with a strictly fair queue; budgets and turns are made of it
 //! - `budget.rs`: bytes that fetch answers may hold
 //! - `turns.rs`: one loaded fetch answer per connection
@@ -17,6 +18,7 @@ pub mod budget;
 pub mod connections;
 pub mod controller;
 pub mod mailbox;
+pub mod metadata_cache;
 pub mod placement;
 pub mod producer_ids;
 pub mod read;
@@ -51,6 +53,7 @@ use budget::FetchBudget;
 use connections::Connections;
 use controller::Controller;
 use mailbox::{CallError, Inbox, Mailbox};
+use metadata_cache::MetadataCache;
 use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
@@ -100,6 +103,8 @@ pub struct Shard {
     controller: Option<Controller>,
     mailbox: Rc<Mailbox<Rc<Shard>>>,
     catalog: RefCell<Catalog>,
+    /// Answers made from `catalog` as it is.
+    pub metadata_cache: RefCell<MetadataCache>,
     partitions: RefCell<HashMap<PartitionId, Rc<Partition>>>,
     /// Appends happen in the order in which they queue here.
     append_turn: Semaphore,
@@ -146,6 +151,7 @@ impl Shard {
             controller: parts.controller,
             mailbox: parts.mailbox,
             catalog: RefCell::default(),
+            metadata_cache: RefCell::default(),
             partitions: RefCell::default(),
             append_turn: Semaphore::new(1),
             producer_ids: ProducerIds::default(),
@@ -201,6 +207,7 @@ impl Shard {
             Command::CreateTopic(_) => None,
         };
         self.catalog.borrow_mut().apply(command);
+        self.metadata_cache.borrow_mut().clear();
         match command {
             Command::CreateTopic(topic) => self.create_partitions(topic),
             Command::DeleteTopic(_) => {
