@@ -43,6 +43,8 @@ fn append_code(error: &AppendError) -> ErrorCode {
         AppendError::Batch(BatchError::Invalid(_) | BatchError::UnsupportedMagic(_)) => {
             ErrorCode::InvalidRecord
         }
+        AppendError::Records(_) => ErrorCode::InvalidRecord,
+        AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
         AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         AppendError::Sequence(error) => sequence_code(error),
         AppendError::OffsetsExhausted | AppendError::Offline(_) => ErrorCode::KafkaStorageError,
@@ -59,7 +61,7 @@ fn sequence_code(error: &SequenceError) -> ErrorCode {
 fn read_code(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadError::Damaged { .. } => ErrorCode::CorruptMessage,
+        ReadError::Damaged { .. } | ReadError::Records { .. } => ErrorCode::CorruptMessage,
         ReadError::Disk(_) | ReadError::Offline(_) => ErrorCode::KafkaStorageError,
     }
 }

@@ -70,6 +70,15 @@ impl Partition {
         self.deleted.set(true);
     }
 
+    /// Judges the timestamps of a batch that is about to be appended; almost always at once.
+    pub async fn check_timestamps(&self, batch: &[u8]) -> Result<(), PartitionError> {
+        self.check_online()?;
+        let checking = AssertUnwindSafe(self.log.check_timestamps(batch));
+        let checked = checking.catch_unwind().await.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        Ok(checked?)
+    }
+
     /// Appends one batch; acknowledged later, see [`Partition::acknowledged`].
     pub fn append(&self, batch: &[u8]) -> Result<Appended, PartitionError> {
         Ok(self.guarded(|log| log.append(batch))??)
