@@ -10,6 +10,8 @@ use corelane_net::messages::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 
+use corelane_storage::batch::BatchBuilder;
+
 use harness::batch::Batch;
 use harness::broker::Broker;
 use harness::options::Options;
@@ -79,6 +81,41 @@ fn the_ends_of_a_log_at_every_version() {
         assert_eq!(at(-6), if version >= 11 { nothing } else { refused }, "v{version}");
         assert_eq!(at(-7), refused, "v{version}");
         assert_eq!(at(i64::MIN), refused, "v{version}");
+    }
+}
+
+/// Two batches of records at 1,000, 3,000 and 2,000 ms.
+#[test]
+fn offsets_by_time_at_every_version() {
+    let broker = Broker::any(Options::default());
+    let connection = &mut broker.connect();
+    let topic = fresh_topic("times");
+    create_ready_topic(connection, &topic, 2);
+    let batch = BatchBuilder::new().value(1_000, "a").value(3_000, "b").value(2_000, "c").build();
+    for _ in 0..2 {
+        produce_one(connection, &topic, 0, &batch);
+    }
+    let epoch = leader_epoch(connection, &topic);
+    for version in 1..=11 {
+        let epoch = if version >= 4 { epoch } else { -1 };
+        let none = |index| (index, OK, -1, -1, -1);
+        let mut at =
+            |timestamp| list(connection, version, &topic, &[(0, timestamp), (1, timestamp)]);
+        for timestamp in [0, 1_000] {
+            assert_eq!(at(timestamp), [(0, OK, 1_000, 0, epoch), none(1)], "v{version}");
+        }
+        for timestamp in [1_001, 2_500, 3_000] {
+            assert_eq!(at(timestamp), [(0, OK, 3_000, 1, epoch), none(1)], "v{version}");
+        }
+        for timestamp in [3_001, i64::MAX] {
+            assert_eq!(at(timestamp), [none(0), none(1)], "v{version}");
+        }
+        let newest = if version >= 7 {
+            [(0, OK, 3_000, 1, epoch), none(1)]
+        } else {
+            [0, 1].map(|index| (index, ErrorCode::UnsupportedVersion, -1, -1, -1))
+        };
+        assert_eq!(at(-3), newest, "v{version}");
     }
 }
 

@@ -2,12 +2,16 @@
 
 mod harness;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     TopicProduceData,
 };
+
+use corelane_storage::batch::BatchBuilder;
 
 use harness::batch::{Batch, ZSTD};
 use harness::broker::Broker;
@@ -115,6 +119,39 @@ fn offsets_and_errors_at_every_version() {
     };
     let answer = typed!(connection, 13, Produce, ghost);
     assert_eq!(rows(&answer)[0].error_code, ErrorCode::UnknownTopicId);
+}
+
+#[test]
+fn records_too_far_from_the_clock_are_named() {
+    let broker = Broker::any(Options::default());
+    let connection = &mut broker.connect();
+    let (topic, strict) = (fresh_topic("future"), fresh_topic("past"));
+    create_ready_topic(connection, &topic, 1);
+    create_topic_with(connection, &strict, 1, &[("message.timestamp.before.max.ms", "60000")]);
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now_ms = since_1970.as_millis() as i64;
+    let hour_ms = 3_600_000;
+    let batch = |timestamps: &[i64]| {
+        let add = |batch: BatchBuilder, timestamp: &i64| batch.value(*timestamp, "x");
+        timestamps.iter().fold(BatchBuilder::new(), add).build()
+    };
+    let mut refused = |version, topic: &str, timestamps: &[i64]| {
+        let answer =
+            typed!(connection, version, Produce, request(-1, topic, &[(0, batch(timestamps))]));
+        let row = rows(&answer)[0].clone();
+        let indexes: Vec<i32> = row.record_errors.iter().map(|error| error.batch_index).collect();
+        let says_why = version >= 8 && row.error_code != ErrorCode::None;
+        assert_eq!(row.error_message.is_some(), says_why);
+        assert!(row.record_errors.iter().all(|e| e.batch_index_error_message.is_some()));
+        (row.error_code, row.base_offset, indexes)
+    };
+    let (ok, invalid) = (ErrorCode::None, ErrorCode::InvalidTimestamp);
+    let late = [now_ms, now_ms + 2 * hour_ms, now_ms - hour_ms, now_ms + 3 * hour_ms];
+    assert_eq!(refused(8, &topic, &late), (invalid, -1, vec![1, 3]));
+    assert_eq!(refused(3, &topic, &late), (invalid, -1, vec![]), "before record errors (KIP-467)");
+    assert_eq!(refused(12, &topic, &[now_ms - hour_ms, -1]), (ok, 0, vec![]), "old is fine");
+    assert_eq!(refused(12, &strict, &[now_ms, now_ms - hour_ms]), (invalid, -1, vec![1]));
+    assert_eq!(refused(12, &strict, &[now_ms - 1_000, now_ms]), (ok, 0, vec![]));
 }
 
 /// Nobody reads an answer to acks=0, so an error ends the connection.

@@ -4,13 +4,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceResponse,
 };
 use corelane_net::service::{Answer, Pending};
 use corelane_storage::batch::{BatchHeader, Compression};
 use corelane_storage::ids::PartitionId;
+use corelane_storage::log::{AppendError, RefusedTimestamp};
 
 use super::once::{Once, Place};
 use super::topics::Finder;
@@ -222,11 +225,7 @@ impl Begun {
                     answer.log_append_time_ms = acknowledged.log_append_time_ms;
                     answer.log_start_offset = acknowledged.log_start_offset;
                 }
-                Err(error) => {
-                    answer.error_code = errors::partition_code(&error);
-                    answer.error_message = errors::message(&error);
-                    answer.base_offset = -1;
-                }
+                Err(error) => refuse(answer, &error),
             }
         }
         Answer::Send(self.response.into())
@@ -242,5 +241,21 @@ impl Begun {
 
     fn answers(&mut self) -> impl Iterator<Item = &mut PartitionProduceResponse> {
         self.response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses)
+    }
+}
+
+/// Says why a batch was not taken, and which of its records are to blame (KIP-467).
+fn refuse(answer: &mut PartitionProduceResponse, error: &PartitionError) {
+    answer.error_code = errors::partition_code(error);
+    answer.error_message = errors::message(error);
+    answer.base_offset = -1;
+    if let PartitionError::Append(error) = error
+        && let AppendError::InvalidTimestamp { records } = &**error
+    {
+        let record = |refused: &RefusedTimestamp| BatchIndexAndErrorMessage {
+            batch_index: refused.batch_index,
+            batch_index_error_message: Some(Str::from(&*refused.message)),
+        };
+        answer.record_errors = records.iter().map(record).collect();
     }
 }
