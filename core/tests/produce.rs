@@ -28,7 +28,7 @@ fn request(acks: i16, topic: &str, batches: &[(i32, Vec<u8>)]) -> ProduceRequest
     };
     let partition_data = batches.iter().map(partition).collect();
     let name = Str::from(topic);
-    let topic_data = vec![TopicProduceData { name, partition_data, ..Default::default() }];
+    let topic_data = vec![TopicProduceData { name, partition_data, ..Default::default() }].into();
     ProduceRequest { acks, timeout_ms: 30_000, topic_data, ..Default::default() }
 }
 
@@ -110,13 +110,9 @@ fn offsets_and_errors_at_every_version() {
         let row = rows(&odd)[0].clone();
         assert_eq!((row.error_code, row.base_offset), (ErrorCode::InvalidRequiredAcks, -1));
     }
-    let ghost = ProduceRequest {
-        topic_data: vec![TopicProduceData {
-            topic_id: Uuid([3; 16]),
-            ..request(-1, "", &[(0, batch.clone())]).topic_data.remove(0)
-        }],
-        ..request(-1, "", &[])
-    };
+    let mut ghost = request(-1, "", &[(0, batch.clone())]);
+    let by_id = |topic| TopicProduceData { topic_id: Uuid([3; 16]), ..topic };
+    ghost.topic_data = ghost.topic_data.into_iter().map(by_id).collect();
     let answer = typed!(connection, 13, Produce, ghost);
     assert_eq!(rows(&answer)[0].error_code, ErrorCode::UnknownTopicId);
 }
