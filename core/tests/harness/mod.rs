@@ -8,6 +8,7 @@
 //! - `batch.rs`: record batches of format v2, good and bad ones
 //! - `rdkafka_client.rs`: producers, consumers and admin of the `rdkafka` crate
 //! - `random.rs`: a seeded generator
+//! - `typed.rs`: requests and answers as the broker's own codec declares them
 //!
 //! Two environment variables turn the tests on another broker, so that they can be proven themselves:
 //!
@@ -25,4 +26,5 @@ pub mod process;
 pub mod random;
 pub mod rdkafka_client;
 pub mod requests;
+pub mod typed;
 pub mod wire;
