@@ -16,9 +16,9 @@ use harness::options::Options;
 use harness::random::Random;
 use harness::rdkafka_client::{PATIENCE, Record, TestProducer, fresh_topic, read_all};
 use harness::requests::{error, produce, produced};
-use harness::typed::{
+use harness::topics::{
     alter, alteration, create, creation, delete, deletion, describe, described, error_of, grow,
-    growth, topic, try_ask,
+    growth, topic, try_call,
 };
 use harness::wire::Connection;
 
@@ -250,7 +250,7 @@ fn change_until_killed(
             Some((partitions, ms)) if random.below(2) == 0 => Some((partitions + 1, ms)),
             Some((partitions, _)) => Some((partitions, random.below(1 << 20).to_string())),
         };
-        let (request, version) = match (known.get(&name).cloned().flatten(), &next) {
+        let question = match (known.get(&name).cloned().flatten(), &next) {
             (None, Some((partitions, ms))) => {
                 creation(&name, *partitions as i32, &[("retention.ms", ms)])
             }
@@ -260,8 +260,8 @@ fn change_until_killed(
             }
             (_, Some((_, ms))) => alteration(TOPIC, &name, &[("retention.ms", Some(ms))]),
         };
-        let Ok(answer) = try_ask(connection, &request, version) else { return (name, next) };
-        assert_eq!(error_of(&answer), ErrorCode::None, "{name}: {request:?}");
+        let Ok(answer) = try_call(connection, question) else { return (name, next) };
+        assert_eq!(error_of(&answer), ErrorCode::None, "{name}: {next:?}");
         known.insert(name, next);
     }
 }

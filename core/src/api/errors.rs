@@ -3,7 +3,7 @@
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_storage::batch::BatchError;
-use corelane_storage::log::{AppendError, ReadError};
+use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 use corelane_storage::producers::SequenceError;
 
 use crate::catalog::change::Refusal;
@@ -21,11 +21,17 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
         PartitionError::Append(error) => append_code(error),
         PartitionError::Read(error) => read_code(error),
+        PartitionError::Delete(error) => delete_code(error),
+        PartitionError::NoDeletePolicy => ErrorCode::PolicyViolation,
+        PartitionError::UnsupportedTimestamp => ErrorCode::UnsupportedVersion,
+        PartitionError::NamedTwice => ErrorCode::InvalidRequest,
+        PartitionError::UnknownFetchedEpoch { .. } => ErrorCode::OffsetOutOfRange,
         PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
+        PartitionError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
         // Fatal to a transactional producer of every client library, and not retried.
         PartitionError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
         PartitionError::TimedOut => ErrorCode::RequestTimedOut,
-        PartitionError::Panicked => ErrorCode::UnknownServerError,
+        PartitionError::NegativeLimit | PartitionError::Panicked => ErrorCode::UnknownServerError,
         PartitionError::Offline(_) => ErrorCode::KafkaStorageError,
         // Retriable, after a look at the metadata: what a client should do while we restart.
         PartitionError::Stopping => ErrorCode::NotLeaderOrFollower,
@@ -39,6 +45,8 @@ fn append_code(error: &AppendError) -> ErrorCode {
         AppendError::Batch(BatchError::Invalid(_) | BatchError::UnsupportedMagic(_)) => {
             ErrorCode::InvalidRecord
         }
+        AppendError::Records(_) => ErrorCode::InvalidRecord,
+        AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
         AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         AppendError::Sequence(error) => sequence_code(error),
         AppendError::OffsetsExhausted | AppendError::Offline(_) => ErrorCode::KafkaStorageError,
@@ -55,8 +63,15 @@ fn sequence_code(error: &SequenceError) -> ErrorCode {
 fn read_code(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadError::Damaged { .. } => ErrorCode::CorruptMessage,
+        ReadError::Damaged { .. } | ReadError::Records { .. } => ErrorCode::CorruptMessage,
         ReadError::Disk(_) | ReadError::Offline(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+fn delete_code(error: &DeleteRecordsError) -> ErrorCode {
+    match error {
+        DeleteRecordsError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        DeleteRecordsError::Offline(_) => ErrorCode::KafkaStorageError,
     }
 }
 

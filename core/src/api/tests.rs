@@ -1,13 +1,16 @@
+mod descriptions;
+
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{Api, DeleteTopicState};
+use corelane_net::messages::{Api, DeleteTopicState, InitProducerIdRequest};
 use corelane_storage::batch::BatchError;
 use corelane_storage::ids::TopicId;
-use corelane_storage::log::{AppendError, ReadError};
+use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 
-use super::fetch::share::share_out;
+use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
-use super::{APIS, api_versions, delete_topics, errors};
+use super::once::{Once, Place};
+use super::{APIS, api_versions, delete_topics, errors, init_producer_id};
 use crate::catalog::change::{AssignmentError, Refusal};
 use crate::catalog::config::ConfigError;
 use crate::catalog::name::NameError;
@@ -32,24 +35,40 @@ fn the_table_lists_every_api_once_within_what_the_codec_speaks() {
     }
 }
 
+fn shares(offers: &[(usize, usize)], max_bytes: usize) -> Vec<usize> {
+    let offer =
+        |(bytes, limit_bytes): &(usize, usize)| Offer { bytes: *bytes, limit_bytes: *limit_bytes };
+    share_out(&offers.iter().map(offer).collect::<Vec<_>>(), max_bytes)
+}
+
 #[test]
-fn max_bytes_is_shared_out_in_request_order() {
-    assert_eq!(share_out(&[10, 20, 30], 100), [10, 20, 30]);
-    assert_eq!(share_out(&[10, 20, 30], 25), [10, 15, 0]);
-    assert_eq!(share_out(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
-    assert_eq!(share_out(&[0, 40], 0), [0, 40]);
-    assert_eq!(share_out(&[], 10), [0usize; 0]);
+fn max_bytes_is_shared_out_in_order() {
+    let all = |bytes: &[usize], max_bytes| {
+        shares(&bytes.iter().map(|bytes| (*bytes, 100)).collect::<Vec<_>>(), max_bytes)
+    };
+    assert_eq!(all(&[10, 20, 30], 100), [10, 20, 30]);
+    assert_eq!(all(&[10, 20, 30], 25), [10, 15, 0]);
+    assert_eq!(all(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
+    assert_eq!(all(&[0, 40], 0), [0, 40]);
+    assert_eq!(all(&[], 10), [0usize; 0]);
+    assert_eq!(shares(&[(40, 1), (40, 1)], 100), [40, 1], "only the first exceeds its own limit");
     let mut rng = Rng::new(3);
     for _ in 0..5_000 {
-        let sizes: Vec<usize> = (0..rng.below(8)).map(|_| rng.below(100) as usize).collect();
+        let offer = |rng: &mut Rng| (rng.below(100) as usize, rng.below(100) as usize);
+        let offers: Vec<(usize, usize)> = (0..rng.below(8)).map(|_| offer(&mut rng)).collect();
         let max = rng.below(300) as usize;
-        let shares = share_out(&sizes, max);
-        let first = sizes.iter().copied().find(|size| *size > 0).unwrap_or(0);
-        assert!(shares.iter().sum::<usize>() <= max.max(first), "{sizes:?} {max}");
-        assert!(shares.iter().zip(&sizes).all(|(share, size)| share <= size));
+        let shares = shares(&offers, max);
+        let first = offers.iter().position(|(bytes, _)| *bytes > 0);
+        let oversize = first.map_or(0, |first| offers[first].0);
+        assert!(shares.iter().sum::<usize>() <= max.max(oversize), "{offers:?} {max}");
+        let mut short = false;
+        for (place, (share, (bytes, limit))) in shares.iter().zip(&offers).enumerate() {
+            let fair = if Some(place) == first { *bytes } else { *bytes.min(limit) };
+            assert!(*share <= fair, "{offers:?} {max}");
+            short |= *share < fair;
+        }
         // Nobody goes short while bytes are left.
-        let short = shares.iter().zip(&sizes).any(|(share, size)| share < size);
-        assert!(!short || shares.iter().sum::<usize>() >= max, "{sizes:?} {max}");
+        assert!(!short || shares.iter().sum::<usize>() >= max, "{offers:?} {max}");
     }
 }
 
@@ -58,13 +77,51 @@ fn timestamps_mean_what_they_mean_in_kafka_without_tiers() {
     assert_eq!(wanted(-1, 1), Wanted::Latest);
     assert_eq!(wanted(-2, 1), Wanted::Earliest);
     assert_eq!(wanted(-4, 8), Wanted::Earliest);
-    assert_eq!(wanted(-4, 7), Wanted::Refused(ErrorCode::UnsupportedVersion));
+    assert_eq!(wanted(-4, 7), Wanted::Unsupported);
     assert_eq!(wanted(-5, 9), Wanted::Nothing);
     assert_eq!(wanted(-6, 11), Wanted::Nothing);
-    assert_eq!(wanted(-6, 10), Wanted::Refused(ErrorCode::UnsupportedVersion));
-    assert_eq!(wanted(-3, 7), Wanted::Refused(ErrorCode::UnsupportedForMessageFormat));
-    assert_eq!(wanted(0, 7), Wanted::Refused(ErrorCode::UnsupportedForMessageFormat));
-    assert_eq!(wanted(i64::MIN, 11), Wanted::Refused(ErrorCode::UnsupportedVersion));
+    assert_eq!(wanted(-6, 10), Wanted::Unsupported);
+    assert_eq!(wanted(-3, 7), Wanted::Newest);
+    assert_eq!(wanted(-3, 6), Wanted::Unsupported);
+    assert_eq!(wanted(0, 1), Wanted::Since(0));
+    assert_eq!(wanted(i64::MIN, 11), Wanted::Unsupported);
+}
+
+#[test]
+fn a_partition_named_again_has_the_place_of_the_first_mention() {
+    let mut once = Once::default();
+    let (a, b) = (once.topic("a"), once.topic("b"));
+    assert_eq!(once.partition(a, 0), Place::First);
+    assert_eq!(once.partition(b, 0), Place::First);
+    assert_eq!(once.partition(a, 7), Place::First);
+    let a = once.topic("a");
+    assert_eq!(once.partition(a, 7), Place::Again(2));
+    assert_eq!(once.partition(b, 0), Place::Again(1));
+    assert_eq!(once.partition(b, -1), Place::First);
+}
+
+#[test]
+fn producer_ids_are_refused_in_the_order_in_which_kafka_looks() {
+    let refusal = |transactional_id: Option<&str>, timeout_ms, producer_id, producer_epoch| {
+        init_producer_id::refusal(&InitProducerIdRequest {
+            transactional_id: transactional_id.map(Into::into),
+            transaction_timeout_ms: timeout_ms,
+            producer_id,
+            producer_epoch,
+            ..Default::default()
+        })
+    };
+    assert_eq!(refusal(None, -1, -1, -1), None);
+    assert_eq!(refusal(None, 0, 5, 3), None);
+    assert_eq!(refusal(None, 1, 5, -1), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refusal(None, 1, -1, 0), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refusal(Some(""), 1, -1, -1), Some(ErrorCode::InvalidRequest));
+    for timeout_ms in [0, -5, 900_001, i32::MAX] {
+        let code = refusal(Some("t"), timeout_ms, -1, -1);
+        assert_eq!(code, Some(ErrorCode::InvalidTransactionTimeout), "{timeout_ms}");
+    }
+    let code = Some(ErrorCode::TransactionalIdAuthorizationFailed);
+    assert_eq!(refusal(Some("t"), 900_000, -1, -1), code);
 }
 
 #[test]
@@ -89,6 +146,18 @@ fn every_error_has_the_code_that_clients_act_on() {
             ErrorCode::UnknownLeaderEpoch,
         ),
         (PartitionError::InvalidRecord("two batches"), ErrorCode::InvalidRecord),
+        (PartitionError::UnsupportedCompression, ErrorCode::UnsupportedCompressionType),
+        (PartitionError::UnknownFetchedEpoch { asked: 2, current: 1 }, ErrorCode::OffsetOutOfRange),
+        (PartitionError::NegativeLimit, ErrorCode::UnknownServerError),
+        (PartitionError::NamedTwice, ErrorCode::InvalidRequest),
+        (PartitionError::NoDeletePolicy, ErrorCode::PolicyViolation),
+        (PartitionError::UnsupportedTimestamp, ErrorCode::UnsupportedVersion),
+        (
+            DeleteRecordsError::OutOfRange { before: 9, high_watermark: 1 }.into(),
+            ErrorCode::OffsetOutOfRange,
+        ),
+        (DeleteRecordsError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
+        (AppendError::InvalidTimestamp { records: Vec::new() }.into(), ErrorCode::InvalidTimestamp),
         (PartitionError::Transactional, ErrorCode::TransactionalIdAuthorizationFailed),
         (PartitionError::TimedOut, ErrorCode::RequestTimedOut),
         (PartitionError::Panicked, ErrorCode::UnknownServerError),

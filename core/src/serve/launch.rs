@@ -149,6 +149,8 @@ impl Launch {
             cluster_id: URL_SAFE_NO_PAD.encode(boot.cluster_id()),
             advertised_host: advertised.host,
             advertised_port: advertised.port,
+            data_dir: std::path::absolute(&options.data_dir)
+                .map_err(system("the data directory"))?,
             leader_epoch: boot.start_epoch(),
             default_partitions: options.default_partitions,
             auto_create_topics: options.auto_create_topics,

@@ -35,6 +35,7 @@ use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,7 @@ use futures_util::future::{Either, select};
 
 use crate::catalog::config::Settings;
 use crate::catalog::{Catalog, Topic};
+use crate::fetch_session::{SessionCache, SessionLimits};
 use crate::partition::{Partition, PartitionError};
 use crate::runtime::ShardRuntime;
 
@@ -70,6 +72,8 @@ pub struct Broker {
     pub advertised_host: String,
     /// Port that clients connect to.
     pub advertised_port: u16,
+    /// Where all data is; absolute.
+    pub data_dir: PathBuf,
     /// Leader epoch of every partition in this run.
     pub leader_epoch: i32,
     /// Partitions of a topic that is created without saying how many.
@@ -96,6 +100,8 @@ pub struct Shard {
     pub connections: Connections,
     /// Bytes that fetch answers may hold at once.
     pub fetch_budget: FetchBudget,
+    /// What the consumers connected to this shard ask for again and again.
+    pub fetch_sessions: RefCell<SessionCache>,
     /// Disconnected as soon as the broker stops: long polls end early.
     pub stopping: flume::Receiver<()>,
     /// Shard 0 only.
@@ -135,14 +141,17 @@ pub struct Parts {
 impl Shard {
     /// Puts the shard together.
     pub fn new(parts: Parts) -> Rc<Shard> {
+        let (id, count) = (parts.runtime.index(), parts.runtime.shards());
+        let fetch_sessions = SessionCache::new(SessionLimits::default(), id, count);
         let shard = Shard {
-            id: parts.runtime.index(),
-            count: parts.runtime.shards(),
+            id,
+            count,
             runtime: parts.runtime,
             store: parts.store,
             broker: parts.broker,
             connections: parts.connections,
             fetch_budget: FetchBudget::new(parts.fetch_budget_bytes),
+            fetch_sessions: RefCell::new(fetch_sessions),
             stopping: parts.stopping,
             controller: parts.controller,
             mailbox: parts.mailbox,

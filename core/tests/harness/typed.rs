@@ -1,188 +1,89 @@
-//! Requests and answers as the broker's own codec declares them: for tests of what an answer says, not of its bytes.
-
-use std::io;
+//! Requests and answers of any version, by the broker's own codec: for tests of what is said, not of how its bytes lie.
 
 use bytes::Bytes;
 use corelane_net::codec::{Encoder, Str};
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::*;
+use corelane_net::messages::{
+    Api, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, FetchResponse, Request,
+    Response,
+};
 
+use super::requests;
 use super::wire::Connection;
 
-/// Sends `request` at `version`, and waits for the answer.
-pub fn ask(connection: &mut Connection, request: impl Into<Request>, version: i16) -> Response {
-    try_ask(connection, &request.into(), version).expect("an answer")
+/// Sends `request` in `version`.
+pub fn send(connection: &mut Connection, version: i16, request: impl Into<Request>) {
+    connection.send_raw(&frame(version, request)).expect("sent");
 }
 
-/// As [`ask`], when the broker may be killed meanwhile.
-pub fn try_ask(
-    connection: &mut Connection,
-    request: &Request,
-    version: i16,
-) -> io::Result<Response> {
+/// The frame of `request` in `version`, its length first.
+pub fn frame(version: i16, request: impl Into<Request>) -> Bytes {
     let mut out = Encoder::new();
-    request.encode(version, CORRELATION_ID, Some("harness"), &mut out).expect("it can be said");
-    connection.send_raw(&out.take_bytes())?;
-    let (correlation_id, body) = connection.receive()?;
-    let frame = [&correlation_id.to_be_bytes()[..], &body].concat();
-    let decoded = Response::decode(request.api(), version, &Bytes::from(frame));
-    Ok(decoded.expect("an answer of this version").1)
+    request.into().encode(version, 7, Some("harness"), &mut out).expect("the codec's own version");
+    out.take_bytes()
 }
 
-const CORRELATION_ID: i32 = 7;
+/// Sends `request` in `version` and waits for the answer.
+pub fn call(connection: &mut Connection, version: i16, request: impl Into<Request>) -> Response {
+    let request = request.into();
+    let api = request.api();
+    send(connection, version, request);
+    receive(connection, api, version)
+}
 
-/// Configs as pairs.
-pub type Pairs<'a> = &'a [(&'a str, &'a str)];
+/// The next answer, which is of this API and version.
+pub fn receive(connection: &mut Connection, api: Api, version: i16) -> Response {
+    let (correlation_id, body) = connection.receive().expect("an answer");
+    let mut frame = correlation_id.to_be_bytes().to_vec();
+    frame.extend(body);
+    let answer = Response::decode(api, version, &frame.into());
+    answer.unwrap_or_else(|error| panic!("{api:?} {version}: {error}")).1
+}
 
-/// A request about one thing, and its version.
-pub type Question = (Request, i16);
+/// The next answer, of Fetch.
+pub fn receive_fetch(connection: &mut Connection, version: i16) -> FetchResponse {
+    match receive(connection, Api::Fetch, version) {
+        Response::Fetch(answer) => answer,
+        other => panic!("an answer of another API: {other:?}"),
+    }
+}
 
-pub fn creation(name: &str, partitions: i32, configs: Pairs<'_>) -> Question {
+/// Creates a topic with configs and waits until its partitions serve.
+pub fn create_topic_with(
+    connection: &mut Connection,
+    name: &str,
+    partitions: i32,
+    configs: &[(&str, &str)],
+) {
     let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
         name: Str::from(*name),
         value: Some(Str::from(*value)),
     };
     let topic = CreatableTopic {
-        name: name.into(),
+        name: Str::from(name),
         num_partitions: partitions,
-        replication_factor: -1,
+        replication_factor: 1,
         configs: configs.iter().map(config).collect(),
         ..Default::default()
     };
-    (CreateTopicsRequest { topics: vec![topic], ..Default::default() }.into(), 7)
-}
-
-pub fn deletion(name: &str) -> Question {
-    let topic_names = vec![name.into()];
-    (DeleteTopicsRequest { topic_names, timeout_ms: 30_000, ..Default::default() }.into(), 5)
-}
-
-pub fn growth(name: &str, count: i32) -> Question {
-    let topic = CreatePartitionsTopic { name: name.into(), count, assignments: None };
-    let topics = vec![topic];
-    (CreatePartitionsRequest { topics, timeout_ms: 30_000, validate_only: false }.into(), 3)
-}
-
-/// Sets configs (or with `None` takes them away), and no others.
-pub fn alteration(resource_type: i8, name: &str, configs: &[(&str, Option<&str>)]) -> Question {
-    let config = |(name, value): &(&str, Option<&str>)| IncrementalAlterableConfig {
-        name: Str::from(*name),
-        config_operation: if value.is_some() {
-            config_operation::SET
-        } else {
-            config_operation::DELETE
-        },
-        value: value.map(Str::from),
-    };
-    let resource = IncrementalAlterConfigsResource {
-        resource_type,
-        resource_name: name.into(),
-        configs: configs.iter().map(config).collect(),
-    };
-    let resources = vec![resource];
-    (IncrementalAlterConfigsRequest { resources, validate_only: false }.into(), 1)
-}
-
-/// The error of the one thing that was asked about.
-pub fn error_of(response: &Response) -> ErrorCode {
-    match response {
-        Response::CreateTopics(response) => response.topics[0].error_code,
-        Response::DeleteTopics(response) => response.responses[0].error_code,
-        Response::CreatePartitions(response) => response.results[0].error_code,
-        Response::IncrementalAlterConfigs(response) => response.responses[0].error_code,
-        other => panic!("not of one thing: {other:?}"),
+    let request =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
+    match call(connection, 5, request) {
+        Response::CreateTopics(answer) => {
+            assert_eq!(answer.topics[0].error_code, ErrorCode::None, "{name}");
+        }
+        other => panic!("an answer of another API: {other:?}"),
     }
+    requests::wait_until_ready(connection, name, partitions);
 }
 
-/// Creates a topic; its answer.
-pub fn create(
-    connection: &mut Connection,
-    name: &str,
-    partitions: i32,
-    configs: Pairs<'_>,
-) -> CreatableTopicResult {
-    let (request, version) = creation(name, partitions, configs);
-    let Response::CreateTopics(mut response) = ask(connection, request, version) else {
-        unreachable!()
+/// Calls, and takes the body of the API out of the answer: `typed!(connection, 12, Fetch, request)`.
+macro_rules! typed {
+    ($connection:expr, $version:expr, $api:ident, $request:expr) => {
+        match $crate::harness::typed::call($connection, $version, $request) {
+            corelane_net::messages::Response::$api(body) => body,
+            other => panic!("an answer of another API: {other:?}"),
+        }
     };
-    response.topics.pop().expect("one topic, one answer")
 }
-
-/// Deletes a topic.
-pub fn delete(connection: &mut Connection, name: &str) -> ErrorCode {
-    let (request, version) = deletion(name);
-    error_of(&ask(connection, request, version))
-}
-
-/// Gives a topic more partitions.
-pub fn grow(connection: &mut Connection, name: &str, count: i32) -> ErrorCode {
-    let (request, version) = growth(name, count);
-    error_of(&ask(connection, request, version))
-}
-
-/// Sets or takes away configs; the error and its words.
-pub fn alter(
-    connection: &mut Connection,
-    resource_type: i8,
-    name: &str,
-    configs: &[(&str, Option<&str>)],
-) -> IncrementalAlterConfigsResourceResponse {
-    let (request, version) = alteration(resource_type, name, configs);
-    let Response::IncrementalAlterConfigs(mut response) = ask(connection, request, version) else {
-        unreachable!()
-    };
-    response.responses.pop().expect("one resource, one answer")
-}
-
-/// A resource's configs as (name, value, source), by name.
-pub fn describe(
-    connection: &mut Connection,
-    resource_type: i8,
-    name: &str,
-) -> Vec<(String, Option<String>, i8)> {
-    let resource = DescribeConfigsResource {
-        resource_type,
-        resource_name: name.into(),
-        configuration_keys: None,
-    };
-    let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
-    let Response::DescribeConfigs(mut response) = ask(connection, request, 4) else {
-        unreachable!()
-    };
-    let result = response.results.pop().expect("one resource, one answer");
-    assert_eq!(result.error_code, ErrorCode::None, "{name}: {:?}", result.error_message);
-    let told = result.configs.into_iter().map(|config| {
-        (config.name.to_string(), config.value.map(|value| value.to_string()), config.config_source)
-    });
-    let mut told: Vec<_> = told.collect();
-    told.sort();
-    told
-}
-
-/// One config of a resource: its value and where it comes from.
-pub fn described(
-    connection: &mut Connection,
-    resource_type: i8,
-    name: &str,
-    key: &str,
-) -> (String, i8) {
-    let all = describe(connection, resource_type, name);
-    let (_, value, source) = all.into_iter().find(|(name, ..)| name == key).expect("it is told");
-    (value.expect("it is not null"), source)
-}
-
-/// Topics by Metadata v12: id, partitions; `None` if there is no such topic.
-pub fn topic(
-    connection: &mut Connection,
-    name: &str,
-) -> Option<(corelane_net::codec::Uuid, usize)> {
-    let asked = MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
-    let request = MetadataRequest {
-        topics: Some(vec![asked]),
-        allow_auto_topic_creation: false,
-        ..Default::default()
-    };
-    let Response::Metadata(response) = ask(connection, request, 12) else { unreachable!() };
-    let found = response.topics.first().filter(|topic| topic.error_code.is_none())?;
-    Some((found.topic_id, found.partitions.len()))
-}
+pub(crate) use typed;

@@ -5,6 +5,9 @@
 //! write.rs       the tail's way to the disk: straight into the segment, or through the journal
 //! publish.rs     what is written and flushed becomes the high watermark; who waits is woken
 //! read.rs        a range becomes a plan of leases
+//! find_time.rs   a timestamp becomes an offset
+//! scan.rs        batch after batch, read back
+//! timestamps.rs  how far a producer's timestamps may be off
 //! lease.rs       what a plan holds, and how a file's part is loaded
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
 //! log_start.rs   the log start moves up, durably
@@ -20,6 +23,7 @@
 mod append;
 mod checkpoint;
 mod checkpoint_file;
+mod find_time;
 pub(crate) mod index_file;
 mod lease;
 mod log_start;
@@ -27,10 +31,14 @@ mod publish;
 mod read;
 mod remove;
 mod retention;
+mod scan;
 mod seal;
 pub(crate) mod segment;
 pub(crate) mod state;
 pub(crate) mod tail;
+#[cfg(test)]
+mod tests;
+mod timestamps;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -42,10 +50,12 @@ pub use append::{AppendError, Appended};
 pub(crate) use checkpoint_file::{
     Checkpoint, CheckpointError, SegmentTimes, read_checkpoint, sync_checkpoint, write_checkpoint,
 };
+pub use find_time::TimestampOffset;
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use log_start::DeleteRecordsError;
 pub use publish::Offline;
 pub use state::{Durability, LogConfig, LogOffsets};
+pub use timestamps::RefusedTimestamp;
 
 use crate::ids::PartitionId;
 use crate::log::state::LogState;
@@ -150,6 +160,11 @@ impl<R: Runtime> Log<R> {
     pub fn set_config(&self, config: LogConfig) {
         self.inner.state.borrow_mut().config = config;
         self.publish();
+    }
+
+    /// Whether its config lets records be deleted: `cleanup.policy` contains `delete`.
+    pub fn has_delete_policy(&self) -> bool {
+        self.inner.state.borrow().config.delete_policy
     }
 
     /// Fires `signal` once the high watermark exceeds `past_offset`, or the log goes offline; at

@@ -84,7 +84,7 @@ impl<R: Runtime> Log<R> {
             match self.with_state(|state| judge(state, now_ms)) {
                 Verdict::Keep => return,
                 Verdict::Unknown(segment_base) => {
-                    if let Err(error) = self.load_index(segment_base).await {
+                    if let Err(error) = self.learn_max_timestamp(segment_base).await {
                         let partition = self.inner.id;
                         tracing::warn!(%partition, segment_base, %error, "retention can't tell a segment's age");
                         return;
