@@ -1,6 +1,6 @@
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{Api, CreatableReplicaAssignment, CreatableTopic};
-use corelane_storage::batch::BatchError;
+use corelane_storage::batch::{BatchError, RecordsError};
 use corelane_storage::log::{AppendError, ReadError};
 
 use super::fetch::share::share_out;
@@ -105,6 +105,7 @@ fn create_topics_checks_partitions_replicas_and_assignments() {
 #[test]
 fn every_error_has_the_code_that_clients_act_on() {
     let offline = || "gone".into();
+    let not_records = || RecordsError::Malformed { index: 0, reason: "cut short" };
     let cases: Vec<(PartitionError, ErrorCode)> = vec![
         (PartitionError::UnknownPartition, ErrorCode::UnknownTopicOrPartition),
         (PartitionError::UnknownTopicId, ErrorCode::UnknownTopicId),
@@ -126,10 +127,16 @@ fn every_error_has_the_code_that_clients_act_on() {
             AppendError::TooLarge { batch_bytes: 2, limit_bytes: 1 }.into(),
             ErrorCode::MessageTooLarge,
         ),
+        (AppendError::InvalidTimestamp { records: Vec::new() }.into(), ErrorCode::InvalidTimestamp),
+        (AppendError::Records(not_records()).into(), ErrorCode::InvalidRecord),
         (AppendError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
         (
             ReadError::OutOfRange { offset: 9, log_start: 0, log_end: 1 }.into(),
             ErrorCode::OffsetOutOfRange,
+        ),
+        (
+            ReadError::Records { base_offset: 3, source: not_records() }.into(),
+            ErrorCode::CorruptMessage,
         ),
         (ReadError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
     ];
