@@ -40,7 +40,8 @@ pub struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub fn open(broker: &'a Broker) -> Stage<'a> {
-        let masks = Masks::new(-1, broker.address().port(), 0);
+        let data_dir = broker.data_dir();
+        let masks = Masks::new(broker.address().port(), data_dir.to_str().expect("UTF-8"));
         let mut stage = Stage {
             broker,
             connection: connect(broker),
