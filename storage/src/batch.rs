@@ -2,17 +2,22 @@
 //!
 //! Format: Kafka protocol guide, "Record Batch"; KIP-98. All integers are big-endian. The CRC-32C
 //! covers everything behind itself, so that the broker may stamp base offset and leader epoch,
-//! which lie before it, without touching it. Records are never parsed here.
+//! which lie before it, without touching it. Records are opened (`records.rs`) only where their own
+//! offsets or timestamps are asked for, never on the way of a produce or a fetch.
 
 use zerocopy::byteorder::big_endian::{I16, I32, I64, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub use builder::{BatchBuilder, Record};
+pub use compression::DECOMPRESSED_BYTES_MAX;
+pub use records::{RecordTime, RecordWalk, RecordsError, Step};
 
 mod builder;
+mod compression;
 mod crc_shift;
+mod records;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Size of a batch's header, in bytes; also the smallest possible batch.
 pub const HEADER_BYTES: usize = 61;

@@ -105,6 +105,14 @@ impl SegmentIndex {
         Some(self.before(passed))
     }
 
+    /// The last batch known to begin at or before byte `position`, and the highest timestamp of the
+    /// batches before it; `i64::MIN` if there are none.
+    pub fn max_timestamp_before(&self, position: u64) -> (IndexPosition, i64) {
+        let passed = self.entries.partition_point(|e| self.at(e).position <= position);
+        let last = passed.checked_sub(1).and_then(|i| self.entries.get(i));
+        (self.before(passed), last.map_or(i64::MIN, |e| e.max_timestamp_before.get()))
+    }
+
     /// Highest timestamp of the segment's batches (an upper bound after a truncation), if it has any.
     pub fn max_timestamp(&self) -> Option<i64> {
         (self.max_timestamp != i64::MIN).then_some(self.max_timestamp)
@@ -122,6 +130,14 @@ impl SegmentIndex {
             self.max_timestamp = i64::MIN;
         }
         self.entries.truncate(kept);
+    }
+
+    /// Goes on behind byte `position`; `max_timestamp` is the highest before it, or more.
+    pub fn resume(&mut self, position: u64, max_timestamp: i64) {
+        self.truncate_to(position);
+        if position > 0 {
+            self.max_timestamp = max_timestamp;
+        }
     }
 
     /// The entries before byte `position`: what may go to disk while only the bytes before it are

@@ -18,6 +18,12 @@ pub(crate) enum Mutant {
     SkipJournalIncarnation,
     /// Recovery leaves a torn batch at the log's end.
     ForgetTornTailCut,
+    /// The log start moves without having been written.
+    ForgetLogStart,
+    /// Retention deletes what is not acknowledged yet.
+    RetainBeyondHighWatermark,
+    /// A segment's files are removed although a lease holds them.
+    RemoveLeasedSegment,
     /// Producer ids are given out before their reservation is durable.
     ReuseProducerId,
 }

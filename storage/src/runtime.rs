@@ -124,6 +124,8 @@ pub struct DirEntry {
     pub is_dir: bool,
     /// Size in bytes; 0 for a directory.
     pub len_bytes: u64,
+    /// Wall clock of its last change, milliseconds since 1970.
+    pub modified_ms: i64,
 }
 
 /// Files, clocks and tasks of one shard. Clones are handles to the same shard.

@@ -3,6 +3,9 @@
 //! A bit for each operation, by its number in `AclOperation`; only those that make sense for the
 //! resource are set.
 
+use corelane_net::codec::Str;
+use corelane_net::error_code::ErrorCode;
+
 const READ: i32 = 1 << 3;
 const WRITE: i32 = 1 << 4;
 const CREATE: i32 = 1 << 5;
@@ -26,3 +29,8 @@ pub const CLUSTER_OPERATIONS: i32 = CREATE
     | DESCRIBE_CONFIGS
     | ALTER_CONFIGS
     | IDEMPOTENT_WRITE;
+
+/// What every question about access rules is answered with.
+pub const NO_AUTHORIZER_CODE: ErrorCode = ErrorCode::SecurityDisabled;
+/// The same in words.
+pub const NO_AUTHORIZER: Str = Str::from_static("No Authorizer is configured.");

@@ -3,7 +3,6 @@
 //! Offsets by time and the highest timestamp need the time index: refused with
 //! UNSUPPORTED_FOR_MESSAGE_FORMAT until it serves them.
 
-use std::future::ready;
 use std::rc::Rc;
 
 use corelane_net::error_code::ErrorCode;
@@ -14,9 +13,10 @@ use corelane_net::messages::{
 };
 use corelane_storage::ids::PartitionId;
 
+use super::once::{Once, Place};
 use super::topics::Finder;
 use super::{errors, fan_out};
-use crate::partition::{PartitionError, check_leader_epoch};
+use crate::partition::PartitionError;
 use crate::shard::Shard;
 
 /// What a timestamp asks for.
@@ -35,38 +35,63 @@ enum Found {
     Refused(ErrorCode),
 }
 
-/// Answers when the owners of all partitions have said theirs.
+/// Answers when the owners of all partitions have said theirs. A partition that is named twice is
+/// refused, as in Kafka.
 pub async fn answer(
     shard: Rc<Shard>,
     request: ListOffsetsRequest,
     version: i16,
 ) -> ListOffsetsResponse {
+    let known_isolation = matches!(request.isolation_level, 0 | 1);
+    let (mut response, asked) = sort(&shard, request);
+    let found = fan_out::ask_found(&shard, asked, move |shard, asked| {
+        let shard = shard.clone();
+        async move {
+            let mut found = Vec::with_capacity(asked.len());
+            for asked in asked {
+                found.push(look_up(&shard, &asked, version).await);
+            }
+            found
+        }
+    });
+    let found = found.await;
+    let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+    for (partition, found) in partitions.zip(found) {
+        match known_isolation {
+            true => fill(partition, found),
+            false => partition.error_code = ErrorCode::UnknownServerError,
+        }
+    }
+    response
+}
+
+type Sorted = (ListOffsetsResponse, Vec<Result<Asked, PartitionError>>);
+
+/// The response's frame, and what is asked about each of its partitions.
+fn sort(shard: &Shard, request: ListOffsetsRequest) -> Sorted {
     let mut response = ListOffsetsResponse::default();
-    let (mut answers, mut asked) = (Vec::new(), Vec::new());
+    let mut all = Vec::new();
+    let mut once = Once::default();
+    let catalog = shard.catalog();
+    let finder = Finder { catalog: &catalog, by_id: false };
     for topic in request.topics {
-        let catalog = shard.catalog();
-        let finder = Finder { catalog: &catalog, by_id: false };
+        let number = once.topic(topic.name.clone());
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
             let partition_index = partition.partition_index;
+            if let Place::Again(place) = once.partition(number, partition_index) {
+                all[place] = Err(PartitionError::NamedTwice);
+                continue;
+            }
             partitions.push(ListOffsetsPartitionResponse { partition_index, ..Default::default() });
             let found = finder.partition(&topic.name, Default::default(), partition_index);
-            answers.push(found.as_ref().err().map(|error| Err(error.clone())));
-            asked.extend(found.map(|id| (answers.len() - 1, Asked { id, partition })));
+            all.push(found.map(|id| Asked { id, partition }));
         }
-        response.topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
+        if !partitions.is_empty() {
+            response.topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
+        }
     }
-    let (places, asked): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-    let found = fan_out::ask(&shard, &asked, move |shard, asked| {
-        let found = asked.iter().map(|asked| look_up(shard, asked, version)).collect();
-        ready(found)
-    });
-    fan_out::put(&mut answers, &places, Ok(found.await));
-    let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
-    for (partition, answer) in partitions.zip(answers) {
-        fill(partition, answer.unwrap_or(Err(PartitionError::Panicked)));
-    }
-    response
+    (response, all)
 }
 
 fn fill(partition: &mut ListOffsetsPartitionResponse, found: Result<Found, PartitionError>) {
@@ -92,16 +117,19 @@ impl fan_out::Placed for Asked {
     }
 }
 
-fn look_up(shard: &Shard, asked: &Asked, version: i16) -> Result<Found, PartitionError> {
+async fn look_up(shard: &Shard, asked: &Asked, version: i16) -> Result<Found, PartitionError> {
     let partition = shard.partition(asked.id)?;
-    let leader_epoch = partition.leader_epoch()?;
-    check_leader_epoch(asked.partition.current_leader_epoch, leader_epoch)?;
+    partition.check_leader_epoch(asked.partition.current_leader_epoch)?;
     let offsets = partition.offsets()?;
     Ok(match wanted(asked.partition.timestamp, version) {
-        // The epoch of the first record is not at hand: -1 says so, a wrong one would mislead.
-        Wanted::Earliest => Found::At { offset: offsets.log_start, leader_epoch: -1 },
+        Wanted::Earliest => Found::At {
+            offset: offsets.log_start,
+            leader_epoch: partition.epoch_of(offsets.log_start)?,
+        },
         // Without transactions the last stable offset is the high watermark.
-        Wanted::Latest => Found::At { offset: offsets.high_watermark, leader_epoch },
+        Wanted::Latest => {
+            Found::At { offset: offsets.high_watermark, leader_epoch: partition.leader_epoch()? }
+        }
         Wanted::Nothing => Found::At { offset: -1, leader_epoch: -1 },
         Wanted::Refused(code) => Found::Refused(code),
     })

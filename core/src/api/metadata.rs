@@ -13,8 +13,9 @@ use corelane_net::service::Answer;
 
 use super::authorized::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use super::{errors, topics};
+use crate::catalog::change::{NewTopic, Refusal};
 use crate::catalog::{Catalog, Topic, name};
-use crate::shard::controller::{ChangeError, NewTopic};
+use crate::shard::controller::ChangeError;
 use crate::shard::{Broker, Shard};
 
 /// Names that were to be created, and why they were not.
@@ -143,12 +144,10 @@ async fn create_missing(shard: &Rc<Shard>, request: &MetadataRequest) -> Refused
         if name::check(name).is_err() || shard.topic(name).is_some() {
             continue;
         }
-        let new =
-            NewTopic { name: name.to_string(), partitions: None, configs: Default::default() };
-        match shard.create_topic(new, false).await {
+        match shard.create_topic(NewTopic::named(name), false).await {
             Ok(_) => {}
             // Somebody else was faster, and this shard has applied it unless it is gone again.
-            Err(ChangeError::Exists(_)) => {
+            Err(ChangeError::Refused(Refusal::Exists(_))) => {
                 refused.insert(name.clone(), ErrorCode::LeaderNotAvailable);
             }
             Err(error) => {

@@ -1,15 +1,22 @@
+mod descriptions;
+
+use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{Api, CreatableReplicaAssignment, CreatableTopic};
+use corelane_net::messages::{Api, DeleteTopicState};
 use corelane_storage::batch::BatchError;
+use corelane_storage::ids::TopicId;
 use corelane_storage::log::{AppendError, ReadError};
 
-use super::fetch::share::share_out;
+use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
-use super::{APIS, api_versions, create_topics, errors};
-use crate::catalog::{Catalog, Command};
+use super::{APIS, api_versions, delete_topics, errors};
+use crate::catalog::change::{AssignmentError, Refusal};
+use crate::catalog::config::ConfigError;
+use crate::catalog::name::NameError;
+use crate::catalog::{Catalog, Command, Topic};
 use crate::partition::PartitionError;
 use crate::seeded::Rng;
-use crate::shard::controller::{self, NewTopic};
+use crate::shard::controller::ChangeError;
 
 #[test]
 fn the_table_lists_every_api_once_within_what_the_codec_speaks() {
@@ -27,24 +34,40 @@ fn the_table_lists_every_api_once_within_what_the_codec_speaks() {
     }
 }
 
+fn shares(offers: &[(usize, usize)], max_bytes: usize) -> Vec<usize> {
+    let offer =
+        |(bytes, limit_bytes): &(usize, usize)| Offer { bytes: *bytes, limit_bytes: *limit_bytes };
+    share_out(&offers.iter().map(offer).collect::<Vec<_>>(), max_bytes)
+}
+
 #[test]
-fn max_bytes_is_shared_out_in_request_order() {
-    assert_eq!(share_out(&[10, 20, 30], 100), [10, 20, 30]);
-    assert_eq!(share_out(&[10, 20, 30], 25), [10, 15, 0]);
-    assert_eq!(share_out(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
-    assert_eq!(share_out(&[0, 40], 0), [0, 40]);
-    assert_eq!(share_out(&[], 10), [0usize; 0]);
+fn max_bytes_is_shared_out_in_order() {
+    let all = |bytes: &[usize], max_bytes| {
+        shares(&bytes.iter().map(|bytes| (*bytes, 100)).collect::<Vec<_>>(), max_bytes)
+    };
+    assert_eq!(all(&[10, 20, 30], 100), [10, 20, 30]);
+    assert_eq!(all(&[10, 20, 30], 25), [10, 15, 0]);
+    assert_eq!(all(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
+    assert_eq!(all(&[0, 40], 0), [0, 40]);
+    assert_eq!(all(&[], 10), [0usize; 0]);
+    assert_eq!(shares(&[(40, 1), (40, 1)], 100), [40, 1], "only the first exceeds its own limit");
     let mut rng = Rng::new(3);
     for _ in 0..5_000 {
-        let sizes: Vec<usize> = (0..rng.below(8)).map(|_| rng.below(100) as usize).collect();
+        let offer = |rng: &mut Rng| (rng.below(100) as usize, rng.below(100) as usize);
+        let offers: Vec<(usize, usize)> = (0..rng.below(8)).map(|_| offer(&mut rng)).collect();
         let max = rng.below(300) as usize;
-        let shares = share_out(&sizes, max);
-        let first = sizes.iter().copied().find(|size| *size > 0).unwrap_or(0);
-        assert!(shares.iter().sum::<usize>() <= max.max(first), "{sizes:?} {max}");
-        assert!(shares.iter().zip(&sizes).all(|(share, size)| share <= size));
+        let shares = shares(&offers, max);
+        let first = offers.iter().position(|(bytes, _)| *bytes > 0);
+        let oversize = first.map_or(0, |first| offers[first].0);
+        assert!(shares.iter().sum::<usize>() <= max.max(oversize), "{offers:?} {max}");
+        let mut short = false;
+        for (place, (share, (bytes, limit))) in shares.iter().zip(&offers).enumerate() {
+            let fair = if Some(place) == first { *bytes } else { *bytes.min(limit) };
+            assert!(*share <= fair, "{offers:?} {max}");
+            short |= *share < fair;
+        }
         // Nobody goes short while bytes are left.
-        let short = shares.iter().zip(&sizes).any(|(share, size)| share < size);
-        assert!(!short || shares.iter().sum::<usize>() >= max, "{sizes:?} {max}");
+        assert!(!short || shares.iter().sum::<usize>() >= max, "{offers:?} {max}");
     }
 }
 
@@ -70,36 +93,6 @@ fn client_software_is_checked_as_kip_511_says() {
     for illegal in ["", "-a", "a.", "a b", "ä", "a_b"] {
         assert!(!api_versions::is_software(illegal), "{illegal}");
     }
-}
-
-fn asked(num_partitions: i32, replication_factor: i16, assigned: &[(i32, i32)]) -> CreatableTopic {
-    let assignment = |(partition_index, broker): &(i32, i32)| CreatableReplicaAssignment {
-        partition_index: *partition_index,
-        broker_ids: vec![*broker],
-    };
-    CreatableTopic {
-        name: "t".into(),
-        num_partitions,
-        replication_factor,
-        assignments: assigned.iter().map(assignment).collect(),
-        configs: Vec::new(),
-    }
-}
-
-#[test]
-fn create_topics_checks_partitions_replicas_and_assignments() {
-    let check = |topic| create_topics::new_topic(&topic, 1).map(|new| new.partitions);
-    let code = |topic| check(topic).map_err(|(code, _)| code);
-    assert_eq!(code(asked(-1, -1, &[])), Ok(None));
-    assert_eq!(code(asked(6, 1, &[])), Ok(Some(6)));
-    assert_eq!(code(asked(0, 1, &[])), Ok(Some(0)), "refused by the controller");
-    assert_eq!(code(asked(6, 3, &[])), Err(ErrorCode::InvalidReplicationFactor));
-    assert_eq!(code(asked(-1, -1, &[(1, 1), (0, 1)])), Ok(Some(2)));
-    assert_eq!(code(asked(2, -1, &[(0, 1), (1, 1)])), Err(ErrorCode::InvalidRequest));
-    assert_eq!(code(asked(-1, 1, &[(0, 1)])), Err(ErrorCode::InvalidRequest));
-    assert_eq!(code(asked(-1, -1, &[(1, 1)])), Err(ErrorCode::InvalidReplicaAssignment));
-    assert_eq!(code(asked(-1, -1, &[(0, 1), (0, 1)])), Err(ErrorCode::InvalidReplicaAssignment));
-    assert_eq!(code(asked(-1, -1, &[(0, 2)])), Err(ErrorCode::InvalidReplicaAssignment));
 }
 
 #[test]
@@ -139,26 +132,63 @@ fn every_error_has_the_code_that_clients_act_on() {
 }
 
 #[test]
-fn a_refused_topic_says_why() {
+fn whoever_names_a_topic_twice_deletes_it_not_at_all() {
     let mut catalog = Catalog::default();
-    let topic = |name: &str, partitions| NewTopic {
-        name: name.to_owned(),
-        partitions,
-        configs: Default::default(),
+    let id = |number: u8| Uuid([number; 16]);
+    for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
+        let (id, configs) = (TopicId([number; 16]), Default::default());
+        let topic = Topic { name: name.into(), id, partitions: 1, configs };
+        catalog.apply(&Command::CreateTopic(topic.into()));
+    }
+    let state =
+        |name: Option<&str>, topic_id| DeleteTopicState { name: name.map(Str::from), topic_id };
+    let sort = |states: &[DeleteTopicState]| {
+        let sorted = delete_topics::sort(states.to_vec(), &catalog);
+        let refused = sorted.refused.iter().map(|one| (one.name.clone(), one.topic_id));
+        assert!(sorted.refused.iter().all(|one| one.error_code == ErrorCode::InvalidRequest));
+        (sorted.wanted, refused.collect::<Vec<_>>())
     };
-    let made = controller::check(&catalog, topic("a.b", None), 3).unwrap();
-    assert_eq!(made.partitions, 3, "the broker's default");
-    catalog.apply(&Command::CreateTopic(made.into()));
-    let code = |new| controller::check(&catalog, new, 3).map_err(|e| errors::change_code(&e)).err();
-    assert_eq!(code(topic("fine", Some(1))), None);
-    assert_eq!(code(topic("a.b", Some(1))), Some(ErrorCode::TopicAlreadyExists));
-    assert_eq!(code(topic("a_b", Some(1))), Some(ErrorCode::InvalidTopicException));
-    assert_eq!(code(topic("a/b", Some(1))), Some(ErrorCode::InvalidTopicException));
-    let internal = topic("__consumer_offsets", Some(1));
-    assert_eq!(code(internal), Some(ErrorCode::InvalidTopicException));
-    assert_eq!(code(topic("none", Some(0))), Some(ErrorCode::InvalidPartitions));
-    assert_eq!(code(topic("many", Some(i32::MAX))), Some(ErrorCode::PolicyViolation));
-    let mut odd = topic("odd", Some(1));
-    odd.configs.insert("no.such.key".to_owned(), "1".to_owned());
-    assert_eq!(code(odd), Some(ErrorCode::InvalidConfig));
+    let (by_name, by_id) = (state(Some("a"), Uuid::ZERO), state(None, id(2)));
+    let (mut wanted, refused) = sort(&[by_name.clone(), by_id.clone()]);
+    wanted.sort_by_key(|state| state.topic_id.0);
+    assert_eq!((wanted, refused), (vec![by_name.clone(), by_id.clone()], vec![]));
+
+    let twice = sort(&[by_name.clone(), by_name.clone(), by_name.clone()]);
+    assert_eq!(twice, (vec![], vec![(Some("a".into()), Uuid::ZERO)]));
+    assert_eq!(sort(&[by_id.clone(), by_id]), (vec![], vec![(None, id(2))]));
+    let both_ways = sort(&[by_name, state(None, id(1))]);
+    assert_eq!(both_ways, (vec![], vec![(Some("a".into()), id(1))]));
+    let named_and_repeated =
+        sort(&[state(Some("c"), Uuid::ZERO), state(None, id(3)), state(None, id(3))]);
+    assert_eq!(named_and_repeated.0, vec![]);
+    assert_eq!(sort(&[state(None, Uuid::ZERO)]), (vec![], vec![(None, Uuid::ZERO)]));
+    assert_eq!(sort(&[state(Some("a"), id(1))]), (vec![], vec![(Some("a".into()), id(1))]));
+    let unknown = state(Some("gone"), Uuid::ZERO);
+    assert_eq!(
+        sort(std::slice::from_ref(&unknown)),
+        (vec![unknown], vec![]),
+        "told by the controller"
+    );
+}
+
+#[test]
+fn every_refusal_has_the_code_that_clients_act_on() {
+    let cases = [
+        (NameError::Empty.into(), ErrorCode::InvalidTopicException),
+        (Refusal::Exists("t".to_owned()), ErrorCode::TopicAlreadyExists),
+        (Refusal::NoPartitions, ErrorCode::InvalidPartitions),
+        (Refusal::SamePartitions(1), ErrorCode::InvalidPartitions),
+        (Refusal::TooManyPartitions, ErrorCode::PolicyViolation),
+        (Refusal::NoReplicas, ErrorCode::InvalidReplicationFactor),
+        (Refusal::TooManyReplicas(3), ErrorCode::InvalidReplicationFactor),
+        (AssignmentError::Gap.into(), ErrorCode::InvalidReplicaAssignment),
+        (ConfigError::Tiered.into(), ErrorCode::InvalidConfig),
+        (Refusal::NullConfigs(vec![]), ErrorCode::InvalidConfig),
+        (Refusal::Request(String::new()), ErrorCode::InvalidRequest),
+        (Refusal::UnknownTopic(String::new()), ErrorCode::UnknownTopicOrPartition),
+    ];
+    for (refusal, code) in cases {
+        assert_eq!(errors::change_code(&refusal.clone().into()), code, "{refusal}");
+    }
+    assert_eq!(errors::change_code(&ChangeError::UnknownTopicId), ErrorCode::UnknownTopicId);
 }

@@ -17,11 +17,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::{Appended, Log, LogOffsets, ReadPlan};
+use corelane_storage::log::{Appended, Log, LogConfig, LogOffsets, ReadPlan};
 use corelane_storage::notify::Signal;
 use futures_util::FutureExt;
 
-pub use epoch::{Divergence, check_leader_epoch, diverges};
+pub use epoch::{EpochEnd, check_leader_epoch, diverges, epoch_end};
 pub use error::PartitionError;
 
 use crate::runtime::{DiskFile, ShardRuntime};
@@ -47,7 +47,7 @@ pub enum Planned {
     /// Bytes to send; there may be none.
     Read(ReadPlan<DiskFile>),
     /// The client has to truncate first.
-    Diverging(Divergence, LogOffsets),
+    Diverging(EpochEnd, LogOffsets),
 }
 
 /// One partition on the shard that owns it. A panic inside its code takes it offline, and nothing
@@ -70,6 +70,20 @@ impl Partition {
         self.deleted.set(true);
     }
 
+    /// Changes what its log obeys, from the next append on. One that is offline obeys nothing.
+    pub fn set_config(&self, config: LogConfig) {
+        let _ = self.guarded(|log| log.set_config(config));
+    }
+
+    /// Judges the timestamps of a batch that is about to be appended; almost always at once.
+    pub async fn check_timestamps(&self, batch: &[u8]) -> Result<(), PartitionError> {
+        self.check_online()?;
+        let checking = AssertUnwindSafe(self.log.check_timestamps(batch));
+        let checked = checking.catch_unwind().await.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        Ok(checked?)
+    }
+
     /// Appends one batch; acknowledged later, see [`Partition::acknowledged`].
     pub fn append(&self, batch: &[u8]) -> Result<Appended, PartitionError> {
         Ok(self.guarded(|log| log.append(batch))??)
@@ -89,9 +103,44 @@ impl Partition {
         self.guarded(|log| log.offsets())
     }
 
+    /// Bytes of its log.
+    pub fn size_bytes(&self) -> Result<u64, PartitionError> {
+        self.guarded(|log| log.size_bytes())
+    }
+
     /// Its leader epoch.
     pub fn leader_epoch(&self) -> Result<i32, PartitionError> {
         self.guarded(|log| log.leader_epoch())
+    }
+
+    /// The leader epoch of the record at `offset`; at the log's ends of the nearest, and the
+    /// leader's if there is none.
+    pub fn epoch_of(&self, offset: i64) -> Result<i32, PartitionError> {
+        self.guarded(|log| log.epoch_of(offset).unwrap_or(log.leader_epoch()))
+    }
+
+    /// Fences a client by the leader epoch that it knows (-1: none).
+    pub fn check_leader_epoch(&self, asked: i32) -> Result<(), PartitionError> {
+        check_leader_epoch(asked, self.leader_epoch()?)
+    }
+
+    /// Where leader epoch `asked` ends; `None` if it can't have been here.
+    pub fn epoch_end(&self, asked: i32) -> Result<Option<EpochEnd>, PartitionError> {
+        self.guarded(|log| {
+            epoch_end(asked, log.leader_epoch(), log.end_of_epoch(asked), &log.offsets())
+        })
+    }
+
+    /// Deletes the records below offset `before`, or below the high watermark; returns the first
+    /// offset that is left. Durable on return.
+    pub async fn delete_records(&self, before: Option<i64>) -> Result<i64, PartitionError> {
+        if !self.guarded(|log| log.has_delete_policy())? {
+            return Err(PartitionError::NoDeletePolicy);
+        }
+        let deleting = AssertUnwindSafe(self.log.delete_records(before));
+        let deleted = deleting.catch_unwind().await.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        Ok(deleted?)
     }
 
     /// Plans a read: no record is read, but a file may have to be opened, or its index loaded.
@@ -107,9 +156,11 @@ impl Partition {
         let log = &self.log;
         check_leader_epoch(want.current_leader_epoch, log.leader_epoch())?;
         if want.last_fetched_epoch >= 0 {
-            let ours = log.end_of_epoch(want.last_fetched_epoch);
-            if let Some(divergence) = diverges(want.last_fetched_epoch, want.offset, ours) {
-                return Ok(Planned::Diverging(divergence, log.offsets()));
+            let (asked, current) = (want.last_fetched_epoch, log.leader_epoch());
+            let end = epoch_end(asked, current, log.end_of_epoch(asked), &log.offsets())
+                .ok_or(PartitionError::UnknownFetchedEpoch { asked, current })?;
+            if let Some(end) = diverges(asked, want.offset, end) {
+                return Ok(Planned::Diverging(end, log.offsets()));
             }
         }
         Ok(Planned::Read(log.read(want.offset, want.max_bytes).await?))

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -63,6 +63,7 @@ pub(crate) fn list(path: &Path) -> io::Result<Vec<DirEntry>> {
                 name,
                 is_dir: metadata.is_dir(),
                 len_bytes: if metadata.is_dir() { 0 } else { metadata.len() },
+                modified_ms: metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000,
             }),
             Err(name) => tracing::warn!(?name, dir = %path.display(), "name is not UTF-8: ignored"),
         }

@@ -59,12 +59,17 @@ impl Shard {
             let Some(_turn) = shard.until(deadline, admitted).await else {
                 return batches.iter().map(|_| Err(PartitionError::TimedOut)).collect();
             };
-            batches.iter().map(|batch| shard.append_one(batch)).collect()
+            let mut accepted = Vec::with_capacity(batches.len());
+            for batch in &batches {
+                accepted.push(shard.append_one(batch).await);
+            }
+            accepted
         }
     }
 
-    fn append_one(&self, batch: &Batch) -> Result<Accepted, PartitionError> {
+    async fn append_one(&self, batch: &Batch) -> Result<Accepted, PartitionError> {
         let partition = self.partition(batch.partition)?;
+        partition.check_timestamps(&batch.records).await?;
         let appended = partition.append(&batch.records)?;
         Ok(Accepted { partition, appended })
     }

@@ -117,9 +117,11 @@ fn name_of(element: &Value) -> String {
 }
 
 fn leaves(elements: &[Value]) -> Option<Vec<&str>> {
-    let leaf = |element| match element {
-        &Value::Leaf(ref text) => Some(text.as_str()),
-        _ => None,
-    };
+    fn leaf(element: &Value) -> Option<&str> {
+        match element {
+            Value::Leaf(text) => Some(text),
+            _ => None,
+        }
+    }
     elements.iter().map(leaf).collect()
 }

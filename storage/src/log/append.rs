@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
-use crate::batch::{BatchError, BatchHeader, HEADER_BYTES};
+use crate::batch::{BatchError, BatchHeader, HEADER_BYTES, RecordsError};
 use crate::log::Log;
 use crate::log::segment::Segment;
 use crate::log::state::LogState;
+use crate::log::timestamps::RefusedTimestamp;
 use crate::producers::{Check, DEFAULT_EXPIRATION_MS, SequenceError};
 use crate::runtime::Runtime;
 
@@ -39,6 +40,15 @@ pub enum AppendError {
         /// The topic's limit.
         limit_bytes: u32,
     },
+    /// INVALID_TIMESTAMP (32): records are further from the broker's clock than the topic allows.
+    #[error("One or more records have been rejected due to invalid timestamp")]
+    InvalidTimestamp {
+        /// Which; if they are many, the first of them.
+        records: Vec<RefusedTimestamp>,
+    },
+    /// INVALID_RECORD (87): the batch is not made of records, although its checksum is right.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
     /// OUT_OF_ORDER_SEQUENCE_NUMBER (45) or INVALID_PRODUCER_EPOCH (47).
     #[error(transparent)]
     Sequence(#[from] SequenceError),
@@ -52,7 +62,8 @@ pub enum AppendError {
 
 impl<R: Runtime> Log<R> {
     /// Appends `batch`, exactly one record batch of format v2, and gives it its offsets. It is
-    /// readable once [`Log::acknowledged`] says so.
+    /// readable once [`Log::acknowledged`] says so. Its timestamps are not judged here, as that
+    /// may take time: [`Log::check_timestamps`] comes before.
     ///
     /// # Errors
     /// Every [`AppendError`].
@@ -119,7 +130,8 @@ impl<R: Runtime> Log<R> {
         }
         let index = segment.index.as_mut().expect("the active segment's index is in memory");
         index.maybe_push(base_offset, segment.end, header.max_timestamp());
-        segment.max_timestamp = segment.max_timestamp.max(header.max_timestamp());
+        segment.max_timestamp = segment.max_timestamp.max(Some(header.max_timestamp()));
+        segment.last_append_ms = now_ms;
         let unwritten_before = segment.unwritten_blocks();
         let taken = segment.tail.append(base_offset, header.as_bytes(), records);
         segment.end += header.total_bytes() as u64;
@@ -133,7 +145,7 @@ impl<R: Runtime> Log<R> {
     }
 
     /// Closes the active segment and begins the next one at the log end.
-    fn roll(&self, state: &mut LogState<R::File>, now_ms: i64) {
+    pub(crate) fn roll(&self, state: &mut LogState<R::File>, now_ms: i64) {
         self.cut(state, true);
         let closed = state.active_mut();
         closed.sealed = true;

@@ -1,249 +1,12 @@
 //! A partition's checkpoint: from where the next start has to look, and all that it would
-//! otherwise have to read the log for.
-//!
-//! Two slots, `checkpoint.a` and `checkpoint.b`, are written in turn, so that one is always whole.
-//! A slot says: everything before this place is in the segments, synced; here are the bytes behind
-//! the last full block, the idempotent producers and the leader epochs as of this very offset.
-//! So the journal's copies of what lies before it are not needed any more.
+//! otherwise have to read the log for. Once it is written, the journal's copies of what lies before
+//! it are not needed any more.
 
-use std::path::{Path, PathBuf};
-
-use zerocopy::little_endian::{I32, I64, U32, U64};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
-use crate::ids::PartitionId;
-use crate::journal::writer::write_stubbornly;
 use crate::log::Log;
-use crate::log::seal::aligned;
+use crate::log::checkpoint_file::{Checkpoint, SegmentTimes, write_checkpoint};
 use crate::log::state::{LogState, Mark};
 use crate::log::write::sync_segment;
-use crate::producers::{ProducerStates, SnapshotError};
-use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
-
-const MAGIC: u32 = u32::from_le_bytes(*b"CLP1");
-
-/// Version of this layout.
-pub(crate) const CHECKPOINT_VERSION: u32 = 1;
-
-/// Why a checkpoint can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// The disk refused.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// Written by a later release.
-    #[error(
-        "{path} has format version {found}, this build knows up to {CHECKPOINT_VERSION}: start the release that wrote it, or a later one"
-    )]
-    NewerVersion {
-        /// The slot.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
-    /// Both slots are there and neither is whole, which no crash can cause.
-    #[error("{0}: both checkpoint slots are damaged")]
-    Damaged(PathBuf),
-    /// The producers' part is not what was written, although its checksum fits.
-    #[error("{path}: {source}")]
-    Producers {
-        /// The slot.
-        path: PathBuf,
-        /// What does not fit.
-        source: SnapshotError,
-    },
-}
-
-/// What a slot says.
-#[derive(Clone, Debug)]
-pub(crate) struct Checkpoint {
-    pub sequence: u64,
-    pub log_start: i64,
-    pub end: Mark,
-    /// Bytes from the last block boundary before `end` up to it.
-    pub remainder: Vec<u8>,
-    pub epochs: Vec<(i32, i64)>,
-    pub producers: ProducerStates,
-}
-
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct Header {
-    magic: U32,
-    /// CRC-32 (crc32fast) of everything behind this field.
-    checksum: U32,
-    version: U32,
-    total_bytes: U32,
-    topic_id: [u8; 16],
-    partition: U32,
-    remainder_bytes: U32,
-    epochs: U32,
-    producers_bytes: U32,
-    sequence: U64,
-    log_start: I64,
-    end_offset: I64,
-    segment_base: I64,
-    position: U64,
-}
-
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct EpochEntry {
-    epoch: I32,
-    start_offset: I64,
-}
-
-const CHECKSUM_FROM: usize = 8;
-
-impl Checkpoint {
-    fn encode(&self, id: PartitionId) -> Vec<u8> {
-        let producers = self.producers.encode();
-        let total = size_of::<Header>()
-            + self.remainder.len()
-            + self.epochs.len() * size_of::<EpochEntry>()
-            + producers.len();
-        let mut header = Header {
-            magic: MAGIC.into(),
-            checksum: 0.into(),
-            version: CHECKPOINT_VERSION.into(),
-            total_bytes: (total as u32).into(),
-            topic_id: id.topic_id.0,
-            partition: id.index.into(),
-            remainder_bytes: (self.remainder.len() as u32).into(),
-            epochs: (self.epochs.len() as u32).into(),
-            producers_bytes: (producers.len() as u32).into(),
-            sequence: self.sequence.into(),
-            log_start: self.log_start.into(),
-            end_offset: self.end.offset.into(),
-            segment_base: self.end.segment_base.into(),
-            position: self.end.position.into(),
-        };
-        let mut bytes = Vec::with_capacity(total);
-        bytes.extend_from_slice(header.as_bytes());
-        bytes.extend_from_slice(&self.remainder);
-        for &(epoch, start) in &self.epochs {
-            let entry = EpochEntry { epoch: epoch.into(), start_offset: start.into() };
-            bytes.extend_from_slice(entry.as_bytes());
-        }
-        bytes.extend_from_slice(&producers);
-        header.checksum = crc32fast::hash(&bytes[CHECKSUM_FROM..]).into();
-        bytes[..size_of::<Header>()].copy_from_slice(header.as_bytes());
-        bytes
-    }
-
-    /// `None` if the bytes are not a whole slot of this partition.
-    fn decode(bytes: &[u8], id: PartitionId, path: &Path) -> Result<Option<Self>, CheckpointError> {
-        let Ok((header, _)) = Header::ref_from_prefix(bytes) else { return Ok(None) };
-        if header.magic.get() != MAGIC {
-            return Ok(None);
-        }
-        let total = header.total_bytes.get() as usize;
-        let Some(whole) = bytes.get(..total).filter(|b| b.len() >= size_of::<Header>()) else {
-            return Ok(None);
-        };
-        if crc32fast::hash(&whole[CHECKSUM_FROM..]) != header.checksum.get() {
-            return Ok(None);
-        }
-        if header.version.get() > CHECKPOINT_VERSION {
-            let found = header.version.get();
-            return Err(CheckpointError::NewerVersion { path: path.to_owned(), found });
-        }
-        if header.topic_id != id.topic_id.0 || header.partition.get() != id.index {
-            return Ok(None);
-        }
-        let mut rest = &whole[size_of::<Header>()..];
-        let mut take = |n: usize| {
-            let part = rest.get(..n)?;
-            rest = &rest[n..];
-            Some(part)
-        };
-        let epochs_bytes = header.epochs.get() as usize * size_of::<EpochEntry>();
-        let parts = (
-            take(header.remainder_bytes.get() as usize),
-            take(epochs_bytes),
-            take(header.producers_bytes.get() as usize),
-        );
-        let (Some(remainder), Some(epochs), Some(producers)) = parts else { return Ok(None) };
-        let producers = ProducerStates::decode(producers)
-            .map_err(|source| CheckpointError::Producers { path: path.to_owned(), source })?;
-        let Ok(epochs) = <[EpochEntry]>::ref_from_bytes(epochs) else { return Ok(None) };
-        Ok(Some(Checkpoint {
-            sequence: header.sequence.get(),
-            log_start: header.log_start.get(),
-            end: Mark {
-                offset: header.end_offset.get(),
-                segment_base: header.segment_base.get(),
-                position: header.position.get(),
-            },
-            remainder: remainder.to_vec(),
-            epochs: epochs.iter().map(|e| (e.epoch.get(), e.start_offset.get())).collect(),
-            producers,
-        }))
-    }
-}
-
-fn slot_path(dir: &Path, sequence: u64) -> PathBuf {
-    dir.join(if sequence.is_multiple_of(2) { "checkpoint.a" } else { "checkpoint.b" })
-}
-
-/// The newest whole checkpoint in the partition's directory, if there is one.
-pub(crate) async fn read_checkpoint<R: Runtime>(
-    runtime: &R,
-    dir: &Path,
-    id: PartitionId,
-) -> Result<Option<Checkpoint>, CheckpointError> {
-    let mut newest: Option<Checkpoint> = None;
-    let mut damaged = 0;
-    for slot in [0, 1] {
-        let path = slot_path(dir, slot);
-        let file = match runtime.open(&path, OpenMode::Read).await {
-            Ok(file) => file,
-            Err(error) if error.is_not_found() => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let length = block_ceil(file.len().await?) as usize;
-        let bytes = file.read_at(0, length.max(BLOCK_BYTES)).await?;
-        match Checkpoint::decode(bytes.as_bytes(), id, &path)? {
-            Some(found) if newest.as_ref().is_none_or(|n| n.sequence < found.sequence) => {
-                newest = Some(found);
-            }
-            Some(_) => {}
-            None => damaged += 1,
-        }
-    }
-    if damaged == 2 {
-        return Err(CheckpointError::Damaged(dir.to_owned()));
-    }
-    Ok(newest)
-}
-
-/// Writes the slot that is not the newest one; durable on return.
-pub(crate) async fn write_checkpoint<R: Runtime>(
-    runtime: &R,
-    dir: &Path,
-    id: PartitionId,
-    checkpoint: &Checkpoint,
-) -> Result<(), DiskError> {
-    let path = slot_path(dir, checkpoint.sequence);
-    runtime.create_dir_all(dir).await?;
-    let file = runtime.open(&path, OpenMode::Create).await?;
-    let data = aligned(&checkpoint.encode(id));
-    write_stubbornly(runtime, &file, 0, data).await?;
-    file.sync_data().await?;
-    if checkpoint.sequence <= 2 {
-        runtime.sync_dir(dir).await?;
-    }
-    Ok(())
-}
-
-/// Makes a slot durable that was read from a disk which a kill may have left unsynced.
-pub(crate) async fn sync_checkpoint<R: Runtime>(
-    runtime: &R,
-    dir: &Path,
-    sequence: u64,
-) -> Result<(), DiskError> {
-    runtime.open(&slot_path(dir, sequence), OpenMode::ReadWrite).await?.sync_data().await
-}
+use crate::runtime::{BLOCK_BYTES, DiskError, Runtime, block_floor};
 
 impl<R: Runtime> Log<R> {
     /// Writes a checkpoint of everything appended so far, once it is written; does nothing if the
@@ -261,8 +24,7 @@ impl<R: Runtime> Log<R> {
 
     async fn checkpoint_now(&self) -> Result<(), DiskError> {
         let inner = &*self.inner;
-        let runtime = &inner.shared.runtime;
-        let Some(checkpoint) = self.with_state(capture) else { return Ok(()) };
+        let Some(mut checkpoint) = self.with_state(capture) else { return Ok(()) };
         let end = checkpoint.end;
         if self.acknowledged(end.offset).await.is_err() {
             return Ok(());
@@ -286,14 +48,28 @@ impl<R: Runtime> Log<R> {
             sync_segment(self, end.segment_base).await?;
         }
         self.write_index_pages(end).await?;
-        let write = async || write_checkpoint(runtime, &inner.dir, inner.id, &checkpoint).await;
-        inner.shared.with_descriptors(write).await?;
-        self.with_state(|state| {
-            state.checkpoint = end;
-            state.checkpoint_sequence = checkpoint.sequence;
-            state.release_journal();
-        });
+        {
+            let _turn = inner.slot_turns.take().await;
+            // The log start may have moved while the rest was written, with a slot of its own.
+            self.with_state(|state| {
+                checkpoint.sequence = state.checkpoint_sequence + 1;
+                checkpoint.log_start = state.log_start;
+            });
+            self.write_slot(&checkpoint).await?;
+            self.with_state(|state| state.checkpoint = end);
+        }
+        self.with_state(LogState::release_journal);
         self.publish();
+        Ok(())
+    }
+
+    /// Writes the next slot; durable on return. The turn must be taken.
+    pub(crate) async fn write_slot(&self, checkpoint: &Checkpoint) -> Result<(), DiskError> {
+        let inner = &*self.inner;
+        let runtime = &inner.shared.runtime;
+        let write = async || write_checkpoint(runtime, &inner.dir, inner.id, checkpoint).await;
+        inner.shared.with_descriptors(write).await?;
+        self.with_state(|state| state.checkpoint_sequence = checkpoint.sequence);
         Ok(())
     }
 
@@ -341,9 +117,13 @@ fn capture<F>(state: &mut LogState<F>) -> Option<Checkpoint> {
     let active = state.active();
     let pieces = active.tail.pieces(block_floor(end.position), end.position);
     Some(Checkpoint {
-        sequence: state.checkpoint_sequence + 1,
+        sequence: state.checkpoint_sequence,
         log_start: state.log_start,
         end,
+        times: SegmentTimes {
+            opened_ms: active.opened_ms,
+            max_timestamp: active.max_timestamp.unwrap_or(-1),
+        },
         remainder: pieces.flatten().copied().collect(),
         epochs: state.epochs.clone(),
         producers: state.producers.clone(),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::batch::{BatchError, BatchHeader, HEADER_BYTES, RecordsError};
 use crate::buffer::AlignedSlice;
 use crate::log::state::LogOffsets;
 use crate::runtime::{DiskError, File, block_ceil, block_floor};
@@ -31,6 +31,14 @@ pub enum ReadError {
         position: u64,
         /// What does not fit.
         reason: &'static str,
+    },
+    /// CORRUPT_MESSAGE (2): a batch with a right checksum holds no records that could be walked.
+    #[error("the batch at offset {base_offset}: {source}")]
+    Records {
+        /// The batch's base offset.
+        base_offset: i64,
+        /// What does not fit.
+        source: RecordsError,
     },
     /// KAFKA_STORAGE_ERROR (56): the disk refused.
     #[error(transparent)]
@@ -93,6 +101,8 @@ pub struct FileLease<F> {
     /// The wanted offset.
     pub(crate) offset: i64,
     pub(crate) max_bytes: u64,
+    /// Keeps the file from being removed.
+    pub(crate) _reader: Arc<()>,
 }
 
 impl<F: File> FileLease<F> {
@@ -145,13 +155,13 @@ enum Selected {
 }
 
 /// Neighbouring bytes of a segment that begin at a batch.
-struct Pieces {
-    start: u64,
-    pieces: Vec<AlignedSlice>,
+pub(crate) struct Pieces {
+    pub start: u64,
+    pub pieces: Vec<AlignedSlice>,
 }
 
 impl Pieces {
-    fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.start + self.pieces.iter().map(|p| p.len() as u64).sum::<u64>()
     }
 
@@ -198,14 +208,17 @@ impl Pieces {
     }
 
     fn batch_at(&self, position: u64) -> Result<(u64, i64), Selected> {
+        match self.header_at(position) {
+            None => Err(Selected::Needs(position + HEADER_BYTES as u64)),
+            Some(Ok(header)) => Ok((header.total_bytes() as u64, header.last_offset())),
+            Some(Err(_)) => Err(Selected::Damaged(position, "no batch begins here")),
+        }
+    }
+
+    /// The header of the batch at `position`; `None` if not all of it is here.
+    pub(crate) fn header_at(&self, position: u64) -> Option<Result<BatchHeader, BatchError>> {
         let mut header = [0; HEADER_BYTES];
-        if !self.copy(position, &mut header) {
-            return Err(Selected::Needs(position + HEADER_BYTES as u64));
-        }
-        match BatchHeader::read(&header) {
-            Ok(header) => Ok((header.total_bytes() as u64, header.last_offset())),
-            Err(_) => Err(Selected::Damaged(position, "no batch begins here")),
-        }
+        self.copy(position, &mut header).then(|| BatchHeader::read(&header).copied())
     }
 
     fn copy(&self, position: u64, to: &mut [u8]) -> bool {
@@ -227,7 +240,7 @@ impl Pieces {
         false
     }
 
-    fn slices(&self, from: u64, to: u64) -> Vec<AlignedSlice> {
+    pub(crate) fn slices(&self, from: u64, to: u64) -> Vec<AlignedSlice> {
         let mut at = self.start;
         let mut slices = Vec::with_capacity(self.pieces.len());
         for piece in &self.pieces {

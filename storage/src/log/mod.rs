@@ -5,9 +5,16 @@
 //! write.rs       the tail's way to the disk: straight into the segment, or through the journal
 //! publish.rs     what is written and flushed becomes the high watermark; who waits is woken
 //! read.rs        a range becomes a plan of leases
+//! find_time.rs   a timestamp becomes an offset
+//! scan.rs        batch after batch, read back
+//! timestamps.rs  how far a producer's timestamps may be off
 //! lease.rs       what a plan holds, and how a file's part is loaded
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
+//! log_start.rs   the log start moves up, durably
+//! retention.rs   what time and size let go
+//! remove.rs      segments below it go, once nobody reads them
 //! checkpoint.rs  what lets the next start begin at the end, and lets go of the journal
+//! checkpoint_file.rs  a checkpoint on disk
 //! index_file.rs  a segment's index on disk
 //! segment.rs     positions of one segment
 //! tail.rs        its newest bytes in memory
@@ -15,14 +22,23 @@
 
 mod append;
 mod checkpoint;
+mod checkpoint_file;
+mod find_time;
 pub(crate) mod index_file;
 mod lease;
+mod log_start;
 mod publish;
 mod read;
+mod remove;
+mod retention;
+mod scan;
 mod seal;
 pub(crate) mod segment;
 pub(crate) mod state;
 pub(crate) mod tail;
+#[cfg(test)]
+mod tests;
+mod timestamps;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -31,12 +47,15 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use append::{AppendError, Appended};
-pub(crate) use checkpoint::{
-    Checkpoint, CheckpointError, read_checkpoint, sync_checkpoint, write_checkpoint,
+pub(crate) use checkpoint_file::{
+    Checkpoint, CheckpointError, SegmentTimes, read_checkpoint, sync_checkpoint, write_checkpoint,
 };
+pub use find_time::TimestampOffset;
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
+pub use log_start::DeleteRecordsError;
 pub use publish::Offline;
 pub use state::{Durability, LogConfig, LogOffsets};
+pub use timestamps::RefusedTimestamp;
 
 use crate::ids::PartitionId;
 use crate::log::state::LogState;
@@ -70,6 +89,8 @@ pub(crate) struct LogInner<R: Runtime> {
     index_turns: Turns,
     /// One checkpoint at a time.
     checkpointing: Cell<bool>,
+    /// One task at a time writes a checkpoint slot.
+    slot_turns: Turns,
     /// Background tasks that still use the files.
     tasks: Cell<usize>,
 }
@@ -92,6 +113,7 @@ impl<R: Runtime> Log<R> {
             file_lock: Cell::new(false),
             index_turns: Turns::default(),
             checkpointing: Cell::new(false),
+            slot_turns: Turns::default(),
             tasks: Cell::new(0),
         };
         Log { inner: Rc::new(inner) }
@@ -128,10 +150,21 @@ impl<R: Runtime> Log<R> {
         self.inner.state.borrow().end_of_epoch(epoch)
     }
 
+    /// The leader epoch in which the batch at `offset` was appended (at the log end: of the last
+    /// batch before it); `None` below the log start and where there are no batches.
+    pub fn epoch_of(&self, offset: i64) -> Option<i32> {
+        self.inner.state.borrow().epoch_of(offset)
+    }
+
     /// Changes what it obeys, from the next append on.
     pub fn set_config(&self, config: LogConfig) {
         self.inner.state.borrow_mut().config = config;
         self.publish();
+    }
+
+    /// Whether its config lets records be deleted: `cleanup.policy` contains `delete`.
+    pub fn has_delete_policy(&self) -> bool {
+        self.inner.state.borrow().config.delete_policy
     }
 
     /// Fires `signal` once the high watermark exceeds `past_offset`, or the log goes offline; at

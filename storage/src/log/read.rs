@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::index::IndexPosition;
+use crate::index::{IndexPosition, SegmentIndex};
 use crate::log::Log;
 use crate::log::index_file::{is_incomplete, read_index_file};
 use crate::log::lease::{FileLease, Lease, ReadError, ReadPlan};
-use crate::log::segment::Segment;
+use crate::log::segment::{Segment, segment_path};
 use crate::log::state::{LogOffsets, LogState};
 use crate::recovery::rebuild_index;
-use crate::runtime::{File, Runtime};
+use crate::runtime::{DiskError, File, OpenMode, Runtime};
 
 impl<R: Runtime> Log<R> {
     /// The whole batches from the one that holds `offset`, below the high watermark, of one
@@ -30,38 +30,89 @@ impl<R: Runtime> Log<R> {
                 Located::Missing(segment_base, need) => (segment_base, need),
                 Located::File(plan) => return Ok(plan),
             };
-            match need {
-                Need::File => {
-                    self.readable_file(segment_base).await?;
-                }
-                Need::Index => self.load_index(segment_base).await?,
+            let brought = match need {
+                Need::File => self.readable_file(segment_base).await.map(drop),
+                Need::Index => self.load_index(segment_base).await,
+            };
+            // If it was deleted meanwhile, the next look says so.
+            if self.has_segment(segment_base) {
+                brought?;
             }
         }
     }
 
-    /// Brings the index of a closed segment back into memory.
-    async fn load_index(&self, segment_base: i64) -> Result<(), ReadError> {
-        let inner = &*self.inner;
-        let runtime = &inner.shared.runtime;
-        let end = self.with_state(|state| state.segment(segment_base).map_or(0, |s| s.end));
-        let mut index = inner
-            .shared
-            .with_descriptors(async || read_index_file(runtime, &inner.dir, segment_base).await)
-            .await?;
-        if is_incomplete(&index, end) {
-            let file = self.readable_file(segment_base).await?;
-            rebuild_index(runtime, &file, &mut index, end).await?;
-            let _turn = inner.index_turns.take().await;
-            self.write_index(&index, 0).await?;
+    fn has_segment(&self, segment_base: i64) -> bool {
+        self.with_state(|state| state.segment(segment_base).is_some())
+    }
+
+    /// Brings the index of a closed segment back into memory, if it is not there. No error if the
+    /// segment is deleted by now.
+    pub(crate) async fn load_index(&self, segment_base: i64) -> Result<(), DiskError> {
+        let is_there = |state: &mut LogState<R::File>| {
+            state.segment(segment_base).is_none_or(|segment| segment.index.is_some())
+        };
+        if self.with_state(is_there) {
+            return Ok(());
         }
-        let now = runtime.monotonic();
+        let index = self.read_index(segment_base).await?;
+        let now = self.inner_runtime().monotonic();
         self.with_state(|state| {
             if let Some(segment) = state.segment_mut(segment_base) {
-                segment.index = Some(index);
+                segment.index = index;
                 segment.file_used = now;
             }
         });
         Ok(())
+    }
+
+    /// Looks up the highest timestamp of a closed segment, without keeping its index or its file.
+    pub(crate) async fn learn_max_timestamp(&self, segment_base: i64) -> Result<(), DiskError> {
+        self.read_index(segment_base).await.map(drop)
+    }
+
+    /// The index of a closed segment, from disk; notes the segment's highest timestamp. `None` if the
+    /// segment is deleted by now.
+    async fn read_index(&self, segment_base: i64) -> Result<Option<SegmentIndex>, DiskError> {
+        let read = self.read_index_of_present(segment_base).await;
+        if !self.has_segment(segment_base) {
+            return Ok(None);
+        }
+        let index = read?;
+        self.with_state(|state| {
+            if let Some(segment) = state.segment_mut(segment_base) {
+                segment.max_timestamp = Some(index.max_timestamp().unwrap_or(-1));
+            }
+        });
+        Ok(Some(index))
+    }
+
+    async fn read_index_of_present(&self, segment_base: i64) -> Result<SegmentIndex, DiskError> {
+        let inner = &*self.inner;
+        let (shared, runtime) = (&inner.shared, &inner.shared.runtime);
+        let found = self.with_state(|state| {
+            state.segment(segment_base).map(|s| (s.end, s.file.clone(), s.readers.clone()))
+        });
+        let Some((end, file, _reader)) = found else { return Ok(SegmentIndex::new(segment_base)) };
+        let read = async || read_index_file(runtime, &inner.dir, segment_base).await;
+        let mut index = shared.with_descriptors(read).await?;
+        let was_incomplete = is_incomplete(&index, end);
+        let path = segment_path(&inner.dir, segment_base);
+        let file = match file {
+            Some(file) => file,
+            None => {
+                let open = async || runtime.open(&path, OpenMode::Read).await;
+                shared.with_descriptors(open).await?
+            }
+        };
+        // Its pages say nothing of the timestamps behind their last entry.
+        rebuild_index(runtime, &file, &mut index, end).await?;
+        if was_incomplete {
+            let _turn = inner.index_turns.take().await;
+            if self.has_segment(segment_base) {
+                self.write_index(&index, 0).await?;
+            }
+        }
+        Ok(index)
     }
 }
 
@@ -173,5 +224,13 @@ fn file_lease<F>(
     } else {
         Vec::new()
     };
-    FileLease { file, from: from.position, file_end: memory_start, memory, offset, max_bytes }
+    FileLease {
+        file,
+        from: from.position,
+        file_end: memory_start,
+        memory,
+        offset,
+        max_bytes,
+        _reader: segment.readers.clone(),
+    }
 }

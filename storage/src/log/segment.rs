@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::index::SegmentIndex;
@@ -46,8 +47,13 @@ pub(crate) struct Segment<F> {
     pub settled: bool,
     /// Wall clock of the first append, for `segment.ms`.
     pub opened_ms: i64,
-    /// Highest timestamp in it.
-    pub max_timestamp: i64,
+    /// Highest timestamp in it, -1 if it has none; `None` until it is looked up, of a segment found
+    /// on disk.
+    pub max_timestamp: Option<i64>,
+    /// Wall clock of the last append; of a segment found on disk, of the file's last change.
+    pub last_append_ms: i64,
+    /// Who reads the file: its own count is one.
+    pub readers: Arc<()>,
     /// The newest bytes.
     pub tail: Tail,
     /// `None` if it is on disk only.
@@ -75,7 +81,9 @@ impl<F> Segment<F> {
             sealed: false,
             settled: false,
             opened_ms: now_ms,
-            max_timestamp: -1,
+            max_timestamp: Some(-1),
+            last_append_ms: now_ms,
+            readers: Arc::default(),
             tail: Tail::new(0, &[]),
             index: Some(SegmentIndex::new(base_offset)),
             in_cache: false,
@@ -84,13 +92,14 @@ impl<F> Segment<F> {
         }
     }
 
-    /// A closed segment found on disk, of `end` bytes.
-    pub(crate) fn settled(base_offset: i64, end: u64) -> Self {
-        let mut segment = Segment::new(base_offset, 0);
+    /// A closed segment found on disk, of `end` bytes, last changed at `modified_ms`.
+    pub(crate) fn settled(base_offset: i64, end: u64, modified_ms: i64) -> Self {
+        let mut segment = Segment::new(base_offset, modified_ms);
         segment.resume(end, &[]);
         segment.sealed = true;
         segment.settled = true;
         segment.index = None;
+        segment.max_timestamp = None;
         segment
     }
 
@@ -155,6 +164,14 @@ pub(crate) fn index_path(dir: &Path, base_offset: i64) -> PathBuf {
 
 /// The base offset in a segment file's name.
 pub(crate) fn segment_base(name: &str) -> Option<i64> {
-    let digits = name.strip_suffix(".log")?;
+    base_in(name.strip_suffix(".log")?)
+}
+
+/// The base offset in an index file's name.
+pub(crate) fn index_base(name: &str) -> Option<i64> {
+    base_in(name.strip_suffix(".index")?)
+}
+
+fn base_in(digits: &str) -> Option<i64> {
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }

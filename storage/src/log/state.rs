@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::log::remove::Condemned;
 use crate::log::segment::Segment;
 use crate::notify::Signal;
 use crate::producers::ProducerStates;
@@ -33,6 +34,18 @@ pub struct LogConfig {
     pub flush_ms: i64,
     /// True: the broker's clock stamps the batches (`message.timestamp.type` = LogAppendTime).
     pub log_append_time: bool,
+    /// How far before the broker's clock a producer's timestamp may lie
+    /// (`message.timestamp.before.max.ms`); `i64::MAX`: no limit.
+    pub timestamp_before_max_ms: i64,
+    /// How far after it (`message.timestamp.after.max.ms`).
+    pub timestamp_after_max_ms: i64,
+    /// False: nothing is deleted by time or size, only what lies below the log start
+    /// (`cleanup.policy` without `delete`).
+    pub delete_policy: bool,
+    /// Age of its newest record at which a segment is deleted (`retention.ms`); -1: never.
+    pub retention_ms: i64,
+    /// Size of the log above which its oldest segments are deleted (`retention.bytes`); -1: never.
+    pub retention_bytes: i64,
 }
 
 impl Default for LogConfig {
@@ -45,6 +58,11 @@ impl Default for LogConfig {
             durability: Durability::Written,
             flush_ms: 1000,
             log_append_time: false,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3600 * 1000,
+            delete_policy: true,
+            retention_ms: 7 * 24 * 3600 * 1000,
+            retention_bytes: -1,
         }
     }
 }
@@ -155,6 +173,10 @@ pub(crate) struct LogState<F> {
     pub checkpoint: Mark,
     /// Number of the last checkpoint: decides which slot the next one takes.
     pub checkpoint_sequence: u64,
+    /// Segments that are no longer part of the log, but whose files are still there.
+    pub condemned: Vec<Condemned>,
+    /// In the store's list of logs with segments to be removed.
+    pub is_shrinking: bool,
 }
 
 impl<F> LogState<F> {
@@ -183,6 +205,8 @@ impl<F> LogState<F> {
             last_append: Duration::ZERO,
             checkpoint: begin,
             checkpoint_sequence: 0,
+            condemned: Vec::new(),
+            is_shrinking: false,
         }
     }
 
@@ -229,6 +253,23 @@ impl<F> LogState<F> {
         let next = self.epochs.partition_point(|&(e, _)| e <= epoch);
         let (found, _) = *self.epochs.get(next.checked_sub(1)?)?;
         Some((found, self.epochs.get(next).map_or(self.log_end, |&(_, start)| start)))
+    }
+
+    pub(crate) fn epoch_of(&self, offset: i64) -> Option<i32> {
+        let next = self.epochs.partition_point(|&(_, start)| start <= offset);
+        Some(self.epochs.get(next.checked_sub(1)?)?.0)
+    }
+
+    /// Moves the log start up. Of the epochs, the one that it lies in begins with it from now on
+    /// (as Kafka's `LeaderEpochFileCache.truncateFromStart`).
+    pub(crate) fn raise_log_start(&mut self, log_start: i64) {
+        assert!(log_start <= self.high_watermark.offset, "only what is acknowledged is deleted");
+        self.log_start = self.log_start.max(log_start);
+        let below = self.epochs.partition_point(|&(_, start)| start <= self.log_start);
+        if let Some(last_below) = below.checked_sub(1) {
+            self.epochs.drain(..last_below);
+            self.epochs[0].1 = self.log_start;
+        }
     }
 
     /// Notes that batches of `epoch` begin at `offset`, unless they already do.

@@ -41,7 +41,7 @@ impl<R: Runtime> Log<R> {
     }
 
     /// Puts the log on the list of those that upkeep looks after.
-    fn mark_active(&self, state: &mut LogState<R::File>) {
+    pub(crate) fn mark_active(&self, state: &mut LogState<R::File>) {
         if !std::mem::replace(&mut state.is_active, true) {
             self.inner.shared.active.borrow_mut().push(self.clone());
         }

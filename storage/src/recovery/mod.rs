@@ -6,23 +6,24 @@
 //! dispensable. Only then is cut what lies behind: it is torn or was never acknowledged. A crash in
 //! the midst of it changes nothing: the next recovery reads the same.
 
+mod leftovers;
 mod merged;
 mod walk;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::ids::PartitionId;
 use crate::index::SegmentIndex;
 use crate::journal::scan::Fragment;
 use crate::log::index_file::{is_incomplete, read_index_file, write_index_file};
-use crate::log::segment::{Segment, index_path, segment_base, segment_path};
+use crate::log::segment::{Segment, index_path, segment_path};
 use crate::log::state::{LogState, Mark};
 use crate::log::{
-    Checkpoint, CheckpointError, Log, LogConfig, read_checkpoint, sync_checkpoint, write_checkpoint,
+    Checkpoint, CheckpointError, Log, LogConfig, SegmentTimes, read_checkpoint, sync_checkpoint,
+    write_checkpoint,
 };
 use crate::mutants::{Mutant, active};
-use crate::producers::ProducerStates;
+use crate::recovery::leftovers::{FileNames, SegmentFiles};
 use crate::recovery::merged::Merged;
 use crate::recovery::walk::{Walked, walk};
 use crate::runtime::{DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
@@ -84,6 +85,7 @@ pub(crate) async fn recover_log<R: Runtime>(
     }
     let log = Log::new(id, dir, boot.start_epoch(), shared.clone(), state);
     log.join_cache();
+    log.note_shrinking();
     if let Some(reason) = offline {
         log.go_offline(&reason);
     }
@@ -104,45 +106,74 @@ impl<R: Runtime> Recovery<'_, R> {
         config: LogConfig,
     ) -> Result<LogState<R::File>, CheckpointError> {
         let checkpoint = read_checkpoint(self.runtime, self.dir, self.id).await?;
-        let entries = self.runtime.list(self.dir).await?;
-        let files: BTreeMap<_, _> =
-            entries.iter().filter_map(|e| Some((segment_base(&e.name)?, e.len_bytes))).collect();
+        let names = FileNames::of(&self.runtime.list(self.dir).await?);
+        let files = &names.segments;
         let no_fragments = Vec::new();
         let fragments = boot.scan.fragments.get(&self.id).unwrap_or(&no_fragments);
-        let start_sequence = checkpoint.as_ref().map_or(0, |c| c.sequence);
-        let checkpoint = checkpoint.unwrap_or_else(empty_checkpoint);
-        let start = checkpoint.end;
-        let mut state = LogState::new(config, checkpoint.log_start, self.runtime.now_ms());
+        let now_ms = self.runtime.now_ms();
+        let checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::of_nothing(now_ms));
+        let (start, start_sequence) = (checkpoint.end, checkpoint.sequence);
+        let first = names.first_segment(checkpoint.log_start, start.segment_base);
+        if first > checkpoint.log_start {
+            let (dir, log_start) = (self.dir.to_owned(), checkpoint.log_start);
+            return Err(CheckpointError::SegmentMissing { dir, log_start, first });
+        }
+        let mut state = LogState::new(config, checkpoint.log_start, now_ms);
         state.producers = checkpoint.producers;
         state.epochs = checkpoint.epochs;
         state.segments.clear();
-        for (&base, &length) in files.range(..start.segment_base) {
-            state.segments.push_back(Segment::settled(base, length));
+        for (&base, file) in files.range(first..start.segment_base) {
+            state.segments.push_back(Segment::settled(base, file.len_bytes, file.modified_ms));
         }
-        let index = self.load_index(start, &files).await?;
+        let index = self.load_index(start, checkpoint.times, files).await?;
         let carried = checkpoint.remainder;
+        let mut end = start;
         if boot.was_clean() {
-            push_active(&mut state, start.segment_base, index, start.position, &carried);
+            push_active(&mut state, start.segment_base, index, start.position, &carried, now_ms);
             state.log_end = start.offset;
-            self.settle_marks(&mut state, start, start_sequence);
-            return Ok(state);
+        } else {
+            end = self.replay(&mut state, start, carried, index, files, fragments, boot).await?;
         }
-        let end = self.replay(&mut state, start, carried, index, &files, fragments, boot).await?;
-        let changed = end != start || !fragments.is_empty();
+        if end.segment_base == start.segment_base && start.position > 0 {
+            state.active_mut().opened_ms = checkpoint.times.opened_ms;
+        }
+        end = self.go_to_log_start(&mut state, end);
+        let sequence = self.make_durable(&state, start, end, start_sequence, &names, boot).await?;
+        if !boot.was_clean() {
+            self.trim(end, &names).await?;
+        }
+        self.remove_leftovers(state.segments[0].base_offset, &names).await?;
+        self.settle_marks(&mut state, end, sequence);
+        Ok(state)
+    }
+
+    /// Makes sure that a crash finds what was recovered without the journals; returns the number of
+    /// the checkpoint that says so.
+    async fn make_durable(
+        &self,
+        state: &LogState<R::File>,
+        start: Mark,
+        end: Mark,
+        start_sequence: u64,
+        names: &FileNames,
+        boot: &Boot,
+    ) -> Result<u64, DiskError> {
+        if boot.was_clean() && end == start {
+            return Ok(start_sequence);
+        }
+        let changed = end != start || boot.scan.fragments.contains_key(&self.id);
         let sequence = start_sequence + u64::from(changed);
-        if !entries.is_empty() {
+        if !names.is_empty() {
             // A kill may have come between a file's creation and the sync of its name.
             self.runtime.sync_dir(self.dir).await?;
         }
         if changed {
-            self.write_checkpoint(&state, end, sequence).await?;
+            self.write_checkpoint(state, end, sequence).await?;
         } else if start_sequence > 0 {
             // Or between a checkpoint's write and its sync: the journals are about to go.
             sync_checkpoint(self.runtime, self.dir, start_sequence).await?;
         }
-        self.trim(end, &files).await?;
-        self.settle_marks(&mut state, end, sequence);
-        Ok(state)
+        Ok(sequence)
     }
 
     /// Walks on from `start`; leaves the segments in `state`, their files complete and synced.
@@ -153,7 +184,7 @@ impl<R: Runtime> Recovery<'_, R> {
         start: Mark,
         carried: Vec<u8>,
         mut index: SegmentIndex,
-        files: &BTreeMap<i64, u64>,
+        files: &SegmentFiles,
         fragments: &[Fragment],
         boot: &Boot,
     ) -> Result<Mark, CheckpointError> {
@@ -161,7 +192,7 @@ impl<R: Runtime> Recovery<'_, R> {
             (start.segment_base, start.position, start.offset, carried);
         loop {
             let file = self.open_if(files.contains_key(&base), base).await?;
-            let file_bytes = files.get(&base).copied().unwrap_or(0);
+            let file_bytes = files.get(&base).map_or(0, |f| f.len_bytes);
             let mut merged = Merged::new(file, file_bytes, base, fragments, from, &carried);
             let walked: Walked =
                 walk(self.runtime, &mut merged, &mut index, state, (from, offset), boot).await?;
@@ -172,7 +203,9 @@ impl<R: Runtime> Recovery<'_, R> {
                     || fragments.iter().any(|f| f.segment_base == walked.offset));
             if has_next {
                 self.complete(&mut merged, base, from, walked.end, &index).await?;
-                state.segments.push_back(Segment::settled(base, walked.end));
+                let mut closed = Segment::settled(base, walked.end, self.runtime.now_ms());
+                closed.max_timestamp = Some(index.max_timestamp().unwrap_or(-1));
+                state.segments.push_back(closed);
                 (base, from, offset, carried) = (walked.offset, 0, walked.offset, Vec::new());
                 index = SegmentIndex::new(base);
                 continue;
@@ -182,7 +215,7 @@ impl<R: Runtime> Recovery<'_, R> {
             let full = block_floor(end.position);
             let remainder = merged.read(full, (end.position - full) as usize).await?.to_vec();
             self.write_index(&index).await?;
-            push_active(state, base, index, end.position, &remainder);
+            push_active(state, base, index, end.position, &remainder, self.runtime.now_ms());
             state.log_end = end.offset;
             return Ok(end);
         }
@@ -235,9 +268,10 @@ impl<R: Runtime> Recovery<'_, R> {
     /// Cuts what lies behind the log's last full block, in its file and in files behind it. Only
     /// after the checkpoint: before it, the block behind the last full one may be the only place
     /// that has the last acknowledged bytes.
-    async fn trim(&mut self, end: Mark, files: &BTreeMap<i64, u64>) -> Result<(), DiskError> {
+    async fn trim(&mut self, end: Mark, names: &FileNames) -> Result<(), DiskError> {
+        let files = &names.segments;
         let full = block_floor(end.position);
-        let file_bytes = files.get(&end.segment_base).copied().unwrap_or(0);
+        let file_bytes = files.get(&end.segment_base).map_or(0, |f| f.len_bytes);
         if file_bytes > full && !active(Mutant::ForgetTornTailCut) {
             let path = segment_path(self.dir, end.segment_base);
             let file = self.runtime.open(&path, OpenMode::ReadWrite).await?;
@@ -245,14 +279,19 @@ impl<R: Runtime> Recovery<'_, R> {
             file.sync_data().await?;
         }
         let mut removed = false;
-        for (&base, &bytes) in files.range(end.segment_base + 1..) {
+        if end.position == 0 && names.has_index(end.segment_base) {
+            // Of another segment with this name, which is lost.
+            self.runtime.remove_file(&index_path(self.dir, end.segment_base)).await?;
+            removed = true;
+        }
+        for (&base, file) in files.range(end.segment_base + 1..) {
+            let bytes = file.len_bytes;
             tracing::warn!(
                 partition = %self.id, segment = base, bytes,
                 "removed a segment that does not continue the log"
             );
             self.report.bytes_cut += bytes;
-            self.runtime.remove_file(&segment_path(self.dir, base)).await?;
-            self.runtime.remove_file(&index_path(self.dir, base)).await?;
+            self.remove_segment(base).await?;
             removed = true;
         }
         if removed {
@@ -282,19 +321,23 @@ impl<R: Runtime> Recovery<'_, R> {
     async fn load_index(
         &mut self,
         start: Mark,
-        files: &BTreeMap<i64, u64>,
+        times: SegmentTimes,
+        files: &SegmentFiles,
     ) -> Result<SegmentIndex, DiskError> {
         let base = start.segment_base;
-        if start.position < crate::index::INTERVAL_BYTES {
-            return Ok(SegmentIndex::new(base));
+        let mut index = SegmentIndex::new(base);
+        if start.position >= crate::index::INTERVAL_BYTES {
+            index = read_index_file(self.runtime, self.dir, base).await?;
+            index.truncate_to(start.position);
+            if is_incomplete(&index, start.position) && files.contains_key(&base) {
+                let path = segment_path(self.dir, base);
+                let file = self.runtime.open(&path, OpenMode::Read).await?;
+                let upto = block_floor(start.position);
+                self.report.bytes_read +=
+                    rebuild_index(self.runtime, &file, &mut index, upto).await?;
+            }
         }
-        let mut index = read_index_file(self.runtime, self.dir, base).await?;
-        index.truncate_to(start.position);
-        if is_incomplete(&index, start.position) && files.contains_key(&base) {
-            let file = self.runtime.open(&segment_path(self.dir, base), OpenMode::Read).await?;
-            let upto = block_floor(start.position);
-            self.report.bytes_read += rebuild_index(self.runtime, &file, &mut index, upto).await?;
-        }
+        index.resume(start.position, times.max_timestamp);
         Ok(index)
     }
 
@@ -310,10 +353,15 @@ impl<R: Runtime> Recovery<'_, R> {
     ) -> Result<(), DiskError> {
         let full = block_floor(end.position);
         let pieces = state.active().tail.pieces(full, end.position);
+        let active = state.active();
         let checkpoint = Checkpoint {
             sequence,
             log_start: state.log_start,
             end,
+            times: SegmentTimes {
+                opened_ms: active.opened_ms,
+                max_timestamp: active.max_timestamp.unwrap_or(-1),
+            },
             remainder: pieces.flatten().copied().collect(),
             epochs: state.epochs.clone(),
             producers: state.producers.clone(),
@@ -325,20 +373,11 @@ impl<R: Runtime> Recovery<'_, R> {
         state.written = end;
         state.flushed = end;
         state.high_watermark = end;
+        // The epochs that were walked are cut to it too.
+        state.raise_log_start(state.log_start);
         state.checkpoint = end;
         state.checkpoint_sequence = sequence;
         assert_eq!(state.end(), end, "a recovered log ends where it was walked to");
-    }
-}
-
-fn empty_checkpoint() -> Checkpoint {
-    Checkpoint {
-        sequence: 0,
-        log_start: 0,
-        end: Mark { offset: 0, segment_base: 0, position: 0 },
-        remainder: Vec::new(),
-        epochs: Vec::new(),
-        producers: ProducerStates::default(),
     }
 }
 
@@ -348,10 +387,11 @@ fn push_active<F>(
     index: SegmentIndex,
     end: u64,
     carried: &[u8],
+    now_ms: i64,
 ) {
-    let mut segment = Segment::new(base, state.segments.back().map_or(0, |s| s.opened_ms));
+    let mut segment = Segment::new(base, now_ms);
     segment.resume(end, carried);
-    segment.max_timestamp = index.max_timestamp().unwrap_or(-1);
+    segment.max_timestamp = Some(index.max_timestamp().unwrap_or(-1));
     segment.index_pages = index.full_pages();
     segment.index = Some(index);
     state.segments.push_back(segment);

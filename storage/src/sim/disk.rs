@@ -238,6 +238,7 @@ impl Disk {
                 return Err(ENOSPC);
             }
         }
+        tree.now_ms = self.executor.wall_ms();
         let outcome = operation.apply(&mut tree)?;
         drop(tree);
         Ok(self.mix_in_races(&operation, outcome))

@@ -5,11 +5,15 @@
 //! that is long enough: after a kill everything that was acknowledged or read, after a power loss
 //! everything that was flushed, and in a strict partition everything that was acknowledged. What
 //! was cut must never come back: the history forgets it, so a later appearance is a mismatch.
+//!
+//! What was deleted must never come back either, and nothing may be missing that neither a deletion
+//! nor retention had to take.
 
 use std::collections::HashMap;
 
 use super::crash::Crash;
-use crate::log::Durability;
+use crate::batch::BatchHeader;
+use crate::log::{Durability, LogConfig};
 
 /// One batch as the log must hold it.
 #[derive(Clone, Debug)]
@@ -33,6 +37,16 @@ pub(crate) struct PartitionHistory {
     sync_failed: bool,
     /// Acknowledged batches were lost to a power loss, as a default topic may.
     pub lost_acknowledged: bool,
+    /// The highest log start seen: it is durable before it can be.
+    log_start: i64,
+    /// The highest offset below which somebody has asked to delete.
+    deletion_asked: i64,
+    /// Where the log goes on that was lost up to its log start.
+    restarted_at: i64,
+    /// Batches below it were deleted, and may have been lost besides: with their producers' state.
+    doubtful_below: i64,
+    /// Log starts seen that nobody has asked for.
+    pub expirations: u64,
 }
 
 impl PartitionHistory {
@@ -44,11 +58,61 @@ impl PartitionHistory {
             flushed: 0,
             sync_failed: false,
             lost_acknowledged: false,
+            log_start: 0,
+            deletion_asked: 0,
+            restarted_at: 0,
+            doubtful_below: 0,
+            expirations: 0,
         }
     }
 
     pub(crate) fn end(&self) -> i64 {
-        self.batches.last().map_or(0, |b| b.last_offset + 1)
+        self.batches.last().map_or(0, |b| b.last_offset + 1).max(self.restarted_at)
+    }
+
+    /// Somebody is about to delete below `before`.
+    pub(crate) fn deletion_asked(&mut self, before: i64) {
+        self.deletion_asked = self.deletion_asked.max(before);
+    }
+
+    /// The log has shown this log start.
+    ///
+    /// # Errors
+    /// If it has gone back, or has taken what it should have kept.
+    pub(crate) fn log_start_seen(
+        &mut self,
+        log_start: i64,
+        now_ms: i64,
+        config: &LogConfig,
+    ) -> Result<(), String> {
+        let before = self.log_start;
+        if log_start < before {
+            return Err(format!("the log start has gone back from {before} to {log_start}"));
+        }
+        if log_start > before && log_start > self.deletion_asked {
+            self.expirations += 1;
+            if !self.had_to_expire(log_start, now_ms, config) {
+                return Err(format!("{before}..{log_start} are gone: {now_ms} ms, {config:?}"));
+            }
+        }
+        self.log_start = log_start;
+        Ok(())
+    }
+
+    /// Retention lets everything go below `log_start`.
+    fn had_to_expire(&self, log_start: i64, now_ms: i64, config: &LogConfig) -> bool {
+        let from = self.log_start.max(self.deletion_asked);
+        let gone =
+            self.batches.iter().filter(|b| from <= b.base_offset && b.last_offset < log_start);
+        let is_old = |b: &Written| {
+            let header = BatchHeader::read(&b.bytes).expect("made by the builder");
+            now_ms - header.max_timestamp() > config.retention_ms
+        };
+        let by_time = config.retention_ms >= 0 && gone.clone().all(is_old);
+        let kept = self.batches.iter().filter(|b| b.base_offset >= log_start);
+        let kept_bytes: usize = kept.map(|b| b.bytes.len()).sum();
+        let by_size = config.retention_bytes >= 0 && kept_bytes as i64 >= config.retention_bytes;
+        by_time || by_size
     }
 
     pub(crate) fn appended(&mut self, batch: Written) {
@@ -82,9 +146,11 @@ impl PartitionHistory {
         &self.batches[first..]
     }
 
-    /// Whether the producer's batch is in the history, and where.
-    pub(crate) fn find(&self, producer: (i64, i32)) -> Option<&Written> {
-        self.batches.iter().rev().find(|b| b.producer == producer)
+    /// Whether the producer's batch is in the history, and where; with `surely`, only if no
+    /// recovery can have lost it.
+    pub(crate) fn find(&self, producer: (i64, i32), surely: bool) -> Option<&Written> {
+        let found = self.batches.iter().rev().find(|b| b.producer == producer);
+        found.filter(|b| !surely || b.base_offset >= self.doubtful_below)
     }
 
     /// Holds the recovered log, which ends at `end`, against the promises; then goes on from there.
@@ -103,11 +169,17 @@ impl PartitionHistory {
         if end > self.end() {
             return Err(format!("the log ends at {end}, only {} were appended", self.end()));
         }
-        self.lost_acknowledged |= end < self.acknowledged;
         self.batches.retain(|b| b.last_offset < end);
-        if self.end() != end {
+        let is_empty = end == self.log_start;
+        if self.end() != end && !is_empty {
             return Err(format!("the log ends at {end}, inside a batch"));
         }
+        self.lost_acknowledged |= end < self.acknowledged;
+        if is_empty && after == Some(Crash::PowerLoss) {
+            self.lost_acknowledged = true;
+            self.doubtful_below = end;
+        }
+        self.restarted_at = self.restarted_at.max(end);
         self.acknowledged = end;
         if !self.sync_failed {
             self.flushed = end;

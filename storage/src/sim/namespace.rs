@@ -25,6 +25,8 @@ pub(super) struct FileNode {
     pub(super) current: Content,
     pub(super) durable: Content,
     pub(super) unsynced: Vec<(u64, Change)>,
+    /// Wall clock of the last change.
+    modified_ms: i64,
 }
 
 #[derive(Debug, Default)]
@@ -67,12 +69,19 @@ pub(super) struct Tree {
     next_inode: Inode,
     /// Changes are numbered in the order in which they completed.
     next_change: u64,
+    /// Wall clock of the operation being applied.
+    pub(super) now_ms: i64,
 }
 
 impl Tree {
     pub(super) fn new() -> Self {
         let root = Node::Dir(DirNode::default());
-        Tree { nodes: BTreeMap::from([(ROOT, root)]), next_inode: ROOT + 1, next_change: 0 }
+        Tree {
+            nodes: BTreeMap::from([(ROOT, root)]),
+            next_inode: ROOT + 1,
+            next_change: 0,
+            now_ms: 0,
+        }
     }
 
     fn add(&mut self, node: Node) -> Inode {
@@ -208,8 +217,13 @@ impl Tree {
         let Some(inode) = self.find(path) else { return Ok(Vec::new()) };
         let entries = self.dir(inode)?.current.clone();
         let entry = |(name, inode): (String, Inode)| match &self.nodes[&inode] {
-            Node::File(file) => DirEntry { name, is_dir: false, len_bytes: file.current.len() },
-            Node::Dir(_) => DirEntry { name, is_dir: true, len_bytes: 0 },
+            Node::File(file) => DirEntry {
+                name,
+                is_dir: false,
+                len_bytes: file.current.len(),
+                modified_ms: file.modified_ms,
+            },
+            Node::Dir(_) => DirEntry { name, is_dir: true, len_bytes: 0, modified_ms: 0 },
         };
         Ok(entries.into_iter().map(entry).collect())
     }
@@ -242,8 +256,9 @@ impl Tree {
 
     /// Applies a completed change of a file.
     pub(super) fn change_file(&mut self, inode: Inode, change: Change) {
-        let number = self.number();
+        let (number, now_ms) = (self.number(), self.now_ms);
         let file = self.file(inode);
+        file.modified_ms = now_ms;
         file.current.apply(&change);
         file.unsynced.push((number, change));
     }

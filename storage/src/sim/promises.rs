@@ -38,6 +38,7 @@ fn promises_are_kept() {
     }
     println!("{seeds} seeds, lost 0: {total:#?}");
     assert!(total.acknowledged > 0 && total.duplicates > 0 && total.clean_stops > 0);
+    assert!(total.deletions > 0 && total.expirations > 0);
     let counters = total.counters;
     assert!(counters.kills > 0 && counters.power_losses > 0 && counters.writes_torn > 0);
 }
@@ -123,6 +124,21 @@ fn skipping_the_journals_incarnation_is_caught() {
 #[test]
 fn forgetting_to_cut_the_torn_tail_is_caught() {
     caught(Mutant::ForgetTornTailCut, run_uniform);
+}
+
+#[test]
+fn forgetting_the_log_start_is_caught() {
+    caught(Mutant::ForgetLogStart, run);
+}
+
+#[test]
+fn removing_a_leased_segment_is_caught() {
+    caught(Mutant::RemoveLeasedSegment, run);
+}
+
+#[test]
+fn retention_beyond_the_high_watermark_is_caught() {
+    caught(Mutant::RetainBeyondHighWatermark, run);
 }
 
 #[test]

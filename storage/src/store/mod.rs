@@ -5,19 +5,21 @@
 //! shared.rs    what the logs of a shard share
 //! pump.rs      cuts runs and writes the journal
 //! flusher.rs   group-committed fdatasync
-//! upkeep.rs    checkpoints, journal reuse, putting idle partitions to rest
+//! upkeep.rs    checkpoints, journal reuse, removing segments, putting idle partitions to rest
+//! retention.rs looks for what retention lets go
 //! ```
 
 mod boot;
 mod flusher;
 mod pump;
+mod retention;
 pub(crate) mod shared;
 mod upkeep;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,8 @@ pub struct StoreLimits {
     pub journal_file_bytes: u64,
     /// Journal files in use above which the oldest is emptied and reused.
     pub journal_files: usize,
+    /// How often retention looks at every log (Kafka's `log.retention.check.interval.ms`).
+    pub retention_check_ms: u64,
 }
 
 impl Default for StoreLimits {
@@ -52,6 +56,7 @@ impl Default for StoreLimits {
             unwritten_bytes: 128 << 20,
             journal_file_bytes: 64 << 20,
             journal_files: 8,
+            retention_check_ms: 5 * 60 * 1000,
         }
     }
 }
@@ -71,6 +76,20 @@ struct StoreInner<R: Runtime> {
     shared: Rc<Shared<R>>,
     leader_epoch: i32,
     logs: RefCell<HashMap<PartitionId, Log<R>>>,
+}
+
+/// A store that its own background task does not keep alive.
+struct WeakStore<R: Runtime> {
+    inner: Weak<StoreInner<R>>,
+}
+
+impl<R: Runtime> WeakStore<R> {
+    /// All its logs at this moment; `None` once the store is gone.
+    fn logs(&self) -> Option<Vec<Log<R>>> {
+        let mut logs: Vec<_> = self.inner.upgrade()?.logs.borrow().values().cloned().collect();
+        logs.sort_by_key(Log::id);
+        Some(logs)
+    }
 }
 
 impl<R: Runtime> Drop for StoreInner<R> {
@@ -124,6 +143,8 @@ impl<R: Runtime> Store<R> {
         shared.runtime.spawn(flusher::run(shared.clone()));
         shared.runtime.spawn(flusher::watch(shared.clone()));
         shared.runtime.spawn(upkeep::run(shared.clone()));
+        let store = WeakStore { inner: Rc::downgrade(&self.inner) };
+        shared.runtime.spawn(retention::run(shared.clone(), store));
     }
 
     /// The log of a partition of this shard.

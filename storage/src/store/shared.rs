@@ -26,6 +26,8 @@ pub(crate) struct Shared<R: Runtime> {
     pub unflushed: RefCell<Vec<Log<R>>>,
     /// Logs that were appended to and are not at rest yet.
     pub active: RefCell<Vec<Log<R>>>,
+    /// Logs with segments to be removed.
+    pub shrinking: RefCell<Vec<Log<R>>>,
     /// Wakes the pump.
     pub work: Notify,
     /// Wakes the flusher.
@@ -73,6 +75,7 @@ impl<R: Runtime> Shared<R> {
             wrote: RefCell::default(),
             unflushed: RefCell::default(),
             active: RefCell::default(),
+            shrinking: RefCell::default(),
             work: Notify::default(),
             flush_work: Notify::default(),
             room: Notify::default(),
@@ -124,7 +127,7 @@ impl<R: Runtime> Shared<R> {
 
     /// Empties the lists of logs with something to do.
     pub(crate) fn forget_logs(&self) {
-        for list in [&self.dirty, &self.wrote, &self.unflushed, &self.active] {
+        for list in [&self.dirty, &self.wrote, &self.unflushed, &self.active, &self.shrinking] {
             list.borrow_mut().clear();
         }
     }

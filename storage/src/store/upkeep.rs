@@ -1,5 +1,5 @@
-//! Upkeep: what nobody waits for. Checkpoints, giving back journal files, and putting partitions to
-//! rest that are not written to any more.
+//! Upkeep: what nobody waits for. Checkpoints, giving back journal files, removing deleted segments,
+//! and putting partitions to rest that are not written to any more.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,6 +49,7 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
         let due: Vec<_> =
             active.into_iter().filter(|log| everything || log.has_outgrown_checkpoint()).collect();
         checkpoint_all(&due).await;
+        remove_dead_segments(&shared).await;
         if now - last_rest >= REST_EVERY {
             last_rest = now;
             rest_idle(&shared, now).await;
@@ -79,6 +80,15 @@ async fn free_journal<R: Runtime>(shared: &Shared<R>) {
         checkpoint_all(&pins).await;
         if !shared.journal_pins(oldest).is_empty() {
             return;
+        }
+    }
+}
+
+async fn remove_dead_segments<R: Runtime>(shared: &Shared<R>) {
+    let shrinking = std::mem::take(&mut *shared.shrinking.borrow_mut());
+    for log in shrinking {
+        if log.remove_dead_segments().await {
+            shared.shrinking.borrow_mut().push(log);
         }
     }
 }

@@ -70,11 +70,7 @@ pub fn offset_for_leader_epoch(stage: &mut Stage<'_>) {
     let asking = |topic: &str, partition, current_leader_epoch, leader_epoch| {
         let partition = OffsetForLeaderPartition { partition, current_leader_epoch, leader_epoch };
         let topic = OffsetForLeaderTopic { topic: topic.into(), partitions: vec![partition] };
-        OffsetForLeaderEpochRequest {
-            replica_id: -1,
-            topics: vec![topic],
-            ..OffsetForLeaderEpochRequest::default()
-        }
+        OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![topic] }
     };
     let versions = &[2, 3, 4];
     for (step, partition, current, asked) in [

@@ -1,0 +1,63 @@
+//! Readers: what they see must be what was appended, and must not vanish again but by deletion.
+
+use std::time::Duration;
+
+use super::{Broker, World};
+use crate::log::{Log, ReadError};
+use crate::runtime::Runtime;
+use crate::sim::runtime::SimRuntime;
+
+impl World {
+    pub(super) async fn read_once(
+        &self,
+        log: &Log<SimRuntime>,
+        i: usize,
+        from: i64,
+        max_bytes: usize,
+    ) -> Result<i64, String> {
+        let plan = match log.read(from, max_bytes).await {
+            Ok(plan) => plan,
+            Err(ReadError::OutOfRange { log_start, .. }) if from < log_start => {
+                return Ok(log_start);
+            }
+            Err(error) => return Err(format!("read at {from}: {error}")),
+        };
+        let end = plan.offsets.high_watermark;
+        let mut bytes = Vec::new();
+        for lease in plan.leases {
+            let slices = lease.load().await.map_err(|e| format!("load at {from}: {e}"))?;
+            slices.iter().for_each(|s| bytes.extend_from_slice(s));
+        }
+        if bytes.is_empty() && from < end {
+            return Err(format!("nothing was read at {from}, although {end} is readable"));
+        }
+        let next = self.history.borrow()[i].compare(from, &bytes)?;
+        if next > end.max(from) {
+            return Err(format!("read up to {next}, beyond the high watermark {end}"));
+        }
+        self.count(|o| o.reads += 1);
+        Ok(next)
+    }
+
+    /// A reader: what it sees must be what was appended, and must not vanish again.
+    pub(super) async fn read(&self, broker: &Broker, runtime: &SimRuntime) {
+        for _ in 0..self.rng.within(5..30) {
+            let i = self.rng.within(0..self.partitions.len() as u64) as usize;
+            let log = broker.log(self.partitions[i].0);
+            let (start, end) = (log.offsets().log_start, log.offsets().high_watermark);
+            if let Err(broken) = self.see_log_start(i, start, runtime) {
+                return self.broke(format!("partition {i}: {broken}"));
+            }
+            if end > start && log.offline_reason().is_none() {
+                let from = self.rng.within(start as u64..end as u64) as i64;
+                let max_bytes = self.rng.within(1..300_000) as usize;
+                match self.read_once(&log, i, from, max_bytes).await {
+                    Ok(next) => self.history.borrow_mut()[i].acknowledged(next.min(end)),
+                    Err(_) if log.offline_reason().is_some() => return,
+                    Err(broken) => return self.broke(format!("partition {i}: {broken}")),
+                }
+            }
+            runtime.sleep(Duration::from_micros(self.rng.within(1..30_000))).await;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Looks at every log now and then for what its retention lets go.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::runtime::Runtime;
+use crate::store::WeakStore;
+use crate::store::shared::Shared;
+
+/// How long a stop may have to wait for this task to see it.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Logs looked at before other tasks get a turn.
+const LOGS_MAX: usize = 64;
+
+/// Runs until the store stops.
+pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>, store: WeakStore<R>) {
+    let every = Duration::from_millis(shared.limits.retention_check_ms);
+    let mut last = shared.runtime.monotonic();
+    while !shared.stopping.get() {
+        shared.runtime.sleep(TICK.min(every)).await;
+        let now = shared.runtime.monotonic();
+        if now - last < every {
+            continue;
+        }
+        last = now;
+        let Some(logs) = store.logs() else { return };
+        for (i, log) in logs.into_iter().enumerate() {
+            if shared.stopping.get() {
+                return;
+            }
+            log.apply_retention().await;
+            if i % LOGS_MAX == LOGS_MAX - 1 {
+                shared.runtime.yield_now().await;
+            }
+        }
+    }
+}
