@@ -40,7 +40,8 @@ pub struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub fn open(broker: &'a Broker) -> Stage<'a> {
-        let masks = Masks::new(-1, broker.address().port(), 0);
+        let data_dir = broker.data_dir();
+        let masks = Masks::new(broker.address().port(), data_dir.to_str().expect("UTF-8"));
         let mut stage = Stage {
             broker,
             connection: connect(broker),
@@ -146,17 +147,21 @@ impl<'a> Stage<'a> {
         self.reconnected_unless(answer)
     }
 
-    /// Creates a topic, waits until it serves, and returns its id.
+    /// Creates a topic, waits until it serves, and returns its id. The records' fixed timestamps are years old:
+    /// unless `configs` says otherwise, the topic keeps them for ever.
     pub fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
         let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
             name: (*name).into(),
             value: Some((*value).into()),
         };
+        let keep = [("retention.ms", "-1")];
+        let given = configs.iter().any(|(name, _)| *name == keep[0].0);
+        let keep = if given { &[][..] } else { &keep };
         let topic = CreatableTopic {
             name: name.into(),
             num_partitions: partitions,
             replication_factor: 1,
-            configs: configs.iter().map(config).collect(),
+            configs: configs.iter().chain(keep).map(config).collect(),
             ..CreatableTopic::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };
