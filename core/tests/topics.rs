@@ -166,9 +166,10 @@ fn partitions_added_under_load_get_records() {
     let settings = [("topic.metadata.refresh.interval.ms", "100"), ("linger.ms", "1")];
     let producer = TestProducer::new(&broker, &settings);
     let (mut sent, mut delivered) = (0, Vec::new());
-    let mut send_until = |wanted: &dyn Fn(&[(i32, i64)]) -> bool| {
+    let mut send_until_all_have_some = |partitions: i32| {
         let deadline = Instant::now() + PATIENCE;
-        while !wanted(&delivered) {
+        let has_some = |all: &[(i32, i64)], partition| all.iter().any(|(p, _)| *p == partition);
+        while !(0..partitions).all(|partition| has_some(&delivered, partition)) {
             assert!(Instant::now() < deadline, "the new partitions get no records");
             let value = Some(sent.to_string().into_bytes());
             let record = Record { value, timestamp_ms: 1_700_000_000_000, ..Record::default() };
@@ -179,15 +180,10 @@ fn partitions_added_under_load_get_records() {
             std::thread::sleep(Duration::from_micros(200));
         }
     };
-    let in_all = |partitions: i32| {
-        move |places: &[(i32, i64)]| {
-            (0..partitions).all(|partition| places.iter().any(|(p, _)| *p == partition))
-        }
-    };
-    send_until(&in_all(2));
+    send_until_all_have_some(2);
     assert_eq!(grow(&mut connection, &name, 7), ErrorCode::None);
     assert_eq!(topic(&mut connection, &name).map(|(_, partitions)| partitions), Some(7));
-    send_until(&in_all(7));
+    send_until_all_have_some(7);
     producer.flush();
     let read: usize = read_all(&broker, &name, 7).iter().map(Vec::len).sum();
     assert_eq!(read, sent, "all that was sent is there, in old partitions and new ones");
