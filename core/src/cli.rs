@@ -1,8 +1,10 @@
 //! The command line. Every option of `serve` has an environment variable, `CORELANE_` and its name.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use corelane_bench::CeilingArgs;
 use corelane_storage::log;
 
@@ -15,6 +17,27 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line and the environment; ends the process if they are wrong.
+    pub fn read() -> Cli {
+        Cli::from_matches(&Cli::command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn from_matches(matches: &ArgMatches) -> Result<Cli, clap::Error> {
+        let mut cli = Cli::from_arg_matches(matches)?;
+        if let (Command::Serve(options), Some((_, matches))) =
+            (&mut cli.command, matches.subcommand())
+        {
+            let ids = matches.ids().map(|id| id.as_str());
+            let is_told = |id: &&str| {
+                matches.value_source(id).is_some_and(|s| s != ValueSource::DefaultValue)
+            };
+            options.told = ids.filter(is_told).map(str::to_owned).collect();
+        }
+        Ok(cli)
+    }
 }
 
 /// What to do.
@@ -131,6 +154,17 @@ pub struct ServeOptions {
     /// What consumers read from here never touches the disk.
     #[arg(long, env = "CORELANE_CACHE_BYTES", value_name = "BYTES", value_parser = bytes)]
     pub cache_bytes: Option<u64>,
+
+    /// Which of these were given, and are no defaults.
+    #[arg(skip)]
+    told: BTreeSet<String>,
+}
+
+impl ServeOptions {
+    /// True if this option (its field's name) was given, on the command line or in the environment.
+    pub fn is_told(&self, option: &str) -> bool {
+        self.told.contains(option)
+    }
 }
 
 /// What an acknowledgement promises, unless a topic asks for more (flush.messages=1).
@@ -217,8 +251,11 @@ mod tests {
     fn options_are_read() {
         let line = "corelane serve --shards 3 --durability strict --auto-create-topics false \
                     --max-request-bytes 16777216";
-        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let matches = Cli::command().try_get_matches_from(line.split_whitespace()).unwrap();
+        let cli = Cli::from_matches(&matches).unwrap();
         let Command::Serve(options) = cli.command else { panic!("serve") };
+        assert!(options.is_told("shards") && options.is_told("auto_create_topics"));
+        assert!(!options.is_told("listen") && !options.is_told("default_partitions"));
         assert_eq!(options.shards, Some(3));
         assert!(!options.auto_create_topics);
         assert_eq!(options.max_request_bytes, 16 << 20);

@@ -4,6 +4,7 @@
 //! - [`serve`]: from settings to a running broker, and its end
 //! - [`shard`]: one shard: its partitions, its mailbox, the controller on shard 0
 //! - [`api`]: the Kafka APIs, one file each, and the table of what is supported
+//! - [`fetch_session`]: what a consumer asks for again and again (KIP-227)
 //! - [`partition`]: one partition as its leader sees it
 //! - [`catalog`]: topics, configs, ids: what the cluster knows
 //! - [`runtime`]: executor, disk ring, sockets, signals: the only code that names glommio and io_uring
@@ -11,6 +12,7 @@
 pub mod api;
 pub mod catalog;
 pub mod cli;
+pub mod fetch_session;
 pub mod partition;
 pub mod runtime;
 pub mod serve;

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use corelane::cli::{BenchCommand, Cli, Command};
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::read().command {
         Command::Serve(options) => corelane::serve::run(options).map_err(|error| error.to_string()),
         Command::Bench(BenchCommand::Ceiling(options)) => corelane_bench::run(&options.into())
             .map(|report| println!("{report}"))

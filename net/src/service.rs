@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use crate::codec::Str;
-use crate::messages::{Api, Request, Response};
+use crate::messages::{Api, EncodedResponse, Request, Response};
 
 /// Answers requests. Cloned once per connection.
 pub trait Service: Clone + 'static {
@@ -38,6 +38,8 @@ pub type Pending = Pin<Box<dyn Future<Output = Answer>>>;
 pub enum Answer {
     /// Send this response. It must be of the request's API.
     Send(Response),
+    /// Send this one, encoded before. It must be of the request's API and version.
+    SendEncoded(EncodedResponse),
     /// Send nothing: a Produce with acks=0 that went well.
     Silent,
     /// Send the answers before this one, then close the connection.

@@ -1,17 +1,16 @@
 //! What is read from the machine. Nothing is judged here.
 
-use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::mem;
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use io_uring::IoUring;
 
 use crate::limits::{self, Limit, Range};
+use crate::space::space;
 
 /// Bit of CAP_IPC_LOCK in a capability set (capabilities(7)).
 const CAP_IPC_LOCK: u64 = 1 << 14;
@@ -102,7 +101,7 @@ fn gather_dir(dir: &Path) -> DirFacts {
     }
     // The file may not exist; the directory's other facts hold all the same.
     let _ = fs::remove_file(&probe);
-    facts.free_bytes = free_bytes(dir);
+    facts.free_bytes = space(dir).ok().map(|space| space.usable_bytes);
     facts
 }
 
@@ -128,15 +127,4 @@ fn direct_align(file: &fs::File) -> Option<(u32, u32)> {
     };
     let told = result == 0 && stat.stx_mask & libc::STATX_DIOALIGN != 0;
     told.then_some((stat.stx_dio_mem_align, stat.stx_dio_offset_align))
-}
-
-fn free_bytes(dir: &Path) -> Option<u64> {
-    let path = CString::new(dir.as_os_str().as_bytes()).ok()?;
-    // SAFETY: `statvfs` is plain data, for which zeros are valid.
-    let mut stat: libc::statvfs = unsafe { mem::zeroed() };
-    // SAFETY: the path is a C string and `stat` valid for the call.
-    if unsafe { libc::statvfs(path.as_ptr(), &mut stat) } != 0 {
-        return None;
-    }
-    stat.f_bavail.checked_mul(stat.f_frsize)
 }

@@ -3,9 +3,10 @@
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_storage::batch::BatchError;
-use corelane_storage::log::{AppendError, ReadError};
+use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 use corelane_storage::producers::SequenceError;
 
+use crate::catalog::change::Refusal;
 use crate::partition::PartitionError;
 use crate::shard::controller::ChangeError;
 use crate::shard::mailbox::CallError;
@@ -20,11 +21,17 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
         PartitionError::Append(error) => append_code(error),
         PartitionError::Read(error) => read_code(error),
+        PartitionError::Delete(error) => delete_code(error),
+        PartitionError::NoDeletePolicy => ErrorCode::PolicyViolation,
+        PartitionError::UnsupportedTimestamp => ErrorCode::UnsupportedVersion,
+        PartitionError::NamedTwice => ErrorCode::InvalidRequest,
+        PartitionError::UnknownFetchedEpoch { .. } => ErrorCode::OffsetOutOfRange,
         PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
+        PartitionError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
         // Fatal to a transactional producer of every client library, and not retried.
         PartitionError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
         PartitionError::TimedOut => ErrorCode::RequestTimedOut,
-        PartitionError::Panicked => ErrorCode::UnknownServerError,
+        PartitionError::NegativeLimit | PartitionError::Panicked => ErrorCode::UnknownServerError,
         PartitionError::Offline(_) => ErrorCode::KafkaStorageError,
         // Retriable, after a look at the metadata: what a client should do while we restart.
         PartitionError::Stopping => ErrorCode::NotLeaderOrFollower,
@@ -61,20 +68,45 @@ fn read_code(error: &ReadError) -> ErrorCode {
     }
 }
 
+fn delete_code(error: &DeleteRecordsError) -> ErrorCode {
+    match error {
+        DeleteRecordsError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        DeleteRecordsError::Offline(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
 /// The code of a refused or failed change of the catalog.
 pub fn change_code(error: &ChangeError) -> ErrorCode {
     match error {
-        ChangeError::Name(_) | ChangeError::Collision { .. } | ChangeError::Internal(_) => {
-            ErrorCode::InvalidTopicException
-        }
-        ChangeError::Exists(_) => ErrorCode::TopicAlreadyExists,
-        ChangeError::NoPartitions(_) => ErrorCode::InvalidPartitions,
-        ChangeError::TooManyPartitions => ErrorCode::PolicyViolation,
-        ChangeError::Config(_) => ErrorCode::InvalidConfig,
+        ChangeError::Refused(refusal) => refusal_code(refusal),
         ChangeError::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
         ChangeError::UnknownTopicId => ErrorCode::UnknownTopicId,
         ChangeError::Log(_) => ErrorCode::KafkaStorageError,
         ChangeError::Random(_) | ChangeError::Call(_) => ErrorCode::UnknownServerError,
+    }
+}
+
+/// The code of a change that can't be.
+pub fn refusal_code(refusal: &Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::Name(_) | Refusal::Collision { .. } | Refusal::Internal(_) => {
+            ErrorCode::InvalidTopicException
+        }
+        Refusal::Exists(_) => ErrorCode::TopicAlreadyExists,
+        Refusal::NoPartitions | Refusal::SamePartitions(_) | Refusal::FewerPartitions { .. } => {
+            ErrorCode::InvalidPartitions
+        }
+        Refusal::TooManyPartitionsAtOnce
+        | Refusal::TooManyPartitions
+        | Refusal::TooManyConfigs(_) => ErrorCode::PolicyViolation,
+        Refusal::NoReplicas | Refusal::TooManyReplicas(_) => ErrorCode::InvalidReplicationFactor,
+        Refusal::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
+        Refusal::Config(_)
+        | Refusal::NullConfigs(_)
+        | Refusal::NotAList(_)
+        | Refusal::NoSuchConfig(_) => ErrorCode::InvalidConfig,
+        Refusal::Request(_) => ErrorCode::InvalidRequest,
+        Refusal::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
     }
 }
 

@@ -67,6 +67,24 @@ where
     answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
 }
 
+/// As [`ask`], about the partitions that were found; the others have their error for an answer.
+pub async fn ask_found<T, A, F, W>(
+    shard: &Rc<Shard>,
+    items: Vec<Result<T, PartitionError>>,
+    question: F,
+) -> Vec<Result<A, PartitionError>>
+where
+    T: Placed + Clone + Send + 'static,
+    A: Send + 'static,
+    F: Fn(&Rc<Shard>, Vec<T>) -> W + Clone + Send + 'static,
+    W: Future<Output = Vec<Result<A, PartitionError>>> + 'static,
+{
+    let found: Vec<T> = items.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
+    let mut answers = ask(shard, &found, question).await.into_iter();
+    let mut answer = || answers.next().unwrap_or(Err(PartitionError::Panicked));
+    items.into_iter().map(|item| item.and_then(|_| answer())).collect()
+}
+
 /// Puts one shard's answers, or the error that all of them have, in their places.
 pub fn put<A>(
     answers: &mut [Option<Result<A, PartitionError>>],

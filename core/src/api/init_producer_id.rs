@@ -1,5 +1,6 @@
 //! InitProducerId without transactions: a fresh id, epoch 0.
 
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use corelane_net::error_code::ErrorCode;
@@ -7,6 +8,9 @@ use corelane_net::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
 use super::errors;
 use crate::shard::Shard;
+
+/// What Kafka takes; the longest is `transaction.max.timeout.ms`.
+const TRANSACTION_TIMEOUTS_MS: RangeInclusive<i32> = 1..=900_000;
 
 /// Answers when the id is the producer's alone, for ever.
 ///
@@ -21,8 +25,8 @@ pub async fn answer(shard: Rc<Shard>, request: InitProducerIdRequest) -> InitPro
         producer_epoch: -1,
         ..Default::default()
     };
-    if request.transactional_id.is_some() {
-        return refused(ErrorCode::TransactionalIdAuthorizationFailed);
+    if let Some(code) = refusal(&request) {
+        return refused(code);
     }
     match shard.next_producer_id().await {
         Ok(producer_id) => {
@@ -33,4 +37,20 @@ pub async fn answer(shard: Rc<Shard>, request: InitProducerIdRequest) -> InitPro
             refused(errors::producer_id_code(&error))
         }
     }
+}
+
+/// Why there is no id, in the order in which Kafka looks.
+pub(super) fn refusal(request: &InitProducerIdRequest) -> Option<ErrorCode> {
+    // One comes from an earlier answer, and so does the other.
+    if (request.producer_id == -1) != (request.producer_epoch == -1) {
+        return Some(ErrorCode::InvalidRequest);
+    }
+    let transactional_id = request.transactional_id.as_deref()?;
+    Some(if transactional_id.is_empty() {
+        ErrorCode::InvalidRequest
+    } else if !TRANSACTION_TIMEOUTS_MS.contains(&request.transaction_timeout_ms) {
+        ErrorCode::InvalidTransactionTimeout
+    } else {
+        ErrorCode::TransactionalIdAuthorizationFailed
+    })
 }

@@ -1,37 +1,83 @@
 //! Metadata: the one broker, its topics, and topics created because somebody names them.
 
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
 
-use corelane_net::codec::{Str, Uuid};
+use corelane_net::codec::{EncodeError, Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
-    MetadataResponsePartition, MetadataResponseTopic,
+    AUTHORIZED_OPERATIONS_NOT_ASKED, EncodedResponse, MetadataRequest, MetadataRequestTopic,
+    MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
+use corelane_net::service::Answer;
+use corelane_storage::ids::TopicId;
 
+use super::authorized::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use super::{errors, topics};
-use crate::catalog::{Topic, name};
-use crate::shard::controller::{ChangeError, NewTopic};
+use crate::catalog::change::{NewTopic, Refusal};
+use crate::catalog::{Catalog, Topic, name};
+use crate::shard::controller::ChangeError;
 use crate::shard::{Broker, Shard};
 
+/// Names that were to be created, and why they were not.
+type Refused = HashMap<Str, ErrorCode>;
+
 /// Answers at once, unless topics have to be created: then when they can be used.
-pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) -> MetadataResponse {
-    let create = shard.broker.auto_create_topics && request.allow_auto_topic_creation;
-    let topics = match request.topics {
-        None => all_topics(&shard),
-        // Version 0 has no null: there, none asked about means all.
-        Some(asked) if asked.is_empty() && version == 0 => all_topics(&shard),
-        Some(asked) => {
-            let mut topics = Vec::with_capacity(asked.len());
-            for topic in asked {
-                topics.push(describe_asked(&shard, topic, create, version).await);
-            }
-            topics
+pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) -> Answer {
+    if let Some(refused) = refused(&request, version) {
+        return Answer::Send(refused.into());
+    }
+    if let Some(response) = shard.metadata_cache.borrow_mut().get(&request, version) {
+        return Answer::SendEncoded(response);
+    }
+    let refused = create_missing(&shard, &request).await;
+    match describe(&shard, &request, version, &refused) {
+        Ok(response) => Answer::SendEncoded(response),
+        Err(error) => {
+            tracing::error!(%error, version, "metadata that can't be encoded");
+            Answer::Close
         }
+    }
+}
+
+/// The answer to a request that names topics as its version can't: ids came with version 12
+/// (KIP-516), and whoever has neither id nor name is nobody.
+fn refused(request: &MetadataRequest, version: i16) -> Option<MetadataResponse> {
+    let asked = request.topics.as_deref().unwrap_or_default();
+    let is_wrong = |topic: &MetadataRequestTopic| match topic.topic_id {
+        Uuid::ZERO => topic.name.is_none(),
+        _ => version < 12,
     };
+    if !asked.iter().any(is_wrong) {
+        return None;
+    }
+    let topic = |topic: &MetadataRequestTopic| MetadataResponseTopic {
+        error_code: ErrorCode::InvalidRequest,
+        name: Some(topic.name.clone().unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    };
+    Some(MetadataResponse {
+        topics: asked.iter().map(topic).collect(),
+        error_code: ErrorCode::InvalidRequest,
+        ..Default::default()
+    })
+}
+
+/// Nothing is awaited here: what is kept is of one catalog, and is forgotten when that changes.
+fn describe(
+    shard: &Shard,
+    request: &MetadataRequest,
+    version: i16,
+    refused: &Refused,
+) -> Result<EncodedResponse, EncodeError> {
     let broker = &shard.broker;
-    MetadataResponse {
+    let cluster_operations = if request.include_cluster_authorized_operations {
+        CLUSTER_OPERATIONS
+    } else {
+        AUTHORIZED_OPERATIONS_NOT_ASKED
+    };
+    let response = MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id: broker.node_id,
             host: Str::from(&*broker.advertised_host),
@@ -40,70 +86,106 @@ pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) ->
         }],
         cluster_id: Some(Str::from(&*broker.cluster_id)),
         controller_id: broker.node_id,
-        topics,
-        ..Default::default()
-    }
-}
-
-fn all_topics(shard: &Shard) -> Vec<MetadataResponseTopic> {
-    shard.catalog().topics().map(|topic| describe(&shard.broker, topic)).collect()
-}
-
-async fn describe_asked(
-    shard: &Rc<Shard>,
-    asked: MetadataRequestTopic,
-    create: bool,
-    version: i16,
-) -> MetadataResponseTopic {
-    let MetadataRequestTopic { topic_id, name } = asked;
-    let refused = |name, error_code| MetadataResponseTopic {
-        name,
-        topic_id,
-        error_code,
+        topics: describe_topics(&shard.catalog(), broker, request, version, refused),
+        cluster_authorized_operations: cluster_operations,
         ..Default::default()
     };
-    match name {
-        // Ids came with version 12 (KIP-516); before, the field must be zero.
-        Some(name) if topic_id != Uuid::ZERO => refused(Some(name), ErrorCode::InvalidRequest),
-        None if version < 12 => refused(Some(Str::EMPTY), ErrorCode::InvalidRequest),
-        None => match shard.catalog().topic_by_id(topics::topic_id(topic_id)) {
-            Some(topic) => describe(&shard.broker, topic),
-            None => refused(None, ErrorCode::UnknownTopicId),
-        },
-        Some(name) => match find_or_create(shard, &name, create).await {
-            Ok(topic) => describe(&shard.broker, &topic),
-            Err(code) => refused(Some(name), code),
-        },
+    let response = EncodedResponse::new(&response.into(), version)?;
+    if refused.is_empty() {
+        shard.metadata_cache.borrow_mut().put(request, version, &response);
     }
+    Ok(response)
 }
 
-async fn find_or_create(
-    shard: &Rc<Shard>,
-    name: &str,
-    create: bool,
-) -> Result<Arc<Topic>, ErrorCode> {
-    if let Some(topic) = shard.topic(name) {
-        return Ok(topic);
-    }
-    if name::check(name).is_err() {
-        return Err(ErrorCode::InvalidTopicException);
-    }
-    if !create {
-        return Err(ErrorCode::UnknownTopicOrPartition);
-    }
-    let new = NewTopic { name: name.to_owned(), partitions: None, configs: Default::default() };
-    match shard.create_topic(new, false).await {
-        Ok(topic) => Ok(topic),
-        // Somebody else was faster, and this shard has applied it.
-        Err(ChangeError::Exists(_)) => shard.topic(name).ok_or(ErrorCode::LeaderNotAvailable),
-        Err(error) => {
-            tracing::warn!(topic = name, %error, "not created");
-            Err(errors::change_code(&error))
+fn describe_topics(
+    catalog: &Catalog,
+    broker: &Broker,
+    request: &MetadataRequest,
+    version: i16,
+    refused: &Refused,
+) -> Vec<MetadataResponseTopic> {
+    let mut topics: Vec<_> = match &request.topics {
+        Some(asked) if !(asked.is_empty() && version == 0) => {
+            let mut described = HashSet::new();
+            asked
+                .iter()
+                .map(|asked| find(catalog, asked, refused))
+                // Kafka answers once for a topic that is named twice.
+                .filter(|found| described.insert(found.as_ref().map_or_else(key, |t| Ok(t.id))))
+                .map(|found| found.map_or_else(|refusal| refusal, |t| describe_topic(broker, t)))
+                .collect()
+        }
+        // Version 0 has no null: there, none asked about means all.
+        _ => catalog.topics().map(|topic| describe_topic(broker, topic)).collect(),
+    };
+    if request.include_topic_authorized_operations {
+        for topic in topics.iter_mut().filter(|topic| topic.error_code == ErrorCode::None) {
+            topic.topic_authorized_operations = TOPIC_OPERATIONS;
         }
     }
+    topics
 }
 
-fn describe(broker: &Broker, topic: &Topic) -> MetadataResponseTopic {
+/// What tells one topic that is not there from another.
+fn key(refusal: &MetadataResponseTopic) -> Result<TopicId, (Option<Str>, Uuid)> {
+    Err((refusal.name.clone(), refusal.topic_id))
+}
+
+/// The topic; its id counts if both are given.
+fn find<'a>(
+    catalog: &'a Catalog,
+    asked: &MetadataRequestTopic,
+    refused: &Refused,
+) -> Result<&'a Topic, MetadataResponseTopic> {
+    let MetadataRequestTopic { topic_id, name } = asked;
+    let (found, error_code) = match name {
+        Some(name) if *topic_id == Uuid::ZERO => {
+            let code = match refused.get(name) {
+                Some(code) => *code,
+                None if name::check(name).is_err() => ErrorCode::InvalidTopicException,
+                None => ErrorCode::UnknownTopicOrPartition,
+            };
+            (catalog.topic(name), code)
+        }
+        _ => (catalog.topic_by_id(topics::topic_id(*topic_id)), ErrorCode::UnknownTopicId),
+    };
+    found.map(|topic| &**topic).ok_or_else(|| MetadataResponseTopic {
+        name: if *topic_id == Uuid::ZERO { name.clone() } else { None },
+        topic_id: *topic_id,
+        error_code,
+        ..Default::default()
+    })
+}
+
+/// Creates what is named and not there, if both sides want that.
+async fn create_missing(shard: &Rc<Shard>, request: &MetadataRequest) -> Refused {
+    let mut refused = Refused::new();
+    if !(shard.broker.auto_create_topics && request.allow_auto_topic_creation) {
+        return refused;
+    }
+    for asked in request.topics.iter().flatten() {
+        let Some(name) = asked.name.as_ref().filter(|_| asked.topic_id == Uuid::ZERO) else {
+            continue;
+        };
+        if name::check(name).is_err() || shard.topic(name).is_some() {
+            continue;
+        }
+        match shard.create_topic(NewTopic::named(name), false).await {
+            Ok(_) => {}
+            // Somebody else was faster, and this shard has applied it unless it is gone again.
+            Err(ChangeError::Refused(Refusal::Exists(_))) => {
+                refused.insert(name.clone(), ErrorCode::LeaderNotAvailable);
+            }
+            Err(error) => {
+                tracing::warn!(topic = &**name, %error, "not created");
+                refused.insert(name.clone(), errors::change_code(&error));
+            }
+        }
+    }
+    refused
+}
+
+fn describe_topic(broker: &Broker, topic: &Topic) -> MetadataResponseTopic {
     let partition = |index: u32| MetadataResponsePartition {
         partition_index: i32::try_from(index).unwrap_or(i32::MAX),
         leader_id: broker.node_id,

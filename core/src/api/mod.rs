@@ -3,20 +3,42 @@
 //! [`APIS`] is the only place that says what is supported: ApiVersions advertises it, and
 //! connections refuse what it does not serve.
 //!
+//! - `authorized.rs`: what a client may do
+//! - `config_changes.rs`: what the two APIs that alter configs share
 //! - `errors.rs`: from what went wrong to Kafka's error codes
 //! - `fan_out.rs`: one question about many partitions, one message per shard
+//! - `once.rs`: partitions that are named more than once
 //! - `topics.rs`: topics as requests name them, by name or by id
 
+mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
+mod authorized;
+mod config_changes;
+mod create_acls;
+mod create_partitions;
 mod create_topics;
+mod delete_acls;
+mod delete_records;
 mod delete_topics;
+mod describe_acls;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 pub mod errors;
 mod fan_out;
 mod fetch;
 mod find_coordinator;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
+mod offset_for_leader_epoch;
+mod once;
 mod produce;
 mod topics;
 
@@ -25,7 +47,7 @@ mod tests;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
 
 use corelane_net::messages::{Api, Request, Response};
@@ -56,7 +78,23 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::ApiVersions, 0, 5),
     supported(Api::CreateTopics, 2, 7),
     supported(Api::DeleteTopics, 1, 6),
+    supported(Api::DeleteRecords, 0, 2),
     supported(Api::InitProducerId, 0, 5),
+    supported(Api::OffsetForLeaderEpoch, 2, 4),
+    supported(Api::DescribeAcls, 1, 3),
+    supported(Api::CreateAcls, 1, 3),
+    supported(Api::DeleteAcls, 1, 3),
+    supported(Api::DescribeConfigs, 1, 4),
+    supported(Api::AlterConfigs, 0, 2),
+    supported(Api::DescribeLogDirs, 1, 5),
+    supported(Api::CreatePartitions, 0, 3),
+    supported(Api::IncrementalAlterConfigs, 0, 1),
+    supported(Api::AlterPartitionReassignments, 0, 1),
+    supported(Api::ListPartitionReassignments, 0, 0),
+    supported(Api::DescribeUserScramCredentials, 0, 0),
+    supported(Api::DescribeCluster, 0, 2),
+    supported(Api::ListConfigResources, 0, 1),
+    supported(Api::DescribeTopicPartitions, 0, 0),
 ];
 
 const fn supported(api: Api, min: i16, max: i16) -> SupportedApi {
@@ -83,47 +121,75 @@ impl Service for Handler {
     }
 
     async fn begin(&self, request: Request, context: &RequestContext) -> Pending {
-        let (shard, version) = (self.shard.clone(), context.version);
+        let begun = AssertUnwindSafe(self.dispatch(request, context.version)).catch_unwind().await;
+        guarded(context, begun.unwrap_or_else(|panic| Box::pin(async { resume_unwind(panic) })))
+    }
+}
+
+impl Handler {
+    async fn dispatch(&self, request: Request, version: i16) -> Pending {
+        let shard = self.shard.clone();
         match request {
-            Request::Produce(request) => {
-                let begun = AssertUnwindSafe(produce::begin(&shard, request, version));
-                let pending = begun.catch_unwind().await;
-                guarded(context, pending.unwrap_or_else(|_| Answer::Close.ready()))
-            }
+            Request::Produce(request) => produce::begin(&shard, request, version).await,
             Request::Fetch(request) => {
                 let turn = self.fetch_turns.take();
-                answer(context, fetch::answer(shard, request, version, turn))
+                later(fetch::answer(shard, request, version, turn))
             }
-            Request::ListOffsets(request) => {
-                answer(context, list_offsets::answer(shard, request, version))
+            Request::ListOffsets(request) => later(list_offsets::answer(shard, request, version)),
+            Request::Metadata(request) => Box::pin(metadata::answer(shard, request, version)),
+            Request::FindCoordinator(request) => now(find_coordinator::answer(request, version)),
+            Request::ApiVersions(request) => now(api_versions::answer(&shard, &request, version)),
+            Request::CreateTopics(request) => later(create_topics::answer(shard, request)),
+            Request::DeleteTopics(request) => later(delete_topics::answer(shard, request, version)),
+            Request::DeleteRecords(request) => later(delete_records::answer(shard, request)),
+            Request::InitProducerId(request) => later(init_producer_id::answer(shard, request)),
+            Request::OffsetForLeaderEpoch(request) => {
+                later(offset_for_leader_epoch::answer(shard, request))
             }
-            Request::Metadata(request) => {
-                answer(context, metadata::answer(shard, request, version))
+            Request::DescribeAcls(request) => now(describe_acls::answer(request)),
+            Request::CreateAcls(request) => now(create_acls::answer(request)),
+            Request::DeleteAcls(request) => now(delete_acls::answer(request)),
+            Request::DescribeConfigs(request) => later(describe_configs::answer(shard, request)),
+            Request::AlterConfigs(request) => later(alter_configs::answer(shard, request)),
+            Request::DescribeLogDirs(request) => later(describe_log_dirs::answer(shard, request)),
+            Request::CreatePartitions(request) => later(create_partitions::answer(shard, request)),
+            Request::IncrementalAlterConfigs(request) => {
+                later(incremental_alter_configs::answer(shard, request))
             }
-            Request::FindCoordinator(request) => {
-                Answer::Send(find_coordinator::answer(request, version).into()).ready()
+            Request::AlterPartitionReassignments(request) => {
+                let (catalog, node_id) = (shard.catalog(), shard.broker.node_id);
+                now(alter_partition_reassignments::answer(&catalog, node_id, request))
             }
-            Request::ApiVersions(request) => {
-                Answer::Send(api_versions::answer(&shard, &request, version).into()).ready()
+            Request::ListPartitionReassignments(request) => {
+                now(list_partition_reassignments::answer(request))
             }
-            Request::CreateTopics(request) => {
-                answer(context, create_topics::answer(shard, request))
+            Request::DescribeUserScramCredentials(request) => {
+                now(describe_user_scram_credentials::answer(request))
             }
-            Request::DeleteTopics(request) => {
-                answer(context, delete_topics::answer(shard, request, version))
+            Request::DescribeCluster(request) => {
+                now(describe_cluster::answer(&shard.broker, &request))
             }
-            Request::InitProducerId(request) => {
-                answer(context, init_producer_id::answer(shard, request))
+            Request::ListConfigResources(request) => {
+                now(list_config_resources::answer(&shard, &request, version))
+            }
+            Request::DescribeTopicPartitions(request) => {
+                now(describe_topic_partitions::answer(&shard.catalog(), &shard.broker, request))
+            }
+            // Connections hand over only what `APIS` lists.
+            other => {
+                tracing::error!(api = ?other.api(), "not served; the connection is closed");
+                Answer::Close.ready()
             }
         }
     }
 }
 
-fn answer<R: Into<Response>>(
-    context: &RequestContext,
-    response: impl Future<Output = R> + 'static,
-) -> Pending {
-    guarded(context, Box::pin(async move { Answer::Send(response.await.into()) }))
+fn now(response: impl Into<Response>) -> Pending {
+    Answer::Send(response.into()).ready()
+}
+
+fn later<R: Into<Response>>(response: impl Future<Output = R> + 'static) -> Pending {
+    Box::pin(async move { Answer::Send(response.await.into()) })
 }
 
 /// A panic while a request is answered costs its connection, nothing else.

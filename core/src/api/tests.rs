@@ -1,15 +1,23 @@
-use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{Api, CreatableReplicaAssignment, CreatableTopic};
-use corelane_storage::batch::{BatchError, RecordsError};
-use corelane_storage::log::{AppendError, ReadError};
+mod descriptions;
 
-use super::fetch::share::share_out;
+use corelane_net::codec::{Str, Uuid};
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{Api, DeleteTopicState, InitProducerIdRequest};
+use corelane_storage::batch::{BatchError, RecordsError};
+use corelane_storage::ids::TopicId;
+use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
+
+use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
-use super::{APIS, api_versions, create_topics, errors};
-use crate::catalog::{Catalog, Command};
+use super::once::{Once, Place};
+use super::{APIS, api_versions, delete_topics, errors, init_producer_id};
+use crate::catalog::change::{AssignmentError, Refusal};
+use crate::catalog::config::ConfigError;
+use crate::catalog::name::NameError;
+use crate::catalog::{Catalog, Command, Topic};
 use crate::partition::PartitionError;
 use crate::seeded::Rng;
-use crate::shard::controller::{self, NewTopic};
+use crate::shard::controller::ChangeError;
 
 #[test]
 fn the_table_lists_every_api_once_within_what_the_codec_speaks() {
@@ -27,24 +35,40 @@ fn the_table_lists_every_api_once_within_what_the_codec_speaks() {
     }
 }
 
+fn shares(offers: &[(usize, usize)], max_bytes: usize) -> Vec<usize> {
+    let offer =
+        |(bytes, limit_bytes): &(usize, usize)| Offer { bytes: *bytes, limit_bytes: *limit_bytes };
+    share_out(&offers.iter().map(offer).collect::<Vec<_>>(), max_bytes)
+}
+
 #[test]
-fn max_bytes_is_shared_out_in_request_order() {
-    assert_eq!(share_out(&[10, 20, 30], 100), [10, 20, 30]);
-    assert_eq!(share_out(&[10, 20, 30], 25), [10, 15, 0]);
-    assert_eq!(share_out(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
-    assert_eq!(share_out(&[0, 40], 0), [0, 40]);
-    assert_eq!(share_out(&[], 10), [0usize; 0]);
+fn max_bytes_is_shared_out_in_order() {
+    let all = |bytes: &[usize], max_bytes| {
+        shares(&bytes.iter().map(|bytes| (*bytes, 100)).collect::<Vec<_>>(), max_bytes)
+    };
+    assert_eq!(all(&[10, 20, 30], 100), [10, 20, 30]);
+    assert_eq!(all(&[10, 20, 30], 25), [10, 15, 0]);
+    assert_eq!(all(&[0, 0, 40, 5], 25), [0, 0, 40, 0], "the first with data gets it all");
+    assert_eq!(all(&[0, 40], 0), [0, 40]);
+    assert_eq!(all(&[], 10), [0usize; 0]);
+    assert_eq!(shares(&[(40, 1), (40, 1)], 100), [40, 1], "only the first exceeds its own limit");
     let mut rng = Rng::new(3);
     for _ in 0..5_000 {
-        let sizes: Vec<usize> = (0..rng.below(8)).map(|_| rng.below(100) as usize).collect();
+        let offer = |rng: &mut Rng| (rng.below(100) as usize, rng.below(100) as usize);
+        let offers: Vec<(usize, usize)> = (0..rng.below(8)).map(|_| offer(&mut rng)).collect();
         let max = rng.below(300) as usize;
-        let shares = share_out(&sizes, max);
-        let first = sizes.iter().copied().find(|size| *size > 0).unwrap_or(0);
-        assert!(shares.iter().sum::<usize>() <= max.max(first), "{sizes:?} {max}");
-        assert!(shares.iter().zip(&sizes).all(|(share, size)| share <= size));
+        let shares = shares(&offers, max);
+        let first = offers.iter().position(|(bytes, _)| *bytes > 0);
+        let oversize = first.map_or(0, |first| offers[first].0);
+        assert!(shares.iter().sum::<usize>() <= max.max(oversize), "{offers:?} {max}");
+        let mut short = false;
+        for (place, (share, (bytes, limit))) in shares.iter().zip(&offers).enumerate() {
+            let fair = if Some(place) == first { *bytes } else { *bytes.min(limit) };
+            assert!(*share <= fair, "{offers:?} {max}");
+            short |= *share < fair;
+        }
         // Nobody goes short while bytes are left.
-        let short = shares.iter().zip(&sizes).any(|(share, size)| share < size);
-        assert!(!short || shares.iter().sum::<usize>() >= max, "{sizes:?} {max}");
+        assert!(!short || shares.iter().sum::<usize>() >= max, "{offers:?} {max}");
     }
 }
 
@@ -53,13 +77,52 @@ fn timestamps_mean_what_they_mean_in_kafka_without_tiers() {
     assert_eq!(wanted(-1, 1), Wanted::Latest);
     assert_eq!(wanted(-2, 1), Wanted::Earliest);
     assert_eq!(wanted(-4, 8), Wanted::Earliest);
-    assert_eq!(wanted(-4, 7), Wanted::Refused(ErrorCode::UnsupportedVersion));
+    assert_eq!(wanted(-4, 7), Wanted::Unsupported);
     assert_eq!(wanted(-5, 9), Wanted::Nothing);
     assert_eq!(wanted(-6, 11), Wanted::Nothing);
-    assert_eq!(wanted(-6, 10), Wanted::Refused(ErrorCode::UnsupportedVersion));
-    assert_eq!(wanted(-3, 7), Wanted::Refused(ErrorCode::UnsupportedForMessageFormat));
-    assert_eq!(wanted(0, 7), Wanted::Refused(ErrorCode::UnsupportedForMessageFormat));
-    assert_eq!(wanted(i64::MIN, 11), Wanted::Refused(ErrorCode::UnsupportedVersion));
+    assert_eq!(wanted(-6, 10), Wanted::Unsupported);
+    assert_eq!(wanted(-3, 7), Wanted::Newest);
+    assert_eq!(wanted(-3, 6), Wanted::Unsupported);
+    assert_eq!(wanted(0, 1), Wanted::Since(0));
+    assert_eq!(wanted(i64::MIN, 11), Wanted::Unsupported);
+}
+
+#[test]
+fn a_partition_named_again_has_the_place_of_the_first_mention() {
+    let mut once = Once::default();
+    let (a, b) = (once.topic("a"), once.topic("b"));
+    assert_eq!(once.partition(a, 0), Place::First);
+    assert_eq!(once.partition(b, 0), Place::First);
+    assert_eq!(once.partition(a, 7), Place::First);
+    let a = once.topic("a");
+    assert_eq!(once.partition(a, 7), Place::Again(2));
+    assert_eq!(once.partition(a, 0), Place::Again(0));
+    assert_eq!(once.partition(b, 0), Place::Again(1));
+    assert_eq!(once.partition(b, -1), Place::First);
+}
+
+#[test]
+fn producer_ids_are_refused_in_the_order_in_which_kafka_looks() {
+    let refusal = |transactional_id: Option<&str>, timeout_ms, producer_id, producer_epoch| {
+        init_producer_id::refusal(&InitProducerIdRequest {
+            transactional_id: transactional_id.map(Into::into),
+            transaction_timeout_ms: timeout_ms,
+            producer_id,
+            producer_epoch,
+            ..Default::default()
+        })
+    };
+    assert_eq!(refusal(None, -1, -1, -1), None);
+    assert_eq!(refusal(None, 0, 5, 3), None);
+    assert_eq!(refusal(None, 1, 5, -1), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refusal(None, 1, -1, 0), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refusal(Some(""), 1, -1, -1), Some(ErrorCode::InvalidRequest));
+    for timeout_ms in [0, -5, 900_001, i32::MAX] {
+        let code = refusal(Some("t"), timeout_ms, -1, -1);
+        assert_eq!(code, Some(ErrorCode::InvalidTransactionTimeout), "{timeout_ms}");
+    }
+    let code = Some(ErrorCode::TransactionalIdAuthorizationFailed);
+    assert_eq!(refusal(Some("t"), 900_000, -1, -1), code);
 }
 
 #[test]
@@ -70,36 +133,6 @@ fn client_software_is_checked_as_kip_511_says() {
     for illegal in ["", "-a", "a.", "a b", "ä", "a_b"] {
         assert!(!api_versions::is_software(illegal), "{illegal}");
     }
-}
-
-fn asked(num_partitions: i32, replication_factor: i16, assigned: &[(i32, i32)]) -> CreatableTopic {
-    let assignment = |(partition_index, broker): &(i32, i32)| CreatableReplicaAssignment {
-        partition_index: *partition_index,
-        broker_ids: vec![*broker],
-    };
-    CreatableTopic {
-        name: "t".into(),
-        num_partitions,
-        replication_factor,
-        assignments: assigned.iter().map(assignment).collect(),
-        configs: Vec::new(),
-    }
-}
-
-#[test]
-fn create_topics_checks_partitions_replicas_and_assignments() {
-    let check = |topic| create_topics::new_topic(&topic, 1).map(|new| new.partitions);
-    let code = |topic| check(topic).map_err(|(code, _)| code);
-    assert_eq!(code(asked(-1, -1, &[])), Ok(None));
-    assert_eq!(code(asked(6, 1, &[])), Ok(Some(6)));
-    assert_eq!(code(asked(0, 1, &[])), Ok(Some(0)), "refused by the controller");
-    assert_eq!(code(asked(6, 3, &[])), Err(ErrorCode::InvalidReplicationFactor));
-    assert_eq!(code(asked(-1, -1, &[(1, 1), (0, 1)])), Ok(Some(2)));
-    assert_eq!(code(asked(2, -1, &[(0, 1), (1, 1)])), Err(ErrorCode::InvalidRequest));
-    assert_eq!(code(asked(-1, 1, &[(0, 1)])), Err(ErrorCode::InvalidRequest));
-    assert_eq!(code(asked(-1, -1, &[(1, 1)])), Err(ErrorCode::InvalidReplicaAssignment));
-    assert_eq!(code(asked(-1, -1, &[(0, 1), (0, 1)])), Err(ErrorCode::InvalidReplicaAssignment));
-    assert_eq!(code(asked(-1, -1, &[(0, 2)])), Err(ErrorCode::InvalidReplicaAssignment));
 }
 
 #[test]
@@ -115,6 +148,18 @@ fn every_error_has_the_code_that_clients_act_on() {
             ErrorCode::UnknownLeaderEpoch,
         ),
         (PartitionError::InvalidRecord("two batches"), ErrorCode::InvalidRecord),
+        (PartitionError::UnsupportedCompression, ErrorCode::UnsupportedCompressionType),
+        (PartitionError::UnknownFetchedEpoch { asked: 2, current: 1 }, ErrorCode::OffsetOutOfRange),
+        (PartitionError::NegativeLimit, ErrorCode::UnknownServerError),
+        (PartitionError::NamedTwice, ErrorCode::InvalidRequest),
+        (PartitionError::NoDeletePolicy, ErrorCode::PolicyViolation),
+        (PartitionError::UnsupportedTimestamp, ErrorCode::UnsupportedVersion),
+        (
+            DeleteRecordsError::OutOfRange { before: 9, high_watermark: 1 }.into(),
+            ErrorCode::OffsetOutOfRange,
+        ),
+        (DeleteRecordsError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
+        (AppendError::InvalidTimestamp { records: Vec::new() }.into(), ErrorCode::InvalidTimestamp),
         (PartitionError::Transactional, ErrorCode::TransactionalIdAuthorizationFailed),
         (PartitionError::TimedOut, ErrorCode::RequestTimedOut),
         (PartitionError::Panicked, ErrorCode::UnknownServerError),
@@ -146,26 +191,63 @@ fn every_error_has_the_code_that_clients_act_on() {
 }
 
 #[test]
-fn a_refused_topic_says_why() {
+fn whoever_names_a_topic_twice_deletes_it_not_at_all() {
     let mut catalog = Catalog::default();
-    let topic = |name: &str, partitions| NewTopic {
-        name: name.to_owned(),
-        partitions,
-        configs: Default::default(),
+    let id = |number: u8| Uuid([number; 16]);
+    for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
+        let (id, configs) = (TopicId([number; 16]), Default::default());
+        let topic = Topic { name: name.into(), id, partitions: 1, configs };
+        catalog.apply(&Command::CreateTopic(topic.into()));
+    }
+    let state =
+        |name: Option<&str>, topic_id| DeleteTopicState { name: name.map(Str::from), topic_id };
+    let sort = |states: &[DeleteTopicState]| {
+        let sorted = delete_topics::sort(states.to_vec(), &catalog);
+        let refused = sorted.refused.iter().map(|one| (one.name.clone(), one.topic_id));
+        assert!(sorted.refused.iter().all(|one| one.error_code == ErrorCode::InvalidRequest));
+        (sorted.wanted, refused.collect::<Vec<_>>())
     };
-    let made = controller::check(&catalog, topic("a.b", None), 3).unwrap();
-    assert_eq!(made.partitions, 3, "the broker's default");
-    catalog.apply(&Command::CreateTopic(made.into()));
-    let code = |new| controller::check(&catalog, new, 3).map_err(|e| errors::change_code(&e)).err();
-    assert_eq!(code(topic("fine", Some(1))), None);
-    assert_eq!(code(topic("a.b", Some(1))), Some(ErrorCode::TopicAlreadyExists));
-    assert_eq!(code(topic("a_b", Some(1))), Some(ErrorCode::InvalidTopicException));
-    assert_eq!(code(topic("a/b", Some(1))), Some(ErrorCode::InvalidTopicException));
-    let internal = topic("__consumer_offsets", Some(1));
-    assert_eq!(code(internal), Some(ErrorCode::InvalidTopicException));
-    assert_eq!(code(topic("none", Some(0))), Some(ErrorCode::InvalidPartitions));
-    assert_eq!(code(topic("many", Some(i32::MAX))), Some(ErrorCode::PolicyViolation));
-    let mut odd = topic("odd", Some(1));
-    odd.configs.insert("no.such.key".to_owned(), "1".to_owned());
-    assert_eq!(code(odd), Some(ErrorCode::InvalidConfig));
+    let (by_name, by_id) = (state(Some("a"), Uuid::ZERO), state(None, id(2)));
+    let (mut wanted, refused) = sort(&[by_name.clone(), by_id.clone()]);
+    wanted.sort_by_key(|state| state.topic_id.0);
+    assert_eq!((wanted, refused), (vec![by_name.clone(), by_id.clone()], vec![]));
+
+    let twice = sort(&[by_name.clone(), by_name.clone(), by_name.clone()]);
+    assert_eq!(twice, (vec![], vec![(Some("a".into()), Uuid::ZERO)]));
+    assert_eq!(sort(&[by_id.clone(), by_id]), (vec![], vec![(None, id(2))]));
+    let both_ways = sort(&[by_name, state(None, id(1))]);
+    assert_eq!(both_ways, (vec![], vec![(Some("a".into()), id(1))]));
+    let named_and_repeated =
+        sort(&[state(Some("c"), Uuid::ZERO), state(None, id(3)), state(None, id(3))]);
+    assert_eq!(named_and_repeated.0, vec![]);
+    assert_eq!(sort(&[state(None, Uuid::ZERO)]), (vec![], vec![(None, Uuid::ZERO)]));
+    assert_eq!(sort(&[state(Some("a"), id(1))]), (vec![], vec![(Some("a".into()), id(1))]));
+    let unknown = state(Some("gone"), Uuid::ZERO);
+    assert_eq!(
+        sort(std::slice::from_ref(&unknown)),
+        (vec![unknown], vec![]),
+        "told by the controller"
+    );
+}
+
+#[test]
+fn every_refusal_has_the_code_that_clients_act_on() {
+    let cases = [
+        (NameError::Empty.into(), ErrorCode::InvalidTopicException),
+        (Refusal::Exists("t".to_owned()), ErrorCode::TopicAlreadyExists),
+        (Refusal::NoPartitions, ErrorCode::InvalidPartitions),
+        (Refusal::SamePartitions(1), ErrorCode::InvalidPartitions),
+        (Refusal::TooManyPartitions, ErrorCode::PolicyViolation),
+        (Refusal::NoReplicas, ErrorCode::InvalidReplicationFactor),
+        (Refusal::TooManyReplicas(3), ErrorCode::InvalidReplicationFactor),
+        (AssignmentError::Gap.into(), ErrorCode::InvalidReplicaAssignment),
+        (ConfigError::Tiered.into(), ErrorCode::InvalidConfig),
+        (Refusal::NullConfigs(vec![]), ErrorCode::InvalidConfig),
+        (Refusal::Request(String::new()), ErrorCode::InvalidRequest),
+        (Refusal::UnknownTopic(String::new()), ErrorCode::UnknownTopicOrPartition),
+    ];
+    for (refusal, code) in cases {
+        assert_eq!(errors::change_code(&refusal.clone().into()), code, "{refusal}");
+    }
+    assert_eq!(errors::change_code(&ChangeError::UnknownTopicId), ErrorCode::UnknownTopicId);
 }

@@ -4,20 +4,26 @@
 pub const MAX_NAME_BYTES: usize = 249;
 
 /// Why a name is not legal, in words for the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// It is empty.
-    #[error("a topic name can't be empty")]
+    #[error("Topic name is invalid: the empty string is not allowed")]
     Empty,
     /// It is "." or "..".
-    #[error("a topic name can't be \".\" or \"..\"")]
-    Dots,
+    #[error("Topic name is invalid: '{0}' is not allowed")]
+    Dots(String),
     /// It has more than [`MAX_NAME_BYTES`].
-    #[error("a topic name can't be longer than 249 characters")]
-    TooLong,
+    #[error(
+        "Topic name is invalid: the length of '{0}' is longer than the max allowed length \
+         {MAX_NAME_BYTES}"
+    )]
+    TooLong(String),
     /// A character outside `[a-zA-Z0-9._-]`.
-    #[error("a topic name has only ASCII letters, digits, '.', '_' and '-'")]
-    Character,
+    #[error(
+        "Topic name is invalid: '{0}' contains one or more characters other than ASCII \
+         alphanumerics, '.', '_' and '-'"
+    )]
+    Character(String),
 }
 
 /// Checks that `name` is legal.
@@ -26,14 +32,14 @@ pub fn check(name: &str) -> Result<(), NameError> {
         return Err(NameError::Empty);
     }
     if name == "." || name == ".." {
-        return Err(NameError::Dots);
+        return Err(NameError::Dots(name.to_owned()));
     }
     if name.len() > MAX_NAME_BYTES {
-        return Err(NameError::TooLong);
+        return Err(NameError::TooLong(name.to_owned()));
     }
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if !name.bytes().all(legal) {
-        return Err(NameError::Character);
+        return Err(NameError::Character(name.to_owned()));
     }
     Ok(())
 }
@@ -42,6 +48,9 @@ pub fn check(name: &str) -> Result<(), NameError> {
 pub fn collision_key(name: &str) -> String {
     name.replace('.', "_")
 }
+
+/// The name under which Kafka keeps its own catalog, which nobody may create.
+pub const CLUSTER_METADATA: &str = "__cluster_metadata";
 
 /// True for topics that belong to the broker itself, not to its users.
 pub fn is_internal(name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use corelane_storage::log::{AppendError, ReadError};
+use corelane_storage::log::{AppendError, DeleteRecordsError, Offline, ReadError};
 
 /// Why one partition of a request was not served. `api::errors` gives each its Kafka code.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -38,6 +38,32 @@ pub enum PartitionError {
     /// A batch that Corelane does not take although the log would.
     #[error("{0}")]
     InvalidRecord(&'static str),
+    /// Records are not deleted.
+    #[error(transparent)]
+    Delete(Arc<DeleteRecordsError>),
+    /// The topic's `cleanup.policy` does not contain `delete`.
+    #[error("records can't be deleted: the topic's cleanup.policy has no delete")]
+    NoDeletePolicy,
+    /// A partition that is named more than once where that is an error.
+    #[error("the request names the partition more than once")]
+    NamedTwice,
+    /// A negative timestamp that asks for nothing in the request's version.
+    #[error("the timestamp has no meaning in this version")]
+    UnsupportedTimestamp,
+    /// A negative limit of bytes.
+    #[error("the limit of bytes is negative")]
+    NegativeLimit,
+    /// The client's last record is of an epoch that this log has not had.
+    #[error("leader epoch {asked} of the last record fetched is not known; it is {current} here")]
+    UnknownFetchedEpoch {
+        /// What the client has.
+        asked: i32,
+        /// What holds.
+        current: i32,
+    },
+    /// zstd in a version of Produce from before it.
+    #[error("zstd needs Produce 7 or later")]
+    UnsupportedCompression,
     /// Transactions do not exist yet.
     #[error("this broker has no transactions")]
     Transactional,
@@ -58,6 +84,18 @@ pub enum PartitionError {
 impl From<AppendError> for PartitionError {
     fn from(error: AppendError) -> Self {
         PartitionError::Append(Arc::new(error))
+    }
+}
+
+impl From<DeleteRecordsError> for PartitionError {
+    fn from(error: DeleteRecordsError) -> Self {
+        PartitionError::Delete(Arc::new(error))
+    }
+}
+
+impl From<Offline> for PartitionError {
+    fn from(offline: Offline) -> Self {
+        PartitionError::Offline(offline.0)
     }
 }
 

@@ -12,16 +12,17 @@ mod error;
 mod tests;
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::{Appended, Log, LogOffsets, ReadPlan};
+use corelane_storage::log::{Appended, Log, LogConfig, LogOffsets, ReadPlan, TimestampOffset};
 use corelane_storage::notify::Signal;
 use futures_util::FutureExt;
 
-pub use epoch::{Divergence, check_leader_epoch, diverges};
+pub use epoch::{EpochEnd, check_leader_epoch, diverges, epoch_end};
 pub use error::PartitionError;
 
 use crate::runtime::{DiskFile, ShardRuntime};
@@ -47,7 +48,7 @@ pub enum Planned {
     /// Bytes to send; there may be none.
     Read(ReadPlan<DiskFile>),
     /// The client has to truncate first.
-    Diverging(Divergence, LogOffsets),
+    Diverging(EpochEnd, LogOffsets),
 }
 
 /// One partition on the shard that owns it. A panic inside its code takes it offline, and nothing
@@ -70,13 +71,14 @@ impl Partition {
         self.deleted.set(true);
     }
 
+    /// Changes what its log obeys, from the next append on. One that is offline obeys nothing.
+    pub fn set_config(&self, config: LogConfig) {
+        let _ = self.guarded(|log| log.set_config(config));
+    }
+
     /// Judges the timestamps of a batch that is about to be appended; almost always at once.
     pub async fn check_timestamps(&self, batch: &[u8]) -> Result<(), PartitionError> {
-        self.check_online()?;
-        let checking = AssertUnwindSafe(self.log.check_timestamps(batch));
-        let checked = checking.catch_unwind().await.map_err(|_| self.break_down())?;
-        self.check_online()?;
-        Ok(checked?)
+        self.guarded_async(self.log.check_timestamps(batch)).await
     }
 
     /// Appends one batch; acknowledged later, see [`Partition::acknowledged`].
@@ -86,11 +88,7 @@ impl Partition {
 
     /// Resolves when everything below `next_offset` is acknowledged.
     pub async fn acknowledged(&self, next_offset: i64) -> Result<(), PartitionError> {
-        self.check_online()?;
-        let waiting = AssertUnwindSafe(self.log.acknowledged(next_offset));
-        let outcome = waiting.catch_unwind().await.map_err(|_| self.break_down())?;
-        self.check_online()?;
-        outcome.map_err(|offline| PartitionError::Offline(offline.0))
+        self.guarded_async(self.log.acknowledged(next_offset)).await
     }
 
     /// Its offsets now.
@@ -98,27 +96,70 @@ impl Partition {
         self.guarded(|log| log.offsets())
     }
 
+    /// Bytes of its log.
+    pub fn size_bytes(&self) -> Result<u64, PartitionError> {
+        self.guarded(|log| log.size_bytes())
+    }
+
     /// Its leader epoch.
     pub fn leader_epoch(&self) -> Result<i32, PartitionError> {
         self.guarded(|log| log.leader_epoch())
     }
 
+    /// The leader epoch of the record at `offset`; at the log's ends of the nearest, and the
+    /// leader's if there is none.
+    pub fn epoch_of(&self, offset: i64) -> Result<i32, PartitionError> {
+        self.guarded(|log| log.epoch_of(offset).unwrap_or(log.leader_epoch()))
+    }
+
+    /// Fences a client by the leader epoch that it knows (-1: none).
+    pub fn check_leader_epoch(&self, asked: i32) -> Result<(), PartitionError> {
+        check_leader_epoch(asked, self.leader_epoch()?)
+    }
+
+    /// Where leader epoch `asked` ends; `None` if it can't have been here.
+    pub fn epoch_end(&self, asked: i32) -> Result<Option<EpochEnd>, PartitionError> {
+        self.guarded(|log| {
+            epoch_end(asked, log.leader_epoch(), log.end_of_epoch(asked), &log.offsets())
+        })
+    }
+
+    /// The first readable record with timestamp `timestamp_ms` or later.
+    pub async fn offset_for_timestamp(
+        &self,
+        timestamp_ms: i64,
+    ) -> Result<Option<TimestampOffset>, PartitionError> {
+        self.guarded_async(self.log.offset_for_timestamp(timestamp_ms)).await
+    }
+
+    /// The first of the readable records with the highest timestamp.
+    pub async fn max_timestamp(&self) -> Result<Option<TimestampOffset>, PartitionError> {
+        self.guarded_async(self.log.max_timestamp()).await
+    }
+
+    /// Deletes the records below offset `before`, or below the high watermark; returns the first
+    /// offset that is left. Durable on return.
+    pub async fn delete_records(&self, before: Option<i64>) -> Result<i64, PartitionError> {
+        if !self.guarded(|log| log.has_delete_policy())? {
+            return Err(PartitionError::NoDeletePolicy);
+        }
+        self.guarded_async(self.log.delete_records(before)).await
+    }
+
     /// Plans a read: no record is read, but a file may have to be opened, or its index loaded.
     pub async fn plan(&self, want: &Want) -> Result<Planned, PartitionError> {
-        self.check_online()?;
-        let planning = AssertUnwindSafe(self.plan_unguarded(want));
-        let planned = planning.catch_unwind().await.map_err(|_| self.break_down())?;
-        self.check_online()?;
-        planned
+        self.guarded_async(self.plan_unguarded(want)).await
     }
 
     async fn plan_unguarded(&self, want: &Want) -> Result<Planned, PartitionError> {
         let log = &self.log;
         check_leader_epoch(want.current_leader_epoch, log.leader_epoch())?;
         if want.last_fetched_epoch >= 0 {
-            let ours = log.end_of_epoch(want.last_fetched_epoch);
-            if let Some(divergence) = diverges(want.last_fetched_epoch, want.offset, ours) {
-                return Ok(Planned::Diverging(divergence, log.offsets()));
+            let (asked, current) = (want.last_fetched_epoch, log.leader_epoch());
+            let end = epoch_end(asked, current, log.end_of_epoch(asked), &log.offsets())
+                .ok_or(PartitionError::UnknownFetchedEpoch { asked, current })?;
+            if let Some(end) = diverges(asked, want.offset, end) {
+                return Ok(Planned::Diverging(end, log.offsets()));
             }
         }
         Ok(Planned::Read(log.read(want.offset, want.max_bytes).await?))
@@ -142,6 +183,17 @@ impl Partition {
     fn guarded<T>(&self, work: impl FnOnce(&Log<ShardRuntime>) -> T) -> Result<T, PartitionError> {
         self.check_online()?;
         catch_unwind(AssertUnwindSafe(|| work(&self.log))).map_err(|_| self.break_down())
+    }
+
+    async fn guarded_async<T, E: Into<PartitionError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, PartitionError> {
+        self.check_online()?;
+        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+        let outcome = outcome.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        outcome.map_err(Into::into)
     }
 
     /// Its state may be half changed: nothing may touch it again before a recovery.

@@ -1,4 +1,6 @@
-use super::{Divergence, PartitionError, batches, check_leader_epoch, diverges};
+use corelane_storage::log::LogOffsets;
+
+use super::{EpochEnd, PartitionError, batches, check_leader_epoch, diverges, epoch_end};
 use crate::seeded::Rng;
 
 #[test]
@@ -17,12 +19,26 @@ fn leader_epochs_fence() {
 
 #[test]
 fn a_log_diverges_where_its_epoch_ended() {
-    assert_eq!(diverges(3, 100, Some((3, 100))), None);
-    assert_eq!(diverges(3, 40, Some((3, 100))), None);
-    let at = |epoch, end_offset| Some(Divergence { epoch, end_offset });
-    assert_eq!(diverges(3, 101, Some((3, 100))), at(3, 100), "it has more than we kept");
-    assert_eq!(diverges(3, 50, Some((2, 60))), at(2, 60), "we never had that epoch");
-    assert_eq!(diverges(3, 50, None), at(-1, -1));
+    let end = |epoch, end_offset| EpochEnd { epoch, end_offset };
+    assert_eq!(diverges(3, 100, end(3, 100)), None);
+    assert_eq!(diverges(3, 40, end(3, 100)), None);
+    assert_eq!(diverges(3, 101, end(3, 100)), Some(end(3, 100)), "it has more than we kept");
+    assert_eq!(diverges(3, 50, end(2, 60)), Some(end(2, 60)), "we never had that epoch");
+    assert_eq!(diverges(3, 50, end(3, 20)), Some(end(3, 20)), "older than all that is kept");
+}
+
+#[test]
+fn an_epoch_ends_where_the_next_begins() {
+    let offsets = LogOffsets { log_start: 20, high_watermark: 90, log_end: 100, flushed: 90 };
+    let ends = |asked, known| epoch_end(asked, 7, known, &offsets);
+    let end = |epoch, end_offset| Some(EpochEnd { epoch, end_offset });
+    assert_eq!(ends(7, Some((7, 100))), end(7, 100));
+    assert_eq!(ends(7, Some((5, 100))), end(7, 100), "ours, without a record yet");
+    assert_eq!(ends(7, None), end(7, 100));
+    assert_eq!(ends(6, Some((5, 60))), end(5, 60));
+    assert_eq!(ends(1, None), end(1, 20), "older than all that is kept");
+    assert_eq!(ends(8, Some((7, 100))), None, "never ours");
+    assert_eq!(ends(-1, None), None);
 }
 
 fn batch(body_bytes: usize) -> Vec<u8> {

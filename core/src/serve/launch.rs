@@ -16,8 +16,10 @@ use corelane_storage::store::{Boot, Store, StoreError, StoreLimits};
 use futures_util::future::{Either, select};
 
 use super::accept::Listeners;
+use super::settings::settings;
 use super::{ServeError, address, host, stop, system};
-use crate::catalog::{Catalog, Command, config};
+use crate::catalog::config::{self, Settings};
+use crate::catalog::{Catalog, Command};
 use crate::cli::ServeOptions;
 use crate::runtime::{ShardRuntime, Signals};
 use crate::shard::connections::{ConnectionCounts, Connections};
@@ -26,7 +28,7 @@ use crate::shard::mailbox::{CALLS_MAX, Inbox, inboxes};
 use crate::shard::{Broker, Parts, Shard, owned};
 
 /// The one broker's id, as clients see it.
-const NODE_ID: i32 = 1;
+pub(super) const NODE_ID: i32 = 1;
 /// Bytes that fetch answers may hold, of all shards together; each has room for one of the largest.
 const FETCH_BUDGET_BYTES: usize = 256 << 20;
 const FETCH_BUDGET_BYTES_MIN: usize = 64 << 20;
@@ -35,7 +37,7 @@ const UNWRITTEN_BYTES: u64 = 256 << 20;
 const UNWRITTEN_BYTES_MIN: u64 = 64 << 20;
 /// Cache per shard where the machine does not say how much memory it has.
 const CACHE_BYTES_UNKNOWN: u64 = 512 << 20;
-/// Records of deleted topics that the catalog's log may hold before it is rewritten at a start.
+/// Records of what is changed or gone that the catalog's log may hold before it is rewritten at a start.
 const DEAD_COMMANDS_MAX: usize = 64;
 
 /// Settings and channels of a start; every shard has a handle.
@@ -141,15 +143,18 @@ impl Launch {
     fn broker(&self, boot: &Boot, port: u16) -> Result<Broker, ServeError> {
         let options = &self.shared.options;
         let advertised = address::advertised(&options.listen, options.advertise.as_deref(), port)?;
+        let settings = settings(options, &advertised);
         Ok(Broker {
             node_id: NODE_ID,
             cluster_id: URL_SAFE_NO_PAD.encode(boot.cluster_id()),
             advertised_host: advertised.host,
             advertised_port: advertised.port,
+            data_dir: std::path::absolute(&options.data_dir)
+                .map_err(system("the data directory"))?,
             leader_epoch: boot.start_epoch(),
             default_partitions: options.default_partitions,
             auto_create_topics: options.auto_create_topics,
-            durability: options.durability.into(),
+            settings,
         })
     }
 
@@ -268,9 +273,9 @@ async fn read_catalog(
             Command::decode(payload).map_err(|source| ServeError::Command { number, source })?;
         catalog.apply(&command);
     }
-    if payloads.len() > 2 * catalog.topic_count() + DEAD_COMMANDS_MAX {
-        let live: Vec<Vec<u8>> = catalog.to_commands().iter().map(Command::encode).collect();
-        log.rewrite(&live).await?;
+    let live = catalog.to_commands();
+    if payloads.len() > 2 * live.len() + DEAD_COMMANDS_MAX {
+        log.rewrite(live.iter().map(Command::encode)).await?;
     }
     Ok((catalog, log))
 }
@@ -281,10 +286,12 @@ async fn recover(
     common: &Common,
 ) -> Result<(Store<ShardRuntime>, RecoveryReport), ServeError> {
     let (shard, shards) = (runtime.index(), runtime.shards());
-    let durability = launch.shared.options.durability.into();
+    // Nothing that a log obeys depends on the addresses, which are not known yet.
+    let settings = Settings::new(launch.shared.options.durability.into());
     let with_config = |id: corelane_storage::ids::PartitionId| {
         let topic = common.catalog.topic_by_id(id.topic_id)?;
-        Some((id, config::log_config(&topic.configs, durability)))
+        let layers = common.catalog.layers(&topic.configs, NODE_ID, &settings);
+        Some((id, config::log_config(&layers)))
     };
     let partitions = owned(&common.catalog, shard, shards).filter_map(with_config).collect();
     let (boot, limits) = (common.boot.clone(), launch.store_limits());

@@ -4,6 +4,7 @@
 //! - `host.rs`: what the machine gives this process
 //! - `launch.rs`: all shards from nothing to serving, led by shard 0
 //! - `accept.rs`: sockets, from the listener to the shard that serves them
+//! - `settings.rs`: the command line, as broker configs
 //! - `stop.rs`: from serving to a directory that needs no recovery
 //!
 //! The way up: limits of the machine, the directory's lock, the manifest and the journals, every
@@ -13,6 +14,7 @@ mod accept;
 mod address;
 mod host;
 mod launch;
+mod settings;
 mod stop;
 
 use std::io::{self, IsTerminal};

@@ -16,62 +16,21 @@ use corelane_storage::runtime::Runtime;
 use super::Shard;
 use super::mailbox::CallError;
 use super::semaphore::Semaphore;
-use crate::catalog::config::{self, ConfigError, Configs};
-use crate::catalog::name::{self, NameError};
-use crate::catalog::topic::MAX_PARTITIONS_PER_TOPIC;
+use crate::catalog::change::{self, ConfigChange, NewTopic, Refusal, View};
 use crate::catalog::{Catalog, Command, Topic};
 use crate::runtime::ShardRuntime;
-
-/// Most partitions of all topics together.
-pub const MAX_PARTITIONS: u64 = 200_000;
-
-/// A topic that is asked for.
-#[derive(Clone, Debug)]
-pub struct NewTopic {
-    /// Its name, not yet checked.
-    pub name: String,
-    /// How many partitions; `None` is the broker's default.
-    pub partitions: Option<i32>,
-    /// Its configs, not yet checked.
-    pub configs: Configs,
-}
 
 /// Why a change of the catalog is refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// INVALID_TOPIC_EXCEPTION (17).
+    /// It can't be.
     #[error(transparent)]
-    Name(#[from] NameError),
-    /// INVALID_TOPIC_EXCEPTION (17).
-    #[error("{name} collides with the existing topic {with}: '.' and '_' count as the same")]
-    Collision {
-        /// The name asked for.
-        name: String,
-        /// The topic that is in its way.
-        with: String,
-    },
-    /// INVALID_TOPIC_EXCEPTION (17).
-    #[error("{0} is a name that the broker keeps for itself")]
-    Internal(String),
-    /// TOPIC_ALREADY_EXISTS (36).
-    #[error("topic {0} already exists")]
-    Exists(String),
-    /// INVALID_PARTITIONS (37).
-    #[error("a topic has at least one partition, not {0}")]
-    NoPartitions(i32),
-    /// POLICY_VIOLATION (44).
-    #[error(
-        "too many partitions: at most {MAX_PARTITIONS_PER_TOPIC} per topic, {MAX_PARTITIONS} in all"
-    )]
-    TooManyPartitions,
-    /// INVALID_CONFIG (40).
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// UNKNOWN_TOPIC_OR_PARTITION (3).
-    #[error("no such topic")]
+    Refused(#[from] Refusal),
+    /// UNKNOWN_TOPIC_OR_PARTITION (3): the topic to delete.
+    #[error("This server does not host this topic-partition.")]
     UnknownTopic,
-    /// UNKNOWN_TOPIC_ID (100).
-    #[error("no topic of this id")]
+    /// UNKNOWN_TOPIC_ID (100): the topic to delete.
+    #[error("This server does not host this topic ID.")]
     UnknownTopicId,
     /// KAFKA_STORAGE_ERROR (56): not durable; whether it will be there after a restart is unknown.
     #[error(transparent)]
@@ -91,6 +50,17 @@ pub enum TopicKey {
     Name(String),
     /// By id.
     Id(TopicId),
+}
+
+/// More partitions that are asked for.
+#[derive(Clone, Debug)]
+pub struct MorePartitions {
+    /// The topic's name.
+    pub topic: String,
+    /// How many it shall have.
+    pub count: i32,
+    /// The brokers of each new one; `None` lets the broker choose.
+    pub assignments: Option<Vec<Vec<i32>>>,
 }
 
 /// Shard 0's part; its methods run there, as tasks that nobody cancels.
@@ -117,13 +87,23 @@ impl Controller {
     }
 
     async fn commit(&self, shard: &Rc<Shard>, command: Command) -> Result<(), ChangeError> {
+        let deleted = match &command {
+            Command::DeleteTopic(id) => shard.catalog().topic_by_id(*id).cloned(),
+            _ => None,
+        };
         self.log.append(&command.encode()).await?;
-        // This shard first: its catalog is what the next change is checked against.
-        shard.apply(&command);
         let command = Arc::new(command);
-        for peer in 1..shard.count {
+        // This shard first: its catalog is what the next change is checked against.
+        for shard_index in 0..shard.count {
             let command = command.clone();
-            shard.call(peer, move |shard| shard.apply(&command)).await?;
+            let apply = move |shard: &Rc<Shard>| {
+                let shard = shard.clone();
+                async move { shard.apply(&command).await }
+            };
+            shard.call_async(shard_index, apply).await?;
+        }
+        if let Some(topic) = deleted {
+            shard.runtime.spawn(remove_files(shard.clone(), topic));
         }
         Ok(())
     }
@@ -138,44 +118,110 @@ impl Shard {
         self.controller().expect("the controller is on shard 0")
     }
 
-    /// Creates a topic, from any shard. With `check_only`, says what would be created.
-    pub async fn create_topic(
+    /// Makes one change, from any shard: `decide` sees the catalog as all changes before have left
+    /// it, and says what to return and the command that makes it so, if one is needed.
+    async fn change<T: Send + 'static>(
         self: &Rc<Self>,
-        new: NewTopic,
-        check_only: bool,
-    ) -> Result<Arc<Topic>, ChangeError> {
+        decide: impl FnOnce(&View<'_>) -> Result<(T, Option<Command>), ChangeError> + Send + 'static,
+    ) -> Result<T, ChangeError> {
         let change = move |shard: &Rc<Shard>| {
             let shard = shard.clone();
             async move {
                 let controller = shard.controller_or_panic();
                 let _turn = controller.turn.acquire(1).await;
-                let default_partitions = shard.broker.default_partitions;
-                let topic = check(&shard.catalog(), new, default_partitions)?;
-                let topic = Arc::new(Topic { id: new_topic_id()?, ..topic });
-                if !check_only {
-                    controller.commit(&shard, Command::CreateTopic(topic.clone())).await?;
+                let (outcome, command) = {
+                    let catalog = shard.catalog();
+                    decide(&shard.view(&catalog))?
+                };
+                if let Some(command) = command {
+                    controller.commit(&shard, command).await?;
                 }
-                Ok(topic)
+                Ok(outcome)
             }
         };
         self.call_async(0, change).await?
     }
 
-    /// Deletes a topic, from any shard. Its logs are out of reach when this returns; their files
-    /// are removed behind it.
-    pub async fn delete_topic(self: &Rc<Self>, key: TopicKey) -> Result<Arc<Topic>, ChangeError> {
-        let change = move |shard: &Rc<Shard>| {
-            let shard = shard.clone();
-            async move {
-                let controller = shard.controller_or_panic();
-                let _turn = controller.turn.acquire(1).await;
-                let topic = find(&shard.catalog(), &key)?;
-                controller.commit(&shard, Command::DeleteTopic(topic.id)).await?;
-                shard.runtime.spawn(remove_files(shard.clone(), topic.clone()));
-                Ok(topic)
-            }
+    fn view<'a>(&'a self, catalog: &'a Catalog) -> View<'a> {
+        View {
+            catalog,
+            node_id: self.broker.node_id,
+            default_partitions: self.broker.default_partitions,
+            settings: &self.broker.settings,
+        }
+    }
+
+    /// Creates a topic. With `check_only`, says what would be created.
+    pub async fn create_topic(
+        self: &Rc<Self>,
+        new: NewTopic,
+        check_only: bool,
+    ) -> Result<Arc<Topic>, ChangeError> {
+        let decide = move |view: &View<'_>| {
+            let topic = Arc::new(change::create(view, new, new_topic_id()?)?);
+            let command = (!check_only).then(|| Command::CreateTopic(topic.clone()));
+            Ok((topic, command))
         };
-        self.call_async(0, change).await?
+        self.change(decide).await
+    }
+
+    /// Gives a topic more partitions; they can be used when this returns.
+    pub async fn add_partitions(
+        self: &Rc<Self>,
+        more: MorePartitions,
+        check_only: bool,
+    ) -> Result<(), ChangeError> {
+        let decide = move |view: &View<'_>| {
+            let MorePartitions { topic, count, assignments } = more;
+            let (topic, partitions) =
+                change::add_partitions(view, &topic, count, assignments.as_deref())?;
+            let command = Command::SetPartitions { id: topic.id, partitions };
+            Ok(((), (!check_only).then_some(command)))
+        };
+        self.change(decide).await
+    }
+
+    /// Changes a topic's configs; its logs obey them when this returns.
+    pub async fn alter_topic_configs(
+        self: &Rc<Self>,
+        name: String,
+        asked: ConfigChange,
+        check_only: bool,
+    ) -> Result<(), ChangeError> {
+        let decide = move |view: &View<'_>| {
+            let (topic, configs) = change::alter_topic(view, &name, &asked)?;
+            let needed = !check_only && topic.configs != configs;
+            let command = Command::SetTopicConfigs { id: topic.id, configs };
+            Ok(((), needed.then_some(command)))
+        };
+        self.change(decide).await
+    }
+
+    /// Changes the configs of this broker, or of all ("").
+    pub async fn alter_broker_configs(
+        self: &Rc<Self>,
+        name: String,
+        asked: ConfigChange,
+        check_only: bool,
+    ) -> Result<(), ChangeError> {
+        let decide = move |view: &View<'_>| {
+            let (scope, configs) = change::alter_broker(view, &name, &asked)?;
+            let needed = !check_only && *view.catalog.broker_configs(scope) != configs;
+            let command = Command::SetBrokerConfigs { scope, configs };
+            Ok(((), needed.then_some(command)))
+        };
+        self.change(decide).await
+    }
+
+    /// Deletes a topic. Its logs are out of reach when this returns; their files are removed behind
+    /// it.
+    pub async fn delete_topic(self: &Rc<Self>, key: TopicKey) -> Result<Arc<Topic>, ChangeError> {
+        let decide = move |view: &View<'_>| {
+            let topic = find(view.catalog, &key)?;
+            let command = Command::DeleteTopic(topic.id);
+            Ok((topic, Some(command)))
+        };
+        self.change(decide).await
     }
 }
 
@@ -200,38 +246,6 @@ async fn remove_files(shard: Rc<Shard>, topic: Arc<Topic>) {
     if let Err(error) = shard.store.delete_topic_dir(topic.id).await {
         tracing::error!(topic = &*topic.name, %error, "the directory of a deleted topic stays");
     }
-}
-
-/// The topic that `new` asks for, without its id, if `catalog` can take it.
-pub fn check(
-    catalog: &Catalog,
-    new: NewTopic,
-    default_partitions: u32,
-) -> Result<Topic, ChangeError> {
-    name::check(&new.name)?;
-    if catalog.topic(&new.name).is_some() {
-        return Err(ChangeError::Exists(new.name));
-    }
-    if let Some(with) = catalog.collision(&new.name) {
-        return Err(ChangeError::Collision { with: with.to_owned(), name: new.name });
-    }
-    if name::is_internal(&new.name) {
-        return Err(ChangeError::Internal(new.name));
-    }
-    let partitions = match new.partitions {
-        None => default_partitions,
-        Some(n) if n < 1 => return Err(ChangeError::NoPartitions(n)),
-        Some(n) => n.unsigned_abs(),
-    };
-    let total = catalog.partition_count() + u64::from(partitions);
-    if partitions > MAX_PARTITIONS_PER_TOPIC || total > MAX_PARTITIONS {
-        return Err(ChangeError::TooManyPartitions);
-    }
-    for (key, value) in &new.configs {
-        config::check(key, value)?;
-    }
-    let id = TopicId::ZERO;
-    Ok(Topic { name: new.name.into(), id, partitions, configs: new.configs })
 }
 
 /// A random id (as a UUID of version 4), never one of those that Kafka reserves (0 and 1).

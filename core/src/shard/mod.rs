@@ -2,9 +2,11 @@
 //!
 //! - `placement.rs`: which shard owns a partition
 //! - `mailbox.rs`: calls from shard to shard
+//! - `metadata_cache.rs`: answers to Metadata, encoded before
 //! - `semaphore.rs`: a counter with a strictly fair queue; budgets and turns are made of it
 //! - `budget.rs`: bytes that fetch answers may hold
 //! - `turns.rs`: one loaded fetch answer per connection
+//! - `apply.rs`: changes of the catalog, as each shard carries them out
 //! - `append.rs`: appends in arrival order, and their acknowledgement
 //! - `read.rs`: plans of a fetch at the shard that owns the partitions
 //! - `controller.rs`: shard 0 alone: changes of the catalog, blocks of producer ids
@@ -13,10 +15,12 @@
 //! - `socket.rs`: what `net` needs of a socket and a clock
 
 pub mod append;
+mod apply;
 pub mod budget;
 pub mod connections;
 pub mod controller;
 pub mod mailbox;
+pub mod metadata_cache;
 pub mod placement;
 pub mod producer_ids;
 pub mod read;
@@ -31,18 +35,20 @@ use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::Durability;
 use corelane_storage::runtime::Runtime;
 use corelane_storage::store::Store;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use crate::catalog::{Catalog, Command, Topic, config};
+use crate::catalog::config::Settings;
+use crate::catalog::{Catalog, Topic};
+use crate::fetch_session::{SessionCache, SessionLimits};
 use crate::partition::{Partition, PartitionError};
 use crate::runtime::ShardRuntime;
 
@@ -50,6 +56,7 @@ use budget::FetchBudget;
 use connections::Connections;
 use controller::Controller;
 use mailbox::{CallError, Inbox, Mailbox};
+use metadata_cache::MetadataCache;
 use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
@@ -65,14 +72,16 @@ pub struct Broker {
     pub advertised_host: String,
     /// Port that clients connect to.
     pub advertised_port: u16,
+    /// Where all data is; absolute.
+    pub data_dir: PathBuf,
     /// Leader epoch of every partition in this run.
     pub leader_epoch: i32,
     /// Partitions of a topic that is created without saying how many.
     pub default_partitions: u32,
     /// Whether naming a topic may create it.
     pub auto_create_topics: bool,
-    /// What an acknowledgement waits for, unless a topic asks for more.
-    pub durability: Durability,
+    /// What the command line says, as broker configs.
+    pub settings: Settings,
 }
 
 /// One shard's state; tasks of the shard share it by `Rc`.
@@ -91,12 +100,16 @@ pub struct Shard {
     pub connections: Connections,
     /// Bytes that fetch answers may hold at once.
     pub fetch_budget: FetchBudget,
+    /// What the consumers connected to this shard ask for again and again.
+    pub fetch_sessions: RefCell<SessionCache>,
     /// Disconnected as soon as the broker stops: long polls end early.
     pub stopping: flume::Receiver<()>,
     /// Shard 0 only.
     controller: Option<Controller>,
     mailbox: Rc<Mailbox<Rc<Shard>>>,
     catalog: RefCell<Catalog>,
+    /// Answers made from `catalog` as it is.
+    pub metadata_cache: RefCell<MetadataCache>,
     partitions: RefCell<HashMap<PartitionId, Rc<Partition>>>,
     /// Appends happen in the order in which they queue here.
     append_turn: Semaphore,
@@ -128,18 +141,22 @@ pub struct Parts {
 impl Shard {
     /// Puts the shard together.
     pub fn new(parts: Parts) -> Rc<Shard> {
+        let (id, count) = (parts.runtime.index(), parts.runtime.shards());
+        let fetch_sessions = SessionCache::new(SessionLimits::default(), id, count);
         let shard = Shard {
-            id: parts.runtime.index(),
-            count: parts.runtime.shards(),
+            id,
+            count,
             runtime: parts.runtime,
             store: parts.store,
             broker: parts.broker,
             connections: parts.connections,
             fetch_budget: FetchBudget::new(parts.fetch_budget_bytes),
+            fetch_sessions: RefCell::new(fetch_sessions),
             stopping: parts.stopping,
             controller: parts.controller,
             mailbox: parts.mailbox,
             catalog: RefCell::default(),
+            metadata_cache: RefCell::default(),
             partitions: RefCell::default(),
             append_turn: Semaphore::new(1),
             producer_ids: ProducerIds::default(),
@@ -185,41 +202,6 @@ impl Shard {
     /// A partition that this shard owns.
     pub fn partition(&self, id: PartitionId) -> Result<Rc<Partition>, PartitionError> {
         self.partitions.borrow().get(&id).cloned().ok_or(PartitionError::UnknownPartition)
-    }
-
-    /// Applies a command that is durable: the catalog's replica, and the partitions of this shard.
-    /// Files of deleted ones are removed by [`Shard::remove_logs`].
-    pub fn apply(&self, command: &Command) {
-        let deleted = match command {
-            Command::DeleteTopic(id) => self.catalog().topic_by_id(*id).cloned(),
-            Command::CreateTopic(_) => None,
-        };
-        self.catalog.borrow_mut().apply(command);
-        match command {
-            Command::CreateTopic(topic) => self.create_partitions(topic),
-            Command::DeleteTopic(_) => {
-                deleted.iter().for_each(|topic| self.delete_partitions(topic));
-            }
-        }
-    }
-
-    fn create_partitions(&self, topic: &Topic) {
-        // The catalog may have refused it (applied twice); then its logs exist.
-        let config = config::log_config(&topic.configs, self.broker.durability);
-        for id in topic.partition_ids().filter(|id| self.owner(*id) == self.id) {
-            if self.partitions.borrow().contains_key(&id) {
-                continue;
-            }
-            let log = self.store.create_log(id, config.clone());
-            self.partitions.borrow_mut().insert(id, Partition::new(id, log));
-        }
-    }
-
-    fn delete_partitions(&self, topic: &Topic) {
-        for id in topic.partition_ids() {
-            let Some(partition) = self.partitions.borrow_mut().remove(&id) else { continue };
-            partition.mark_deleted();
-        }
     }
 
     /// Takes the logs of a deleted topic offline and removes their files.

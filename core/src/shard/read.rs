@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use corelane_storage::log::{Lease, ReadPlan};
 use corelane_storage::notify::Signal;
+use corelane_storage::runtime::Runtime;
 
 use super::Shard;
 use crate::partition::{PartitionError, Planned, Want, batches};
 use crate::runtime::DiskFile;
+
+/// Plans made before others of the shard get their turn.
+const PLANS_AT_ONCE: usize = 256;
 
 /// Wakes a fetch that found less than it wants.
 #[derive(Clone)]
@@ -27,7 +31,10 @@ impl Shard {
         subscription: Option<Subscription>,
     ) -> Vec<Result<Planned, PartitionError>> {
         let mut plans = Vec::with_capacity(wants.len());
-        for want in wants {
+        for (number, want) in wants.iter().enumerate() {
+            if number % PLANS_AT_ONCE == PLANS_AT_ONCE - 1 {
+                self.runtime.yield_now().await;
+            }
             plans.push(match self.partition(want.partition) {
                 Ok(partition) => partition.plan(want).await,
                 Err(error) => Err(error),

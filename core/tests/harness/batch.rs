@@ -12,6 +12,8 @@ pub struct Batch {
     pub base_sequence: i32,
     /// Values of its records, without keys or headers.
     pub values: Vec<Vec<u8>>,
+    /// Milliseconds since the epoch, one a record; the last one's for those that are missing.
+    pub timestamps_ms: Vec<i64>,
     /// Claimed instead of the number of records.
     pub count: Option<i32>,
     /// Claimed instead of the number of records minus one.
@@ -22,6 +24,8 @@ pub struct Batch {
 
 /// Attributes bit of a control batch.
 pub const CONTROL: i16 = 1 << 5;
+/// Attributes of a batch whose records are compressed with zstd.
+pub const ZSTD: i16 = 4;
 /// Attributes bit of a transactional batch.
 pub const TRANSACTIONAL: i16 = 1 << 4;
 
@@ -35,6 +39,7 @@ impl Batch {
             producer_epoch: -1,
             base_sequence: -1,
             values: values.iter().map(|value| value.to_vec()).collect(),
+            timestamps_ms: vec![1_700_000_000_000],
             count: None,
             last_offset_delta: None,
             crc_damage: 0,
@@ -43,18 +48,21 @@ impl Batch {
 
     pub fn encode(&self) -> Vec<u8> {
         let records = self.values.len() as i32;
-        let timestamp_ms = 1_700_000_000_000;
+        let timestamp_ms =
+            |record: usize| self.timestamps_ms[record.min(self.timestamps_ms.len() - 1)];
+        let all = (0..self.timestamps_ms.len()).map(timestamp_ms);
         let mut covered = Encoder::new()
             .i16(self.attributes)
             .i32(self.last_offset_delta.unwrap_or(records - 1))
-            .i64(timestamp_ms)
-            .i64(timestamp_ms)
+            .i64(timestamp_ms(0))
+            .i64(all.max().expect("a timestamp"))
             .i64(self.producer_id)
             .i16(self.producer_epoch)
             .i32(self.base_sequence)
             .i32(self.count.unwrap_or(records));
         for (delta, value) in self.values.iter().enumerate() {
-            let record = Encoder::new().i8(0).varint(0).varint(delta as i64).varint(-1);
+            let age_ms = timestamp_ms(delta) - timestamp_ms(0);
+            let record = Encoder::new().i8(0).varint(age_ms).varint(delta as i64).varint(-1);
             let record = record.varint(value.len() as i64).raw(value).varint(0).0;
             covered = covered.varint(record.len() as i64).raw(&record);
         }

@@ -4,6 +4,8 @@
 //! - `options.rs`: its command line
 //! - `process.rs`: what the kernel says of it: memory, file descriptors
 //! - `wire.rs`: a tiny encoder, decoder and connection of the Kafka protocol, independent of the broker's own codec
+//! - `typed.rs`: requests and answers of any version, by the broker's own codec
+//! - `topics.rs`: requests about topics and their configs
 //! - `requests.rs`: the requests that the tests encode by hand, and what they read from the answers
 //! - `batch.rs`: record batches of format v2, good and bad ones
 //! - `rdkafka_client.rs`: producers, consumers and admin of the `rdkafka` crate
@@ -16,7 +18,7 @@
 //! - `CORELANE_TEST_BOOTSTRAP`: the `ip:port` of a broker that runs already; tests that must own their process pass over it
 
 // Every test binary compiles the whole harness and uses its own part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 pub mod batch;
 pub mod broker;
@@ -25,4 +27,6 @@ pub mod process;
 pub mod random;
 pub mod rdkafka_client;
 pub mod requests;
+pub mod topics;
+pub mod typed;
 pub mod wire;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Nullable, Records, Str, Uuid, Version};
+use super::{LazyArray, Nullable, Records, Str, Uuid, Version};
 use crate::error_code::ErrorCode;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -38,6 +38,27 @@ impl Source {
     }
 }
 
+/// Valid bytes, damaged in one to four places.
+pub(crate) fn mutate(valid: &[u8], source: &mut Source) -> Vec<u8> {
+    let mut bytes = valid.to_vec();
+    for _ in 0..=source.below(4) {
+        let at = source.below(bytes.len().max(1));
+        if bytes.is_empty() {
+            bytes.push(0);
+        }
+        match source.below(6) {
+            0 => bytes[at] = source.next() as u8,
+            1 => bytes[at] ^= 1 << source.below(8),
+            2 => bytes.truncate(at.max(1)),
+            3 => bytes.insert(at, source.next() as u8),
+            // Lengths: huge ones in either form, and -1.
+            4 => bytes[at..].iter_mut().take(4).for_each(|byte| *byte = 0xff),
+            _ => bytes[at..].iter_mut().take(4).for_each(|byte| *byte = 0x7f),
+        }
+    }
+    bytes
+}
+
 pub(crate) trait Generate: Sized {
     fn generate(source: &mut Source, version: Version) -> Self;
 }
@@ -70,6 +91,13 @@ integers!(i8 i16 i32 i64);
 impl Generate for bool {
     fn generate(source: &mut Source, _: Version) -> Self {
         source.one_in(2)
+    }
+}
+
+impl Generate for f64 {
+    fn generate(source: &mut Source, _: Version) -> Self {
+        // No NaN: it would not equal itself.
+        Some(f64::from_bits(source.next())).filter(|value| !value.is_nan()).unwrap_or_default()
     }
 }
 
@@ -112,5 +140,11 @@ impl Generate for Records {
 impl<T: Generate> Generate for Vec<T> {
     fn generate(source: &mut Source, version: Version) -> Self {
         (0..source.below(4)).map(|_| T::generate(source, version)).collect()
+    }
+}
+
+impl<T: Generate> Generate for LazyArray<T> {
+    fn generate(source: &mut Source, version: Version) -> Self {
+        Vec::generate(source, version).into()
     }
 }

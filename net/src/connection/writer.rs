@@ -38,19 +38,21 @@ pub(super) async fn run<S: Stream>(
 /// Encodes one answer, or says why there is no answer after those encoded.
 fn encode(answered: Answered, out: &mut Encoder) -> Result<(), Closed> {
     let Answered { answer, api, version, correlation_id } = answered;
-    let response = match answer {
+    let answers = match &answer {
         Answer::Silent => return Ok(()),
         Answer::Close => return Err(Closed::ByService),
-        Answer::Send(response) => response,
+        Answer::Send(response) => response.api(),
+        Answer::SendEncoded(response) => response.api(),
     };
-    if response.api() != api {
-        return Err(Closed::WrongAnswer { request: api, response: response.api() });
+    if answers != api {
+        return Err(Closed::WrongAnswer { request: api, response: answers });
     }
-    response.encode(version, correlation_id, out).map_err(|source| Closed::Unencodable {
-        api,
-        version,
-        source,
-    })
+    let encoded = match answer {
+        Answer::Send(response) => response.encode(version, correlation_id, out),
+        Answer::SendEncoded(response) => response.encode(version, correlation_id, out),
+        Answer::Silent | Answer::Close => Ok(()),
+    };
+    encoded.map_err(|source| Closed::Unencodable { api, version, source })
 }
 
 async fn write_all<S: Stream>(stream: &S, mut parts: Vec<Bytes>, state: &State) -> io::Result<()> {

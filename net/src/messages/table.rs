@@ -186,6 +186,20 @@ macro_rules! apis {
             }
         }
 
+        #[cfg(any(test, fuzzing))]
+        impl Request {
+            /// Passes over a whole frame of this version.
+            pub(crate) fn skip(
+                api: Api,
+                version: Version,
+                frame: &Bytes,
+            ) -> Result<(), DecodeError> {
+                let mut input = Decoder::new(frame);
+                RequestHeader::decode(&mut input, is_flexible)?;
+                match api { $( Api::$api => <$request>::skip(&mut input, version), )* }
+            }
+        }
+
         #[cfg(test)]
         impl Request {
             /// Any request of this version.
@@ -196,6 +210,22 @@ macro_rules! apis {
             ) -> Request {
                 use $crate::codec::generate::Generate;
                 match api { $( Api::$api => <$request>::generate(source, version).into(), )* }
+            }
+        }
+
+        #[cfg(any(test, fuzzing))]
+        impl Response {
+            /// Passes over a whole frame.
+            pub(crate) fn skip(
+                api: Api,
+                version: Version,
+                frame: &Bytes,
+            ) -> Result<(), DecodeError> {
+                let mut input = Decoder::new(frame);
+                let tagged = api.response_header_tagged(version.number);
+                header::decode_response_header(&mut input, tagged)?;
+                match api { $( Api::$api => <$response>::skip(&mut input, version), )* }?;
+                input.finish()
             }
         }
 

@@ -162,6 +162,11 @@ impl<R: Runtime> Log<R> {
         self.publish();
     }
 
+    /// Whether its config lets records be deleted: `cleanup.policy` contains `delete`.
+    pub fn has_delete_policy(&self) -> bool {
+        self.inner.state.borrow().config.delete_policy
+    }
+
     /// Fires `signal` once the high watermark exceeds `past_offset`, or the log goes offline; at
     /// once if it already does.
     pub fn subscribe(&self, past_offset: i64, signal: &Arc<Signal>) {

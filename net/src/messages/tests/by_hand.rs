@@ -82,6 +82,45 @@ fn list_offsets_11_is_list_offsets_10() {
     assert_eq!(ten[4..], eleven[4..]);
 }
 
+#[test]
+fn describe_log_dirs_5_tells_whether_a_directory_is_cordoned() {
+    let response = DescribeLogDirsResponse {
+        results: vec![DescribeLogDirsResult {
+            log_dir: "/d".into(),
+            topics: vec![DescribeLogDirsTopic {
+                name: "t".into(),
+                partitions: vec![DescribeLogDirsPartition {
+                    partition_index: 1,
+                    partition_size: 513,
+                    ..Default::default()
+                }],
+            }],
+            usable_bytes: 7,
+            is_cordoned: true,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let expected = [
+        &[0, 0, 0, 7, 0][..],         // correlation id, no tags in the header
+        &[0, 0, 0, 0, 0, 0],          // not throttled, no error
+        &[2, 0, 0, 3, b'/', b'd'],    // one directory without error
+        &[2, 2, b't', 2],             // one topic of one partition
+        &[0, 0, 0, 1],                // its index
+        &[0, 0, 0, 0, 0, 0, 2, 1],    // its size
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0], // no lag, no copy
+        &[0, 0],                      // no tags of partition and topic
+        &[255; 8],                    // total bytes unknown
+        &[0, 0, 0, 0, 0, 0, 0, 7, 1], // usable bytes, cordoned
+        &[0, 0],                      // no tags of directory and response
+    ]
+    .concat();
+    let frame = response_frame(&response.clone().into(), 5);
+    assert_eq!(frame, expected);
+    let decoded = Response::decode(Api::DescribeLogDirs, 5, &frame).unwrap();
+    assert_eq!(decoded, (7, response.into()));
+}
+
 /// Tags from the future are skipped, in the header, in the body and in the structs of it.
 #[test]
 fn unknown_tagged_fields_are_skipped() {
@@ -106,17 +145,17 @@ fn hostile_lengths_are_errors_before_anything_is_allocated() {
     };
     let claims_too_much = metadata(1, &[0x7f, 255, 255, 255]);
     let kind = DecodeErrorKind::ArrayTooLong { count: i32::MAX as usize, left: 0 };
-    assert_eq!((claims_too_much.kind, claims_too_much.field), (kind, Some("topics")));
-    assert_eq!(metadata(1, &[255, 255, 255, 254]).kind, DecodeErrorKind::NegativeLength(-2));
-    assert_eq!(metadata(0, &[255, 255, 255, 255]).kind, DecodeErrorKind::UnexpectedNull);
+    assert_eq!((claims_too_much.kind(), claims_too_much.field()), (kind, Some("topics")));
+    assert_eq!(metadata(1, &[255, 255, 255, 254]).kind(), DecodeErrorKind::NegativeLength(-2));
+    assert_eq!(metadata(0, &[255, 255, 255, 255]).kind(), DecodeErrorKind::UnexpectedNull);
     let short = metadata(1, &[0, 0, 0, 1, 0, 9, b't']);
-    assert_eq!(short.kind, DecodeErrorKind::UnexpectedEnd { wanted: 9, left: 1 });
-    assert_eq!((short.position, short.field), (16, Some("name")));
-    assert_eq!(metadata(1, &[0, 0, 0, 1, 0, 1, 0xff]).kind, DecodeErrorKind::NotUtf8);
+    assert_eq!(short.kind(), DecodeErrorKind::UnexpectedEnd { wanted: 9, left: 1 });
+    assert_eq!((short.position(), short.field()), (16, Some("name")));
+    assert_eq!(metadata(1, &[0, 0, 0, 1, 0, 1, 0xff]).kind(), DecodeErrorKind::NotUtf8);
     // A tag count of 2^32 - 1, then nothing.
     let tags = metadata(9, &[0, 1, 0, 0, 0, 255, 255, 255, 255, 15]);
-    assert!(matches!(tags.kind, DecodeErrorKind::UnexpectedEnd { .. }), "{tags}");
-    assert_eq!(metadata(9, &[0, 255, 255, 255, 255, 255]).kind, DecodeErrorKind::VarintTooLong);
+    assert!(matches!(tags.kind(), DecodeErrorKind::UnexpectedEnd { .. }), "{tags}");
+    assert_eq!(metadata(9, &[0, 255, 255, 255, 255, 255]).kind(), DecodeErrorKind::VarintTooLong);
 }
 
 #[test]
@@ -126,20 +165,20 @@ fn many_tiny_elements_are_refused() {
     frame.extend_from_slice(&count.to_be_bytes());
     frame.resize(frame.len() + 2 * count as usize, 0); // each topic an empty name
     let error = Request::decode(&Bytes::from(frame)).unwrap_err();
-    assert_eq!(error.kind, DecodeErrorKind::AllowanceExceeded);
+    assert_eq!(error.kind(), DecodeErrorKind::AllowanceExceeded);
 }
 
 /// Arrays in arrays, each of which alone would pass, with elements that are not there.
 #[test]
 fn nested_claims_are_charged_to_one_allowance() {
     let head = [0, 0, 0, 9, 0, 0, 0, 7, 255, 255, 0, 0, 0, 1, 0, 0, 0, 0];
-    let topics = [0x80 | 72, 5]; // 711 topics
+    let topics = [0x80 | 17, 3]; // 400 topics
     let first = [2, b't', 0x80 | 113, 3]; // with 496 partitions
     let mut frame = [&head[..], &topics, &first].concat();
     frame.resize(3000, 0);
     let error = Request::decode(&Bytes::from(frame)).unwrap_err();
-    assert_eq!(error.kind, DecodeErrorKind::AllowanceExceeded);
-    assert_eq!(error.field, Some("partition_data"));
+    assert_eq!(error.kind(), DecodeErrorKind::AllowanceExceeded);
+    assert_eq!(error.field(), Some("partition_data"));
 }
 
 #[test]

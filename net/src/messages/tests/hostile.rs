@@ -4,12 +4,13 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::round_trip::{every_version, request_frame, response_frame};
 use crate::codec::decode::allowance_bytes;
-use crate::codec::generate::Source;
-use crate::messages::{Request, Response};
+use crate::codec::generate::{Source, mutate};
+use crate::fuzzing::{check_request, check_response};
+use crate::messages::{PartitionProduceData, ProduceRequest, Request, Response, TopicProduceData};
 
 struct Counting;
 
@@ -60,29 +61,14 @@ fn feed(frame: Vec<u8>, all_as_response: bool) {
     let limit = allowance_bytes(frame.len()) + SHARE_BYTES;
     let used = allocated_bytes(|| Request::decode(&frame));
     assert!(used <= limit, "{used} bytes for a frame of {}: {frame:?}", frame.len());
+    check_request(&frame);
     if all_as_response {
         for (api, version) in every_version() {
             let used = allocated_bytes(|| Response::decode(api, version, &frame));
             assert!(used <= limit, "{api:?} v{version}: {used} bytes for {}", frame.len());
+            check_response(api, version, &frame);
         }
     }
-}
-
-fn mutate(frame: &Bytes, source: &mut Source) -> Vec<u8> {
-    let mut frame = frame.to_vec();
-    for _ in 0..=source.below(4) {
-        let at = source.below(frame.len());
-        match source.below(6) {
-            0 => frame[at] = source.next() as u8,
-            1 => frame[at] ^= 1 << source.below(8),
-            2 => frame.truncate(at.max(1)),
-            3 => frame.insert(at, source.next() as u8),
-            // Lengths: huge ones in either form, and -1.
-            4 => frame[at..].iter_mut().take(4).for_each(|byte| *byte = 0xff),
-            _ => frame[at..].iter_mut().take(4).for_each(|byte| *byte = 0x7f),
-        }
-    }
-    frame
 }
 
 #[test]
@@ -110,6 +96,7 @@ fn mutated_responses() {
         for (api, version) in every_version() {
             let response = Response::generate(api, api.version(version), &mut source);
             let bad = Bytes::from(mutate(&response_frame(&response, version), &mut source));
+            check_response(api, version, &bad);
             let used = allocated_bytes(|| Response::decode(api, version, &bad));
             let limit = allowance_bytes(bad.len()) + SHARE_BYTES;
             assert!(used <= limit, "{api:?} v{version}: {used} bytes for {}", bad.len());
@@ -132,6 +119,34 @@ fn random_bytes() {
             frame.splice(..frame.len().min(4), header);
             feed(frame.clone(), false);
         }
+    }
+}
+
+/// However many its batches: they are asked for one by one.
+#[test]
+fn a_produce_request_is_decoded_without_allocation() {
+    for (version, partitions) in [(3, 1), (9, 1), (13, 1), (13, 1024)] {
+        let partition = |index| PartitionProduceData { index, records: Some(vec![7; 1024].into()) };
+        let topic = TopicProduceData {
+            partition_data: (0..partitions).map(partition).collect(),
+            ..Default::default()
+        };
+        let request = ProduceRequest { topic_data: vec![topic].into(), ..Default::default() };
+        // As a connection has it: cut out of a buffer that other frames share.
+        let mut buf = BytesMut::from(&request_frame(&request.clone().into(), version)[..]);
+        let _before = buf.split_to(0);
+        let frame = buf.freeze();
+        let walk = || {
+            let Ok((_, Request::Produce(request))) = Request::decode(&frame) else { panic!() };
+            request
+                .topic_data
+                .into_iter()
+                .map(|topic| topic.partition_data.into_iter().count())
+                .sum()
+        };
+        let mut walked = 0;
+        assert_eq!(allocated_bytes(|| walked = walk()), 0, "v{version}");
+        assert_eq!(walked, partitions as usize);
     }
 }
 

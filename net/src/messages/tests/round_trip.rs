@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::codec::generate::Source;
 use crate::codec::{Encoder, Str};
-use crate::messages::{Api, Request, Response};
+use crate::messages::{Api, EncodedResponse, Request, Response};
 
 pub(super) fn request_frame(request: &Request, version: i16) -> Bytes {
     let mut out = Encoder::new();
@@ -48,6 +48,18 @@ proptest! {
             let (correlation_id, decoded) = Response::decode(api, version, &frame).unwrap();
             prop_assert_eq!(correlation_id, 7);
             prop_assert_eq!(&decoded, &response, "{:?} v{}", api, version);
+        }
+    }
+
+    #[test]
+    fn a_response_encoded_before_is_the_same_on_the_wire(seed: u64) {
+        for (api, version) in every_version() {
+            let response = Response::generate(api, api.version(version), &mut Source(seed));
+            let encoded = EncodedResponse::new(&response, version).unwrap();
+            let mut out = Encoder::new();
+            encoded.encode(version, 7, &mut out).unwrap();
+            prop_assert_eq!(out.take_bytes().slice(4..), response_frame(&response, version));
+            prop_assert!(encoded.encode(version + 1, 7, &mut out).is_err());
         }
     }
 

@@ -1,0 +1,54 @@
+//! DescribeCluster: the one broker, which is its own controller.
+
+use corelane_net::codec::Str;
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{
+    AUTHORIZED_OPERATIONS_NOT_ASKED, BROKER_ENDPOINT_TYPE, CONTROLLER_ENDPOINT_TYPE,
+    DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
+};
+
+use super::authorized::CLUSTER_OPERATIONS;
+use crate::shard::Broker;
+
+/// Answers at once.
+pub fn answer(broker: &Broker, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+    match request.endpoint_type {
+        BROKER_ENDPOINT_TYPE => describe(broker, request),
+        // Sent to a broker's port: there are no controllers behind it (KIP-919).
+        CONTROLLER_ENDPOINT_TYPE => refused(
+            ErrorCode::MismatchedEndpointType,
+            "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of \
+             type CONTROLLER"
+                .to_owned(),
+        ),
+        other => refused(
+            ErrorCode::UnsupportedEndpointType,
+            format!("Unsupported endpoint type {other}"),
+        ),
+    }
+}
+
+fn refused(error_code: ErrorCode, words: String) -> DescribeClusterResponse {
+    let error_message = Some(Str::from(words));
+    DescribeClusterResponse { error_code, error_message, ..Default::default() }
+}
+
+fn describe(broker: &Broker, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+    let asked = request.include_cluster_authorized_operations;
+    DescribeClusterResponse {
+        cluster_id: Str::from(&*broker.cluster_id),
+        controller_id: broker.node_id,
+        brokers: vec![DescribeClusterBroker {
+            broker_id: broker.node_id,
+            host: Str::from(&*broker.advertised_host),
+            port: i32::from(broker.advertised_port),
+            ..Default::default()
+        }],
+        cluster_authorized_operations: if asked {
+            CLUSTER_OPERATIONS
+        } else {
+            AUTHORIZED_OPERATIONS_NOT_ASKED
+        },
+        ..Default::default()
+    }
+}

@@ -1,0 +1,135 @@
+//! What is sent, brought into memory.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use corelane_net::codec::Records;
+use corelane_storage::buffer::AlignedSlice;
+use corelane_storage::log::{Lease, LogOffsets, ReadPlan};
+use futures_util::future::join_all;
+
+use super::Refusal;
+use super::plan::{Fetch, Plans};
+use super::share::{Offer, share_out};
+use crate::partition::{EpochEnd, PartitionError, Planned, Want, batches};
+use crate::runtime::DiskFile;
+use crate::shard::budget::Credit;
+use crate::shard::turns::Turn;
+
+/// What one partition is answered with.
+pub(super) enum Loaded {
+    /// Whole batches, or none.
+    Records { records: Records, offsets: LogOffsets },
+    /// The client has to truncate first.
+    Diverging { end: EpochEnd, offsets: LogOffsets },
+    /// Nothing.
+    Refused(Refusal),
+}
+
+/// A plan of which something is sent.
+struct Load {
+    place: usize,
+    plan: ReadPlan<DiskFile>,
+    share: usize,
+}
+
+/// Shares `max_bytes` out and brings what is sent into memory; files are read here, on the shard of
+/// the connection. One answer for each partition asked about, in order.
+pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> {
+    let offers: Vec<Offer> = plans.iter().zip(&fetch.wants).map(offer).collect();
+    let shares = share_out(&offers, fetch.limit_bytes);
+    let total: usize = shares.iter().sum();
+    let (mut loaded, loads) = sort(plans, &shares);
+    let credit = match total {
+        0 => None,
+        total => Some(Arc::new(fetch.shard.fetch_budget.acquire(total, turn).await)),
+    };
+    let loading = loads.into_iter().enumerate().map(|(number, load)| {
+        let credit = credit.clone();
+        async move { (load.place, load_one(load, number == 0, credit).await) }
+    });
+    for (place, records) in join_all(loading).await {
+        loaded[place] = Some(records);
+    }
+    let mut answer = |entry| match entry {
+        Ok(place) => loaded.get_mut::<usize>(place).and_then(Option::take),
+        Err(refusal) => Some(Loaded::Refused(refusal)),
+    };
+    let panicked = || Loaded::Refused(Refusal::Refused(PartitionError::Panicked));
+    fetch.entries.into_iter().map(|entry| answer(entry).unwrap_or_else(panicked)).collect()
+}
+
+/// What needs no loading, by place, and what does.
+fn sort(plans: Plans, shares: &[usize]) -> (Vec<Option<Loaded>>, Vec<Load>) {
+    let mut loads = Vec::new();
+    let mut loaded = Vec::with_capacity(plans.len());
+    for (place, (plan, share)) in plans.into_iter().zip(shares).enumerate() {
+        loaded.push(match plan {
+            Ok(Planned::Read(plan)) if *share > 0 => {
+                loads.push(Load { place, plan, share: *share });
+                None
+            }
+            Ok(Planned::Read(plan)) => {
+                Some(Loaded::Records { records: Records::new(), offsets: plan.offsets })
+            }
+            Ok(Planned::Diverging(end, offsets)) => Some(Loaded::Diverging { end, offsets }),
+            Err(error) => Some(Loaded::Refused(Refusal::Refused(error))),
+        });
+    }
+    (loaded, loads)
+}
+
+fn offer((plan, want): (&Result<Planned, PartitionError>, &Want)) -> Offer {
+    let bytes = match plan {
+        Ok(Planned::Read(plan)) => plan.bytes,
+        Ok(Planned::Diverging(..)) | Err(_) => 0,
+    };
+    Offer { bytes, limit_bytes: want.max_bytes }
+}
+
+async fn load_one(load: Load, at_least_one: bool, credit: Option<Arc<Credit>>) -> Loaded {
+    let offsets = load.plan.offsets;
+    match load_leases(load.plan.leases).await {
+        Ok(slices) => {
+            let keep = batches::whole(&slices, load.share, at_least_one);
+            Loaded::Records { records: records(slices, keep, credit.as_ref()), offsets }
+        }
+        Err(error) => {
+            tracing::error!(%error, "a fetch can't read the log");
+            Loaded::Refused(Refusal::Refused(error))
+        }
+    }
+}
+
+async fn load_leases(leases: Vec<Lease<DiskFile>>) -> Result<Vec<AlignedSlice>, PartitionError> {
+    let mut slices = Vec::with_capacity(leases.len());
+    for lease in leases {
+        slices.extend(lease.load().await?);
+    }
+    Ok(slices)
+}
+
+/// Memory that an answer sends from; keeps its bytes counted until they are sent.
+struct Part {
+    slice: AlignedSlice,
+    _credit: Option<Arc<Credit>>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.slice
+    }
+}
+
+fn records(slices: Vec<AlignedSlice>, mut keep: usize, credit: Option<&Arc<Credit>>) -> Records {
+    let mut records = Records::new();
+    for slice in slices {
+        let take = slice.len().min(keep);
+        keep -= take;
+        if take > 0 {
+            let slice = slice.slice(0, take);
+            records.push(Bytes::from_owner(Part { slice, _credit: credit.cloned() }));
+        }
+    }
+    records
+}

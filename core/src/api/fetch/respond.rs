@@ -1,0 +1,189 @@
+//! The answer, and what of it a session need not be told.
+
+use corelane_net::codec::{Records, Str, Uuid};
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{
+    EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch,
+    NodeEndpoint, PartitionData,
+};
+use corelane_storage::log::LogOffsets;
+use corelane_storage::runtime::Runtime;
+
+use super::load::Loaded;
+use super::{Refusal, session_code};
+use crate::api::errors;
+use crate::fetch_session::{Asked, Begun, FetchKind, Opening, SessionError, Shown, TopicKey};
+use crate::partition::PartitionError;
+use crate::shard::Shard;
+
+/// First version that says who leads a partition, and where (KIP-951).
+const LEADER_HINTS_SINCE: i16 = 16;
+
+/// All that is known when a fetch is answered.
+pub(super) struct Answered<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) begun: Begun,
+    /// For each partition asked about.
+    pub(super) loaded: Vec<Loaded>,
+    pub(super) read_committed: bool,
+    pub(super) version: i16,
+}
+
+impl Answered<'_> {
+    /// The answer; its session remembers what it says.
+    pub(super) fn response(self) -> FetchResponse {
+        let (session_id, told) = match self.session() {
+            Ok(session) => session,
+            Err(error) => {
+                return FetchResponse { error_code: session_code(error), ..Default::default() };
+            }
+        };
+        let Answered { shard, begun, loaded, read_committed, version } = self;
+        let mut response = FetchResponse { session_id, ..Default::default() };
+        for (number, (asked, loaded)) in begun.asked.into_iter().zip(loaded).enumerate() {
+            if told.as_ref().is_some_and(|told| !told[number]) {
+                continue;
+            }
+            let leader_hints = version >= LEADER_HINTS_SINCE;
+            let leader_id = if leader_hints { Some(shard.broker.node_id) } else { None };
+            let data = partition_data(asked.key.index, loaded, read_committed, leader_id);
+            let names_leader = data.current_leader.leader_id >= 0;
+            if names_leader && response.node_endpoints.is_empty() {
+                response.node_endpoints.push(endpoint(shard));
+            }
+            push(&mut response.responses, asked.key.topic, data);
+        }
+        response
+    }
+
+    /// The session's id, and for one that goes on, which partitions it is told of.
+    fn session(&self) -> Result<(i32, Option<Vec<bool>>), SessionError> {
+        let mut sessions = self.shard.fetch_sessions.borrow_mut();
+        let shown = self.begun.asked.iter().zip(self.loaded.iter().map(shown));
+        match self.begun.kind {
+            FetchKind::Sessionless => Ok((0, None)),
+            FetchKind::Opening => {
+                let Ok(random) = getrandom::u32() else { return Ok((0, None)) };
+                let opening = Opening { by_id: self.version >= 13, random };
+                let now = self.shard.runtime.monotonic();
+                Ok((sessions.open(opening, now, shown), None))
+            }
+            FetchKind::Incremental { id, next_epoch } => {
+                let shown = shown.map(|(asked, shown): (&Asked, Shown)| (asked.place, shown));
+                Ok((id, Some(sessions.tell(id, next_epoch, shown)?)))
+            }
+        }
+    }
+}
+
+fn shown(loaded: &Loaded) -> Shown {
+    match loaded {
+        Loaded::Records { records, offsets } => Shown {
+            high_watermark: offsets.high_watermark,
+            log_start: offsets.log_start,
+            has_records: !records.is_empty(),
+            must_tell: false,
+        },
+        Loaded::Diverging { offsets, .. } => Shown {
+            high_watermark: offsets.high_watermark,
+            log_start: offsets.log_start,
+            has_records: false,
+            must_tell: true,
+        },
+        Loaded::Refused(_) => {
+            Shown { high_watermark: -1, log_start: -1, has_records: false, must_tell: true }
+        }
+    }
+}
+
+/// Adds a partition's answer to those of its topic if that is the last one, as Kafka groups them.
+fn push(topics: &mut Vec<FetchableTopicResponse>, key: TopicKey, data: PartitionData) {
+    let (topic, topic_id) = match key {
+        TopicKey::Name(name) => (name, Uuid::default()),
+        TopicKey::Id(id) => (Str::EMPTY, id),
+    };
+    match topics.last_mut() {
+        Some(last) if last.topic == topic && last.topic_id == topic_id => {
+            last.partitions.push(data);
+        }
+        _ => topics.push(FetchableTopicResponse { topic, topic_id, partitions: vec![data] }),
+    }
+}
+
+/// One partition's answer; `leader_id` in versions that name the leader to turn to.
+fn partition_data(
+    partition_index: i32,
+    loaded: Loaded,
+    read_committed: bool,
+    leader_id: Option<i32>,
+) -> PartitionData {
+    let at = |offsets: LogOffsets| PartitionData {
+        partition_index,
+        high_watermark: offsets.high_watermark,
+        // Without transactions everything below the high watermark is decided.
+        last_stable_offset: offsets.high_watermark,
+        log_start_offset: offsets.log_start,
+        aborted_transactions: read_committed.then(Vec::new),
+        records: Some(Records::new()),
+        ..Default::default()
+    };
+    match loaded {
+        Loaded::Records { records, offsets } => {
+            PartitionData { records: Some(records), ..at(offsets) }
+        }
+        Loaded::Diverging { end, offsets } => PartitionData {
+            diverging_epoch: EpochEndOffset { epoch: end.epoch, end_offset: end.end_offset },
+            ..at(offsets)
+        },
+        Loaded::Refused(Refusal::Unknown(error)) => PartitionData {
+            aborted_transactions: Some(Vec::new()),
+            ..refused_data(partition_index, errors::partition_code(&error))
+        },
+        Loaded::Refused(Refusal::Refused(error)) => PartitionData {
+            current_leader: current_leader(&error, leader_id),
+            ..refused_data(partition_index, errors::partition_code(&error))
+        },
+    }
+}
+
+fn refused_data(partition_index: i32, error_code: ErrorCode) -> PartitionData {
+    PartitionData {
+        partition_index,
+        error_code,
+        high_watermark: -1,
+        records: Some(Records::new()),
+        ..Default::default()
+    }
+}
+
+fn current_leader(error: &PartitionError, leader_id: Option<i32>) -> LeaderIdAndEpoch {
+    match (error, leader_id) {
+        (PartitionError::FencedLeaderEpoch { current, .. }, Some(leader_id)) => {
+            LeaderIdAndEpoch { leader_id, leader_epoch: *current }
+        }
+        _ => LeaderIdAndEpoch::default(),
+    }
+}
+
+fn endpoint(shard: &Shard) -> NodeEndpoint {
+    NodeEndpoint {
+        node_id: shard.broker.node_id,
+        host: Str::from(&*shard.broker.advertised_host),
+        port: i32::from(shard.broker.advertised_port),
+        rack: None,
+    }
+}
+
+/// The answer that has one error for each partition of the request.
+pub(super) fn refused(request: &FetchRequest, error_code: ErrorCode) -> FetchResponse {
+    let topics = request.topics.iter().map(|topic| FetchableTopicResponse {
+        topic: topic.topic.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|asked| refused_data(asked.partition, error_code))
+            .collect(),
+    });
+    FetchResponse { responses: topics.collect(), ..Default::default() }
+}

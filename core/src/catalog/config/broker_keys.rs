@@ -1,0 +1,134 @@
+//! The configs of a broker.
+//!
+//! Of Kafka's 340 these are listed: the defaults of topic configs, what Corelane obeys, and what
+//! clients and tools read to find out about a broker. Listing others would claim parts that are not
+//! there (log cleaner threads, KRaft, SASL, quotas, coordinators).
+//!
+//! Only defaults of topic configs can be changed while the broker runs; the rest is the command
+//! line's.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::definition::ConfigType::{Boolean, Int, List, Long, Text};
+use super::definition::Rule::{self, Any, AtLeast, UnlimitedOrPositive};
+use super::definition::{ConfigType, Definition};
+use super::topic_keys::{BrokerDefault, topic_keys};
+
+/// One broker config.
+#[derive(Clone, Copy, Debug)]
+pub struct BrokerKey {
+    /// What it is.
+    pub definition: Definition,
+    /// True if it can be changed while the broker runs.
+    pub dynamic: bool,
+}
+
+/// All of them, by name.
+pub fn broker_keys() -> impl Iterator<Item = &'static BrokerKey> {
+    BROKER_KEYS.values()
+}
+
+/// The one of this name.
+pub fn broker_key(name: &str) -> Option<&'static BrokerKey> {
+    BROKER_KEYS.get(name)
+}
+
+static BROKER_KEYS: LazyLock<BTreeMap<&'static str, BrokerKey>> = LazyLock::new(|| {
+    let defaults = topic_keys().iter().filter_map(|key| match key.broker_default {
+        BrokerDefault::Same(name) => {
+            Some(BrokerKey { definition: Definition { name, ..key.definition }, dynamic: true })
+        }
+        BrokerDefault::None | BrokerDefault::FirstOf(_) => None,
+    });
+    let all = defaults.chain(OWN.iter().copied());
+    all.map(|key| (key.definition.name, key)).collect()
+});
+
+const fn key(
+    name: &'static str,
+    config_type: ConfigType,
+    rule: Rule,
+    default: Option<&'static str>,
+    dynamic: bool,
+    documentation: &'static str,
+) -> BrokerKey {
+    BrokerKey {
+        definition: Definition { name, config_type, rule, default, documentation },
+        dynamic,
+    }
+}
+
+/// Set on the command line, or fixed.
+const fn fixed(
+    name: &'static str,
+    config_type: ConfigType,
+    default: &'static str,
+    documentation: &'static str,
+) -> BrokerKey {
+    key(name, config_type, Any, Some(default), false, documentation)
+}
+
+/// Not there.
+const fn absent(
+    name: &'static str,
+    config_type: ConfigType,
+    documentation: &'static str,
+) -> BrokerKey {
+    key(name, config_type, Any, None, false, documentation)
+}
+
+/// Those that are not just another name of a topic config. What [`super::Settings`] knows better is
+/// the default of a broker that is told nothing.
+#[rustfmt::skip] // One config per group of lines.
+static OWN: &[BrokerKey] = &[
+    fixed("advertised.listeners", List, "PLAINTEXT://127.0.0.1:9092",
+        "Address and port that clients are told to connect to (--advertise)."),
+    fixed("authorizer.class.name", Text, "",
+        "What decides who may do what. There is no authorizer: everybody may do everything."),
+    fixed("auto.create.topics.enable", Boolean, "true",
+        "Whether a client that names a topic creates it (--auto-create-topics)."),
+    fixed("broker.id", Int, "1", "The id of this broker, as node.id."),
+    absent("broker.rack", Text, "The rack of this broker. It has none."),
+    fixed("connections.max.idle.ms", Long, "600000",
+        "Milliseconds after which a connection without requests is closed."),
+    fixed("default.replication.factor", Int, "1",
+        "Replicas of a topic that is created without saying how many. There is one."),
+    fixed("delete.topic.enable", Boolean, "true", "Whether topics can be deleted."),
+    fixed("inter.broker.listener.name", Text, "PLAINTEXT", "The listener for other brokers. There are none."),
+    fixed("listener.security.protocol.map", Text, "PLAINTEXT:PLAINTEXT",
+        "The security protocol of each listener."),
+    fixed("listeners", List, "PLAINTEXT://127.0.0.1:9092", "Address and port to accept clients on (--listen)."),
+    fixed("log.cleaner.enable", Boolean, "false",
+        "Whether topics with cleanup.policy compact are compacted. They are not yet."),
+    fixed("log.dir", List, "./corelane-data", "The directory of all data, as log.dirs."),
+    fixed("log.dirs", List, "./corelane-data", "The directory of all data (--data-dir)."),
+    key("log.flush.interval.ms", Long, Any, None, true,
+        "Default of flush.ms; where it is not set, log.flush.scheduler.interval.ms is."),
+    fixed("log.flush.scheduler.interval.ms", Long, "1000",
+        "Milliseconds for which written records may stay unflushed, if nothing else is set."),
+    fixed("log.retention.check.interval.ms", Long, "300000",
+        "Milliseconds between two looks for segments to drop."),
+    fixed("log.retention.hours", Int, "168",
+        "Default of retention.ms in hours, where neither log.retention.ms nor log.retention.minutes is set."),
+    absent("log.retention.minutes", Int,
+        "Default of retention.ms in minutes, where log.retention.ms is not set."),
+    key("log.retention.ms", Long, UnlimitedOrPositive, None, true,
+        "Default of retention.ms; where it is not set, log.retention.hours is."),
+    fixed("log.roll.hours", Int, "168", "Default of segment.ms in hours, where log.roll.ms is not set."),
+    fixed("log.roll.jitter.hours", Int, "0",
+        "Default of segment.jitter.ms in hours, where log.roll.jitter.ms is not set."),
+    key("log.roll.jitter.ms", Long, AtLeast(0), None, true,
+        "Default of segment.jitter.ms; where it is not set, log.roll.jitter.hours is."),
+    key("log.roll.ms", Long, AtLeast(1), None, true,
+        "Default of segment.ms; where it is not set, log.roll.hours is."),
+    fixed("node.id", Int, "1", "The id of this broker."),
+    fixed("num.partitions", Int, "1",
+        "Partitions of a topic that is created without saying how many (--default-partitions)."),
+    fixed("process.roles", List, "broker,controller", "What this process does: it is a whole cluster."),
+    fixed("producer.id.expiration.ms", Int, "86400000",
+        "Milliseconds after which an idle producer's sequence numbers are forgotten."),
+    fixed("security.inter.broker.protocol", Text, "PLAINTEXT",
+        "The security protocol between brokers. There is one broker."),
+    fixed("socket.request.max.bytes", Int, "104857600", "Largest request taken, in bytes (--max-request-bytes)."),
+];

@@ -1,0 +1,34 @@
+//! The typed view of a topic's configs that its partitions' logs obey.
+
+use corelane_storage::log::{Durability, LogConfig};
+
+use super::layers::Layers;
+use super::value::elements;
+
+/// What the logs of a topic obey. `--durability strict` is a floor: a topic can ask for more
+/// (`flush.messages=1`), never for less.
+pub fn log_config(layers: &Layers<'_>) -> LogConfig {
+    let strict = layers.settings.durability == Durability::Flushed;
+    let flushed = strict || layers.integer("flush.messages") == 1;
+    let segment_bytes = layers.nullable_integer("internal.segment.bytes");
+    let segment_bytes = segment_bytes.unwrap_or_else(|| layers.integer("segment.bytes"));
+    let policy = layers.text("cleanup.policy").unwrap_or_default();
+    LogConfig {
+        segment_bytes: u32_of(segment_bytes),
+        segment_ms: layers.integer("segment.ms"),
+        max_message_bytes: u32_of(layers.integer("max.message.bytes")),
+        durability: if flushed { Durability::Flushed } else { Durability::Written },
+        flush_ms: layers.integer("flush.ms"),
+        log_append_time: layers.text("message.timestamp.type").as_deref() == Some("LogAppendTime"),
+        timestamp_before_max_ms: layers.integer("message.timestamp.before.max.ms"),
+        timestamp_after_max_ms: layers.integer("message.timestamp.after.max.ms"),
+        delete_policy: elements(&policy).any(|word| word == "delete"),
+        retention_ms: layers.integer("retention.ms"),
+        retention_bytes: layers.integer("retention.bytes").max(-1),
+    }
+}
+
+/// The rules of the keys keep values in these bounds.
+fn u32_of(number: i64) -> u32 {
+    u32::try_from(number.max(0)).unwrap_or(u32::MAX)
+}
