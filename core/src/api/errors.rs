@@ -23,9 +23,11 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::Read(error) => read_code(error),
         PartitionError::Delete(error) => delete_code(error),
         PartitionError::NoDeletePolicy => ErrorCode::PolicyViolation,
+        PartitionError::UnsupportedTimestamp => ErrorCode::UnsupportedVersion,
         PartitionError::NamedTwice => ErrorCode::InvalidRequest,
         PartitionError::UnknownFetchedEpoch { .. } => ErrorCode::OffsetOutOfRange,
         PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
+        PartitionError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
         // Fatal to a transactional producer of every client library, and not retried.
         PartitionError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
         PartitionError::TimedOut => ErrorCode::RequestTimedOut,

@@ -173,9 +173,7 @@ impl Handler {
                 now(list_config_resources::answer(&shard, &request, version))
             }
             Request::DescribeTopicPartitions(request) => {
-                let page =
-                    describe_topic_partitions::answer(&shard.catalog(), &shard.broker, request);
-                page.map_or_else(|| Answer::Close.ready(), now)
+                now(describe_topic_partitions::answer(&shard.catalog(), &shard.broker, request))
             }
             // Connections hand over only what `APIS` lists.
             other => {

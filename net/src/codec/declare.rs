@@ -86,6 +86,36 @@ macro_rules! message {
             }
 
             #[inline]
+            fn skip(
+                input: &mut $crate::codec::Decoder<'_>,
+                version: $crate::codec::Version,
+            ) -> Result<(), $crate::codec::DecodeError> {
+                $(
+                    if $crate::codec::declare::tag_of!($($tag)?).is_none()
+                        && ($versions).contains(&version.number)
+                    {
+                        $crate::codec::declare::skip!($type, input, version $(, $null)?)
+                            .map_err(|error| error.within(stringify!($field)))?;
+                    }
+                )*
+                if version.flexible {
+                    input.tagged(|tag, input| {
+                        $(
+                            if $crate::codec::declare::tag_of!($($tag)?) == Some(tag)
+                                && ($versions).contains(&version.number)
+                            {
+                                $crate::codec::declare::skip!($type, input, version $(, $null)?)
+                                    .map_err(|error| error.within(stringify!($field)))?;
+                                return Ok(true);
+                            }
+                        )*
+                        Ok(false)
+                    })?;
+                }
+                Ok(())
+            }
+
+            #[inline]
             fn encode(&self, out: &mut $crate::codec::Encoder, version: $crate::codec::Version) {
                 $(
                     if $crate::codec::declare::tag_of!($($tag)?).is_none()
@@ -160,6 +190,17 @@ macro_rules! message {
                 <$struct as $crate::codec::Field>::decode(input, version).map(Some)
             }
 
+            fn skip_nullable(
+                input: &mut $crate::codec::Decoder<'_>,
+                version: $crate::codec::Version,
+                nullable: bool,
+            ) -> Result<(), $crate::codec::DecodeError> {
+                if nullable && <i8 as $crate::codec::Field>::decode(input, version)? < 0 {
+                    return Ok(());
+                }
+                <$struct as $crate::codec::Field>::skip(input, version)
+            }
+
             fn encode_nullable(
                 value: Option<&Self>,
                 out: &mut $crate::codec::Encoder,
@@ -223,6 +264,20 @@ macro_rules! decode {
     };
 }
 
+/// Passes over a field.
+macro_rules! skip {
+    ($type:ty, $input:expr, $version:expr) => {
+        <$type as $crate::codec::Field>::skip($input, $version)
+    };
+    ($type:ty, $input:expr, $version:expr, $null:expr) => {
+        <$type as $crate::codec::declare::OfOption>::skip(
+            $input,
+            $version,
+            ($null).contains(&$version.number),
+        )
+    };
+}
+
 /// Writes a field.
 macro_rules! encode {
     ($type:ty, $value:expr, $out:expr, $version:expr) => {
@@ -260,21 +315,28 @@ macro_rules! default_allowed {
     };
 }
 
-pub(crate) use {decode, encode, message, min_bytes, or_default, tag_of};
+pub(crate) use {decode, encode, message, min_bytes, or_default, skip, tag_of};
 #[cfg(test)]
 pub(crate) use {default_allowed, generate};
 
-use super::{Field, Version};
+use super::{DecodeError, Decoder, Nullable, Version};
 
 /// Reaches the type inside a nullable field's `Option`.
 pub(crate) trait OfOption {
     /// Fewest bytes of the field; null takes no more than the shortest value.
     fn min_bytes(version: Version) -> usize;
+    /// Passes over the field.
+    fn skip(input: &mut Decoder<'_>, version: Version, nullable: bool) -> Result<(), DecodeError>;
 }
 
-impl<T: Field> OfOption for Option<T> {
+impl<T: Nullable> OfOption for Option<T> {
     fn min_bytes(version: Version) -> usize {
         // A null struct is one byte, whatever a present one takes.
         T::min_bytes(version).min(1)
+    }
+
+    #[inline]
+    fn skip(input: &mut Decoder<'_>, version: Version, nullable: bool) -> Result<(), DecodeError> {
+        T::skip_nullable(input, version, nullable)
     }
 }

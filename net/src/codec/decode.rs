@@ -10,22 +10,40 @@ use bytes::Bytes;
 use super::{Str, Version};
 
 /// Why a frame could not be decoded, where, and in which field.
+///
+/// One pointer, so that the results of small reads fit into registers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct DecodeError(Box<Fault>);
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} at byte {position} of the frame, in field {}", field.unwrap_or("(none)"))]
-pub struct DecodeError {
-    /// What did not fit.
-    pub kind: DecodeErrorKind,
-    /// Bytes from the frame's start, its length prefix not counted.
-    pub position: usize,
-    /// The innermost declared field that was being read.
-    pub field: Option<&'static str>,
+struct Fault {
+    kind: DecodeErrorKind,
+    position: usize,
+    field: Option<&'static str>,
 }
 
 impl DecodeError {
+    /// What did not fit.
+    pub fn kind(&self) -> DecodeErrorKind {
+        self.0.kind
+    }
+
+    /// Bytes from the frame's start, its length prefix not counted.
+    pub fn position(&self) -> usize {
+        self.0.position
+    }
+
+    /// The innermost declared field that was being read.
+    pub fn field(&self) -> Option<&'static str> {
+        self.0.field
+    }
+
     /// Names the field, unless an inner one has already done so.
     #[cold]
     pub(crate) fn within(mut self, field: &'static str) -> DecodeError {
-        self.field.get_or_insert(field);
+        self.0.field.get_or_insert(field);
         self
     }
 }
@@ -109,6 +127,12 @@ impl<'a> Decoder<'a> {
         Decoder { frame, rest: frame, allowance_bytes: allowance_bytes(frame.len()) }
     }
 
+    /// Starts within a part of a frame that was skipped before, and so checked and charged.
+    #[inline]
+    pub(crate) fn of_skipped(part: &'a Bytes, start: usize) -> Decoder<'a> {
+        Decoder { frame: part, rest: &part[start..], allowance_bytes: usize::MAX }
+    }
+
     /// Bytes not yet read.
     pub fn left(&self) -> usize {
         self.rest.len()
@@ -118,7 +142,7 @@ impl<'a> Decoder<'a> {
     #[cold]
     pub(crate) fn error(&self, kind: DecodeErrorKind) -> DecodeError {
         let position = self.rest.as_ptr() as usize - self.frame.as_ptr() as usize;
-        DecodeError { kind, position, field: None }
+        DecodeError(Box::new(Fault { kind, position, field: None }))
     }
 
     /// Fails unless every byte has been read.
@@ -129,6 +153,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.rest.split_first_chunk::<N>() {
             Some((head, rest)) => {
@@ -139,7 +164,20 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn take(&mut self, len_bytes: usize) -> Result<&'a [u8]> {
+    /// What `read` reads, sharing the frame's memory.
+    #[inline]
+    pub(crate) fn slice_of(
+        &mut self,
+        read: impl FnOnce(&mut Decoder<'a>) -> Result<()>,
+    ) -> Result<Bytes> {
+        let before = self.rest;
+        read(self)?;
+        let len_bytes = before.len() - self.rest.len();
+        Ok(self.frame.slice_ref(&before[..len_bytes]))
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self, len_bytes: usize) -> Result<&'a [u8]> {
         match self.rest.split_at_checked(len_bytes) {
             Some((head, rest)) => {
                 self.rest = rest;
@@ -155,16 +193,19 @@ impl<'a> Decoder<'a> {
     }
 
     /// The next `N` bytes, as they are.
+    #[inline]
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
         self.array::<N>()
     }
 
     /// Big-endian, 2 bytes.
+    #[inline]
     pub fn i16(&mut self) -> Result<i16> {
         self.array().map(i16::from_be_bytes)
     }
 
     /// Big-endian, 4 bytes.
+    #[inline]
     pub fn i32(&mut self) -> Result<i32> {
         self.array().map(i32::from_be_bytes)
     }
@@ -213,6 +254,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A length from a fixed-width field: `None` for -1.
+    #[inline]
     fn plain_len(&self, len: i32) -> Result<Option<usize>> {
         match len {
             -1 => Ok(None),
@@ -223,11 +265,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// A compact length: 0 is null, otherwise one more than the length.
+    #[inline]
     fn compact_len(&mut self) -> Result<Option<usize>> {
         Ok(self.uvarint()?.checked_sub(1).map(|n| n as usize))
     }
 
     /// The length before a string (16 bits, or compact); `None` for null.
+    #[inline]
     pub(crate) fn string_len(&mut self, version: Version) -> Result<Option<usize>> {
         if version.flexible {
             self.compact_len()
@@ -238,6 +282,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The length before bytes, records or an array (32 bits, or compact); `None` for null.
+    #[inline]
     pub(crate) fn long_len(&mut self, version: Version) -> Result<Option<usize>> {
         if version.flexible {
             self.compact_len()
@@ -268,17 +313,24 @@ impl<'a> Decoder<'a> {
     /// The next `len_bytes` bytes as text, sharing the frame's memory.
     #[inline]
     pub(crate) fn shared_text(&mut self, len_bytes: usize) -> Result<Str> {
-        // Most names are ASCII, and whether one is takes a third of the time that UTF-8 takes.
-        let bytes = match self.rest.get(..len_bytes) {
-            Some(bytes) if bytes.is_ascii() => self.take(len_bytes)?,
-            _ => self.text(len_bytes)?.as_bytes(),
-        };
+        let bytes = self.text_bytes(len_bytes)?;
         Ok(Str::from_checked(self.frame.slice_ref(bytes)))
     }
 
-    /// An empty vector with room for `count` elements, if the bytes left can hold as many of
-    /// `min_bytes` each and the frame's allowance covers them.
-    pub(crate) fn vec_of<T>(&mut self, count: usize, min_bytes: usize) -> Result<Vec<T>> {
+    /// The next `len_bytes` bytes, which are UTF-8.
+    #[inline]
+    pub(crate) fn text_bytes(&mut self, len_bytes: usize) -> Result<&'a [u8]> {
+        // Most names are ASCII, and whether one is takes a third of the time that UTF-8 takes.
+        match self.rest.get(..len_bytes) {
+            Some(bytes) if bytes.is_ascii() => self.take(len_bytes),
+            _ => self.text(len_bytes).map(str::as_bytes),
+        }
+    }
+
+    /// Lets an array of `count` elements begin, if the bytes left can hold as many of `min_bytes`
+    /// each and the frame's allowance covers their decoded form.
+    #[inline]
+    pub(crate) fn begin_array<T>(&mut self, count: usize, min_bytes: usize) -> Result<()> {
         let left = self.rest.len();
         if count > left / min_bytes.max(1) {
             return Err(self.error(DecodeErrorKind::ArrayTooLong { count, left }));
@@ -288,11 +340,12 @@ impl<'a> Decoder<'a> {
             Some(allowance) => self.allowance_bytes = allowance,
             None => return Err(self.error(DecodeErrorKind::AllowanceExceeded)),
         }
-        Ok(Vec::with_capacity(count))
+        Ok(())
     }
 
     /// Reads a flexible version's tagged fields. `known` decodes a tag it knows and returns true;
     /// other tags are skipped, as KIP-482 demands.
+    #[inline]
     pub(crate) fn tagged(
         &mut self,
         mut known: impl FnMut(u32, &mut Decoder<'a>) -> Result<bool>,

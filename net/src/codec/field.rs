@@ -12,6 +12,11 @@ pub trait Field: Sized {
     fn min_bytes(version: Version) -> usize;
     /// Reads one value.
     fn decode(input: &mut Decoder<'_>, version: Version) -> Result<Self, DecodeError>;
+    /// Passes over one value, with the checks and errors of `decode`.
+    #[inline]
+    fn skip(input: &mut Decoder<'_>, version: Version) -> Result<(), DecodeError> {
+        Self::decode(input, version).map(drop)
+    }
     /// Writes this value.
     fn encode(&self, out: &mut Encoder, version: Version);
 }
@@ -24,20 +29,23 @@ pub trait Nullable: Field {
         version: Version,
         nullable: bool,
     ) -> Result<Option<Self>, DecodeError>;
+    /// Passes over one value, with the checks and errors of `decode_nullable`.
+    #[inline]
+    fn skip_nullable(
+        input: &mut Decoder<'_>,
+        version: Version,
+        nullable: bool,
+    ) -> Result<(), DecodeError> {
+        Self::decode_nullable(input, version, nullable).map(drop)
+    }
     /// Writes a value, or null.
     fn encode_nullable(value: Option<&Self>, out: &mut Encoder, version: Version, nullable: bool);
 }
 
-/// Checks a decoded null.
-fn or_null<T>(
-    value: Option<T>,
-    input: &Decoder<'_>,
-    nullable: bool,
-) -> Result<Option<T>, DecodeError> {
-    if value.is_none() && !nullable {
-        return Err(input.error(DecodeErrorKind::UnexpectedNull));
-    }
-    Ok(value)
+/// A null that was read, where there may be one.
+#[inline]
+fn null(input: &Decoder<'_>, nullable: bool) -> Result<(), DecodeError> {
+    if nullable { Ok(()) } else { Err(input.error(DecodeErrorKind::UnexpectedNull)) }
 }
 
 /// A non-null value of a type whose null is a length of -1.
@@ -124,8 +132,13 @@ impl Field for Str {
     fn min_bytes(version: Version) -> usize {
         if version.flexible { 1 } else { 2 }
     }
+    #[inline]
     fn decode(input: &mut Decoder<'_>, version: Version) -> Result<Self, DecodeError> {
         non_null(input, version)
+    }
+    #[inline]
+    fn skip(input: &mut Decoder<'_>, version: Version) -> Result<(), DecodeError> {
+        Self::skip_nullable(input, version, false)
     }
     fn encode(&self, out: &mut Encoder, version: Version) {
         Str::encode_nullable(Some(self), out, version, false);
@@ -139,9 +152,21 @@ impl Nullable for Str {
         version: Version,
         nullable: bool,
     ) -> Result<Option<Self>, DecodeError> {
-        let len = input.string_len(version)?;
-        let text = len.map(|len| input.shared_text(len)).transpose()?;
-        or_null(text, input, nullable)
+        match input.string_len(version)? {
+            Some(len) => input.shared_text(len).map(Some),
+            None => null(input, nullable).map(|()| None),
+        }
+    }
+    #[inline]
+    fn skip_nullable(
+        input: &mut Decoder<'_>,
+        version: Version,
+        nullable: bool,
+    ) -> Result<(), DecodeError> {
+        match input.string_len(version)? {
+            Some(len) => input.text_bytes(len).map(drop),
+            None => null(input, nullable),
+        }
     }
     fn encode_nullable(value: Option<&Self>, out: &mut Encoder, version: Version, nullable: bool) {
         check_null(value, out, nullable);
@@ -156,8 +181,13 @@ impl Field for Bytes {
     fn min_bytes(version: Version) -> usize {
         if version.flexible { 1 } else { 4 }
     }
+    #[inline]
     fn decode(input: &mut Decoder<'_>, version: Version) -> Result<Self, DecodeError> {
         non_null(input, version)
+    }
+    #[inline]
+    fn skip(input: &mut Decoder<'_>, version: Version) -> Result<(), DecodeError> {
+        Self::skip_nullable(input, version, false)
     }
     fn encode(&self, out: &mut Encoder, version: Version) {
         Bytes::encode_nullable(Some(self), out, version, false);
@@ -171,9 +201,21 @@ impl Nullable for Bytes {
         version: Version,
         nullable: bool,
     ) -> Result<Option<Self>, DecodeError> {
-        let len = input.long_len(version)?;
-        let bytes = len.map(|len| input.slice(len)).transpose()?;
-        or_null(bytes, input, nullable)
+        match input.long_len(version)? {
+            Some(len) => input.slice(len).map(Some),
+            None => null(input, nullable).map(|()| None),
+        }
+    }
+    #[inline]
+    fn skip_nullable(
+        input: &mut Decoder<'_>,
+        version: Version,
+        nullable: bool,
+    ) -> Result<(), DecodeError> {
+        match input.long_len(version)? {
+            Some(len) => input.take(len).map(drop),
+            None => null(input, nullable),
+        }
     }
     fn encode_nullable(value: Option<&Self>, out: &mut Encoder, version: Version, nullable: bool) {
         check_null(value, out, nullable);
@@ -188,6 +230,7 @@ impl Field for Records {
     fn min_bytes(version: Version) -> usize {
         Bytes::min_bytes(version)
     }
+    #[inline]
     fn decode(input: &mut Decoder<'_>, version: Version) -> Result<Self, DecodeError> {
         non_null(input, version)
     }
@@ -217,8 +260,13 @@ impl<T: Field> Field for Vec<T> {
     fn min_bytes(version: Version) -> usize {
         if version.flexible { 1 } else { 4 }
     }
+    #[inline]
     fn decode(input: &mut Decoder<'_>, version: Version) -> Result<Self, DecodeError> {
         non_null(input, version)
+    }
+    #[inline]
+    fn skip(input: &mut Decoder<'_>, version: Version) -> Result<(), DecodeError> {
+        Self::skip_nullable(input, version, false)
     }
     fn encode(&self, out: &mut Encoder, version: Version) {
         Vec::encode_nullable(Some(self), out, version, false);
@@ -233,13 +281,26 @@ impl<T: Field> Nullable for Vec<T> {
         nullable: bool,
     ) -> Result<Option<Self>, DecodeError> {
         let Some(count) = input.long_len(version)? else {
-            return or_null(None, input, nullable);
+            return null(input, nullable).map(|()| None);
         };
-        let mut elements = input.vec_of(count, T::min_bytes(version))?;
+        input.begin_array::<T>(count, T::min_bytes(version))?;
+        let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(T::decode(input, version)?);
         }
         Ok(Some(elements))
+    }
+    #[inline]
+    fn skip_nullable(
+        input: &mut Decoder<'_>,
+        version: Version,
+        nullable: bool,
+    ) -> Result<(), DecodeError> {
+        let Some(count) = input.long_len(version)? else {
+            return null(input, nullable);
+        };
+        input.begin_array::<T>(count, T::min_bytes(version))?;
+        (0..count).try_for_each(|_| T::skip(input, version))
     }
     fn encode_nullable(value: Option<&Self>, out: &mut Encoder, version: Version, nullable: bool) {
         check_null(value, out, nullable);

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Nullable, Records, Str, Uuid, Version};
+use super::{LazyArray, Nullable, Records, Str, Uuid, Version};
 use crate::error_code::ErrorCode;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -119,5 +119,11 @@ impl Generate for Records {
 impl<T: Generate> Generate for Vec<T> {
     fn generate(source: &mut Source, version: Version) -> Self {
         (0..source.below(4)).map(|_| T::generate(source, version)).collect()
+    }
+}
+
+impl<T: Generate> Generate for LazyArray<T> {
+    fn generate(source: &mut Source, version: Version) -> Self {
+        Vec::generate(source, version).into()
     }
 }

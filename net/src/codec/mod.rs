@@ -2,7 +2,7 @@
 //!
 //! - [`decode`]: a cursor over a frame, with every length checked
 //! - [`encode`]: frames as parts, payloads not copied
-//! - [`field`]: the types a field may have; [`text`] and [`records`]: two of them
+//! - [`field`]: the types a field may have; [`text`], [`records`] and [`lazy`]: three of them
 //! - `declare`: the macro with which `messages` declares every schema
 //! - [`header`]: request and response headers
 //!
@@ -15,6 +15,7 @@ pub mod field;
 #[cfg(test)]
 pub(crate) mod generate;
 pub mod header;
+pub mod lazy;
 pub mod records;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use decode::{DecodeError, DecodeErrorKind, Decoder};
 pub use encode::{EncodeError, Encoder};
 pub use field::{Field, Nullable, Uuid};
 pub use header::RequestHeader;
+pub use lazy::LazyArray;
 pub use records::Records;
 pub use text::Str;
 

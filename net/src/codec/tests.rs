@@ -41,7 +41,7 @@ fn varints_too_long_are_errors() {
         let frame = Bytes::copy_from_slice(bytes);
         let mut input = Decoder::new(&frame);
         let result = if wide { input.uvarlong() } else { input.uvarint().map(u64::from) };
-        result.unwrap_err().kind == DecodeErrorKind::VarintTooLong
+        result.unwrap_err().kind() == DecodeErrorKind::VarintTooLong
     };
     assert!(too_long(&[255, 255, 255, 255, 16], false), "2^32");
     assert!(too_long(&[128, 128, 128, 128, 128, 0], false), "six bytes");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::codec::declare::message;
-use crate::codec::{Str, Uuid};
+use crate::codec::{LazyArray, Str, Uuid};
 use crate::error_code::ErrorCode;
 
 message! {
@@ -17,7 +17,7 @@ message! {
         /// Milliseconds to wait for the acknowledgement.
         timeout_ms: i32 [0..];
         /// The topics.
-        topic_data: Vec<TopicProduceData> [0..];
+        topic_data: LazyArray<TopicProduceData> [0..];
     }
 
     /// A topic's batches.
@@ -27,7 +27,7 @@ message! {
         /// The topic's id.
         topic_id: Uuid [13..];
         /// The partitions.
-        partition_data: Vec<PartitionProduceData> [0..];
+        partition_data: LazyArray<PartitionProduceData> [0..];
     }
 
     /// A partition's batches.

@@ -188,6 +188,17 @@ macro_rules! apis {
 
         #[cfg(test)]
         impl Request {
+            /// Passes over a whole frame of this version.
+            pub(crate) fn skip(
+                api: Api,
+                version: Version,
+                frame: &Bytes,
+            ) -> Result<(), DecodeError> {
+                let mut input = Decoder::new(frame);
+                RequestHeader::decode(&mut input, is_flexible)?;
+                match api { $( Api::$api => <$request>::skip(&mut input, version), )* }
+            }
+
             /// Any request of this version.
             pub(crate) fn generate(
                 api: Api,
@@ -201,6 +212,19 @@ macro_rules! apis {
 
         #[cfg(test)]
         impl Response {
+            /// Passes over a whole frame.
+            pub(crate) fn skip(
+                api: Api,
+                version: Version,
+                frame: &Bytes,
+            ) -> Result<(), DecodeError> {
+                let mut input = Decoder::new(frame);
+                let tagged = api.response_header_tagged(version.number);
+                header::decode_response_header(&mut input, tagged)?;
+                match api { $( Api::$api => <$response>::skip(&mut input, version), )* }?;
+                input.finish()
+            }
+
             /// Any response of this version.
             pub(crate) fn generate(
                 api: Api,

@@ -337,7 +337,9 @@ impl<R: Runtime> Recovery<'_, R> {
                     rebuild_index(self.runtime, &file, &mut index, upto).await?;
             }
         }
-        index.resume(start.position, times.max_timestamp);
+        if !active(Mutant::ForgetSegmentTimes) {
+            index.resume(start.position, times.max_timestamp);
+        }
         Ok(index)
     }
 

@@ -27,14 +27,15 @@ pub fn request(topic: &str, partitions: &[(i32, &[u8])]) -> ProduceRequest {
     ProduceRequest {
         acks: -1,
         timeout_ms: 30_000,
-        topic_data: vec![topic],
+        topic_data: vec![topic].into(),
         ..ProduceRequest::default()
     }
 }
 
-fn by_id(id: Uuid, partitions: &[(i32, &[u8])]) -> ProduceRequest {
+pub fn by_id(id: Uuid, partitions: &[(i32, &[u8])]) -> ProduceRequest {
     let mut request = request("", partitions);
-    request.topic_data[0].topic_id = id;
+    let by_id = |topic| TopicProduceData { topic_id: id, ..topic };
+    request.topic_data = request.topic_data.into_iter().map(by_id).collect();
     request
 }
 
@@ -53,9 +54,10 @@ pub fn play(stage: &mut Stage<'_>) {
     stage.ask_at(&[13], "the id zero", by_id(Uuid::ZERO, &[(0, &batch)]));
     stage.ask_at(&[3, 12], "a partition twice", request("produced", &[(1, &batch), (1, &batch)]));
     let mut twice = request("produced", &[(1, &batch)]);
-    twice.topic_data.extend(request("produced", &[(1, &batch)]).topic_data);
+    twice.topic_data =
+        twice.topic_data.clone().into_iter().chain(twice.topic_data.clone()).collect();
     stage.ask_at(&[3, 12], "a topic twice", twice);
-    let empty = ProduceRequest { topic_data: Vec::new(), ..request("", &[]) };
+    let empty = ProduceRequest { topic_data: Vec::new().into(), ..request("", &[]) };
     stage.ask_at(&[3, 12], "no topic", empty);
     stage.ask_at(&[3, 12], "no partition", request("produced", &[]));
     let mut transactional = request("produced", &[(1, &batch)]);
@@ -91,8 +93,13 @@ pub fn malformed(stage: &mut Stage<'_>) {
     for (step, records) in malformed_batches() {
         stage.ask_at(versions, step, request("malformed", &[(0, &records)]));
     }
-    let mut null = request("malformed", &[(0, &[])]);
-    null.topic_data[0].partition_data[0].records = None;
+    let null = PartitionProduceData { index: 0, records: None };
+    let topic = TopicProduceData {
+        name: "malformed".into(),
+        partition_data: vec![null].into(),
+        ..TopicProduceData::default()
+    };
+    let null = ProduceRequest { topic_data: vec![topic].into(), ..request("", &[]) };
     stage.ask_at(versions, "null", null);
     let good = Batch::of(&[b"good"]).encode();
     stage.ask_at(&[3, 12], "at last a good one", request("malformed", &[(0, &good)]));

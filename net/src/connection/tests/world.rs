@@ -390,10 +390,10 @@ pub fn produce(records: impl Into<Bytes>) -> Request {
     let partition = PartitionProduceData { index: 0, records: Some(records.into()) };
     let topic = TopicProduceData {
         name: "topic".into(),
-        partition_data: vec![partition],
+        partition_data: vec![partition].into(),
         ..Default::default()
     };
-    ProduceRequest { acks: -1, topic_data: vec![topic], ..Default::default() }.into()
+    ProduceRequest { acks: -1, topic_data: vec![topic].into(), ..Default::default() }.into()
 }
 
 pub fn fetch() -> Request {

@@ -145,17 +145,17 @@ fn hostile_lengths_are_errors_before_anything_is_allocated() {
     };
     let claims_too_much = metadata(1, &[0x7f, 255, 255, 255]);
     let kind = DecodeErrorKind::ArrayTooLong { count: i32::MAX as usize, left: 0 };
-    assert_eq!((claims_too_much.kind, claims_too_much.field), (kind, Some("topics")));
-    assert_eq!(metadata(1, &[255, 255, 255, 254]).kind, DecodeErrorKind::NegativeLength(-2));
-    assert_eq!(metadata(0, &[255, 255, 255, 255]).kind, DecodeErrorKind::UnexpectedNull);
+    assert_eq!((claims_too_much.kind(), claims_too_much.field()), (kind, Some("topics")));
+    assert_eq!(metadata(1, &[255, 255, 255, 254]).kind(), DecodeErrorKind::NegativeLength(-2));
+    assert_eq!(metadata(0, &[255, 255, 255, 255]).kind(), DecodeErrorKind::UnexpectedNull);
     let short = metadata(1, &[0, 0, 0, 1, 0, 9, b't']);
-    assert_eq!(short.kind, DecodeErrorKind::UnexpectedEnd { wanted: 9, left: 1 });
-    assert_eq!((short.position, short.field), (16, Some("name")));
-    assert_eq!(metadata(1, &[0, 0, 0, 1, 0, 1, 0xff]).kind, DecodeErrorKind::NotUtf8);
+    assert_eq!(short.kind(), DecodeErrorKind::UnexpectedEnd { wanted: 9, left: 1 });
+    assert_eq!((short.position(), short.field()), (16, Some("name")));
+    assert_eq!(metadata(1, &[0, 0, 0, 1, 0, 1, 0xff]).kind(), DecodeErrorKind::NotUtf8);
     // A tag count of 2^32 - 1, then nothing.
     let tags = metadata(9, &[0, 1, 0, 0, 0, 255, 255, 255, 255, 15]);
-    assert!(matches!(tags.kind, DecodeErrorKind::UnexpectedEnd { .. }), "{tags}");
-    assert_eq!(metadata(9, &[0, 255, 255, 255, 255, 255]).kind, DecodeErrorKind::VarintTooLong);
+    assert!(matches!(tags.kind(), DecodeErrorKind::UnexpectedEnd { .. }), "{tags}");
+    assert_eq!(metadata(9, &[0, 255, 255, 255, 255, 255]).kind(), DecodeErrorKind::VarintTooLong);
 }
 
 #[test]
@@ -165,20 +165,20 @@ fn many_tiny_elements_are_refused() {
     frame.extend_from_slice(&count.to_be_bytes());
     frame.resize(frame.len() + 2 * count as usize, 0); // each topic an empty name
     let error = Request::decode(&Bytes::from(frame)).unwrap_err();
-    assert_eq!(error.kind, DecodeErrorKind::AllowanceExceeded);
+    assert_eq!(error.kind(), DecodeErrorKind::AllowanceExceeded);
 }
 
 /// Arrays in arrays, each of which alone would pass, with elements that are not there.
 #[test]
 fn nested_claims_are_charged_to_one_allowance() {
     let head = [0, 0, 0, 9, 0, 0, 0, 7, 255, 255, 0, 0, 0, 1, 0, 0, 0, 0];
-    let topics = [0x80 | 72, 5]; // 711 topics
+    let topics = [0x80 | 17, 3]; // 400 topics
     let first = [2, b't', 0x80 | 113, 3]; // with 496 partitions
     let mut frame = [&head[..], &topics, &first].concat();
     frame.resize(3000, 0);
     let error = Request::decode(&Bytes::from(frame)).unwrap_err();
-    assert_eq!(error.kind, DecodeErrorKind::AllowanceExceeded);
-    assert_eq!(error.field, Some("partition_data"));
+    assert_eq!(error.kind(), DecodeErrorKind::AllowanceExceeded);
+    assert_eq!(error.field(), Some("partition_data"));
 }
 
 #[test]

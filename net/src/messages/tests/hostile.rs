@@ -4,12 +4,14 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::round_trip::{every_version, request_frame, response_frame};
 use crate::codec::decode::allowance_bytes;
 use crate::codec::generate::Source;
-use crate::messages::{Request, Response};
+use crate::messages::{
+    Api, PartitionProduceData, ProduceRequest, Request, Response, TopicProduceData,
+};
 
 struct Counting;
 
@@ -60,12 +62,35 @@ fn feed(frame: Vec<u8>, all_as_response: bool) {
     let limit = allowance_bytes(frame.len()) + SHARE_BYTES;
     let used = allocated_bytes(|| Request::decode(&frame));
     assert!(used <= limit, "{used} bytes for a frame of {}: {frame:?}", frame.len());
+    check_skipped_request(&frame);
     if all_as_response {
         for (api, version) in every_version() {
             let used = allocated_bytes(|| Response::decode(api, version, &frame));
             assert!(used <= limit, "{api:?} v{version}: {used} bytes for {}", frame.len());
+            check_skipped_response(api, version, &frame);
         }
     }
+}
+
+/// What is skipped can be decoded, what cannot be decoded cannot be skipped, and the error is the
+/// same. Lazy arrays stand on that.
+fn check_skipped_request(frame: &Bytes) {
+    let Some((&[k1, k0, v1, v0], _)) = frame.split_first_chunk() else { return };
+    let (key, number) = (i16::from_be_bytes([k1, k0]), i16::from_be_bytes([v1, v0]));
+    let Some(api) = Api::from_key(key) else { return };
+    let Some(version) = api.declared(number) else { return };
+    let decoded = Request::decode(frame);
+    let skipped = Request::skip(api, version, frame);
+    assert_eq!(decoded.as_ref().map(drop), skipped.as_ref().copied());
+    // Asks for the elements of lazy arrays.
+    if let Ok((_, request)) = decoded {
+        assert_eq!(request, request.clone());
+    }
+}
+
+fn check_skipped_response(api: Api, version: i16, frame: &Bytes) {
+    let decoded = Response::decode(api, version, frame).map(drop);
+    assert_eq!(decoded, Response::skip(api, api.version(version), frame));
 }
 
 fn mutate(frame: &Bytes, source: &mut Source) -> Vec<u8> {
@@ -110,6 +135,7 @@ fn mutated_responses() {
         for (api, version) in every_version() {
             let response = Response::generate(api, api.version(version), &mut source);
             let bad = Bytes::from(mutate(&response_frame(&response, version), &mut source));
+            check_skipped_response(api, version, &bad);
             let used = allocated_bytes(|| Response::decode(api, version, &bad));
             let limit = allowance_bytes(bad.len()) + SHARE_BYTES;
             assert!(used <= limit, "{api:?} v{version}: {used} bytes for {}", bad.len());
@@ -132,6 +158,34 @@ fn random_bytes() {
             frame.splice(..frame.len().min(4), header);
             feed(frame.clone(), false);
         }
+    }
+}
+
+/// However many its batches: they are asked for one by one.
+#[test]
+fn a_produce_request_is_decoded_without_allocation() {
+    for (version, partitions) in [(3, 1), (9, 1), (13, 1), (13, 1024)] {
+        let partition = |index| PartitionProduceData { index, records: Some(vec![7; 1024].into()) };
+        let topic = TopicProduceData {
+            partition_data: (0..partitions).map(partition).collect(),
+            ..Default::default()
+        };
+        let request = ProduceRequest { topic_data: vec![topic].into(), ..Default::default() };
+        // As a connection has it: cut out of a buffer that other frames share.
+        let mut buf = BytesMut::from(&request_frame(&request.clone().into(), version)[..]);
+        let _before = buf.split_to(0);
+        let frame = buf.freeze();
+        let walk = || {
+            let Ok((_, Request::Produce(request))) = Request::decode(&frame) else { panic!() };
+            request
+                .topic_data
+                .into_iter()
+                .map(|topic| topic.partition_data.into_iter().count())
+                .sum()
+        };
+        let mut walked = 0;
+        assert_eq!(allocated_bytes(|| walked = walk()), 0, "v{version}");
+        assert_eq!(walked, partitions as usize);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::batch::tests::compressed::{compress, with_records};
-use crate::batch::{BatchBuilder, BatchHeader, Compression};
+use crate::batch::{BatchBuilder, BatchHeader, Compression, HEADER_BYTES};
 use crate::log::{AppendError, ReadError, TimestampOffset};
 use crate::sim::Rng;
 
@@ -15,6 +15,9 @@ fn batch_of(timestamps: &[i64], bytes: usize, codec: Compression) -> Vec<u8> {
         .fold(BatchBuilder::new(), |b, &timestamp_ms| b.value(timestamp_ms, vec![3; bytes]));
     compress(&builder.build(), codec)
 }
+
+/// Where a batch's header has it.
+const BASE_TIMESTAMP: std::ops::Range<usize> = 27..35;
 
 const CODECS: [Compression; 3] = [Compression::None, Compression::Zstd, Compression::Snappy];
 
@@ -106,6 +109,25 @@ fn what_is_not_acknowledged_has_no_time() {
         assert_eq!(broker.log.max_timestamp().await.unwrap(), at(3, 99));
         assert_eq!(broker.log.offset_for_timestamp(31).await.unwrap(), at(3, 99));
         assert_eq!(broker.log.offset_for_timestamp(11).await.unwrap(), at(1, 30));
+    });
+}
+
+#[test]
+fn a_header_that_lies_hides_nothing() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        broker.append(&batch_of(&[10, 20], 1, Compression::None)).await;
+        let liar = batch_of(&[900], 1, Compression::None);
+        let honest = batch_of(&[5], 1, Compression::None);
+        // The records of one, under the header of the other.
+        let mut bytes = [&liar[..HEADER_BYTES], &honest[HEADER_BYTES..]].concat();
+        bytes[BASE_TIMESTAMP].copy_from_slice(&honest[BASE_TIMESTAMP]);
+        broker.append(&with_records(&bytes, Compression::None, &honest[HEADER_BYTES..])).await;
+        broker.append(&batch_of(&[15], 1, Compression::None)).await;
+        assert_eq!(place(broker.log.max_timestamp().await.unwrap()), Some((1, 20)));
+        assert_eq!(broker.log.offset_for_timestamp(30).await.unwrap(), None);
+        assert_eq!(place(broker.log.offset_for_timestamp(15).await.unwrap()), Some((1, 20)));
     });
 }
 
