@@ -135,6 +135,11 @@ async function administer(admin) {
   await step('add partitions', async () => {
     await admin.createPartitions({ topicPartitions: [{ topic: TOPIC, count: PARTITIONS + 2 }] })
     await until('added', () => hasPartitions(admin, PARTITIONS + 2))
+    // The client gives up at once where a leader does not know yet that it is one.
+    await until('led', () => admin.fetchTopicOffsets(TOPIC).then(
+      offsets => offsets.length === PARTITIONS + 2,
+      () => false
+    ))
   })
   await step('delete records', async () => {
     await admin.deleteTopicRecords({ topic: TOPIC, partitions: [{ partition: 0, offset: '7' }] })
