@@ -135,8 +135,14 @@ async fn look_up(
         }
         // Without transactions the last stable offset is the high watermark.
         Wanted::Latest => Ok(end(partition.offsets()?.high_watermark, partition.leader_epoch()?)),
-        Wanted::Since(timestamp_ms) => partition.offset_for_timestamp(timestamp_ms).await,
-        Wanted::Newest => partition.max_timestamp().await,
+        Wanted::Since(timestamp_ms) => {
+            let _turn = shard.record_searches.acquire(1).await;
+            partition.offset_for_timestamp(timestamp_ms).await
+        }
+        Wanted::Newest => {
+            let _turn = shard.record_searches.acquire(1).await;
+            partition.max_timestamp().await
+        }
         Wanted::Nothing => Ok(None),
         Wanted::Unsupported => Err(PartitionError::UnsupportedTimestamp),
     }

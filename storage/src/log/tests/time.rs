@@ -211,3 +211,20 @@ fn the_words_are_those_that_clients_know() {
         assert_eq!((records[0].batch_index, &*records[0].message), (0, &*expected));
     });
 }
+
+#[test]
+fn a_batch_that_is_refused_is_not_worth_gigabytes_to_decompress() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        let now_ms = broker.runtime.now_ms();
+        let late_ms = now_ms + 7_200_000;
+        let bomb =
+            BatchBuilder::new().value(now_ms, vec![0; 8 << 20]).value(late_ms, b"x".to_vec());
+        let bomb = compress(&bomb.build(), Compression::Zstd);
+        assert!(bomb.len() < 64 << 10, "{} bytes", bomb.len());
+        let error = broker.log.check_timestamps(&bomb).await.unwrap_err();
+        let AppendError::InvalidTimestamp { records } = error else { panic!("{error}") };
+        assert_eq!(records, [], "the late record is never reached");
+    });
+}
