@@ -211,3 +211,21 @@ fn the_words_are_those_that_clients_know() {
         assert_eq!((records[0].batch_index, &*records[0].message), (0, &*expected));
     });
 }
+
+#[test]
+fn an_index_is_not_read_while_another_reader_repairs_it() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        let rng = Rng::new(1);
+        append_some(&broker, &rng, &mut Records::new(), 60).await;
+        broker.sleep_s(100).await;
+        let damaged = broker.files(".index").await.remove(0);
+        broker.runtime.remove_file(&log_dir().join(damaged)).await.unwrap();
+        let reads = (0..20).map(async |i| {
+            broker.runtime.sleep(Duration::from_micros(100 * i)).await;
+            broker.log.read(0, 1).await.unwrap();
+        });
+        futures_util::future::join_all(reads).await;
+    });
+}
