@@ -228,3 +228,21 @@ fn a_batch_that_is_refused_is_not_worth_gigabytes_to_decompress() {
         assert_eq!(records, [], "the late record is never reached");
     });
 }
+
+#[test]
+fn an_index_is_not_read_while_another_reader_repairs_it() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        let rng = Rng::new(1);
+        append_some(&broker, &rng, &mut Records::new(), 60).await;
+        broker.sleep_s(100).await;
+        let damaged = broker.files(".index").await.remove(0);
+        broker.runtime.remove_file(&log_dir().join(damaged)).await.unwrap();
+        let reads = (0..20).map(async |i| {
+            broker.runtime.sleep(Duration::from_micros(100 * i)).await;
+            broker.log.read(0, 1).await.unwrap();
+        });
+        futures_util::future::join_all(reads).await;
+    });
+}
