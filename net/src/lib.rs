@@ -11,6 +11,7 @@
 //! - [`connection`]: one connection's life: read, decode, begin, answer in order, limits
 //! - [`limits`]: what one connection may take
 //! - [`error_code`]: Kafka's error codes
+//! - `fuzzing.rs`: what a fuzzer calls; only there for one, and for tests
 //!
 //! Nothing here panics, or allocates what it was told to, on any input.
 
@@ -19,6 +20,8 @@ pub mod codec;
 pub mod connection;
 pub mod error_code;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod limits;
 pub mod messages;
 pub mod service;

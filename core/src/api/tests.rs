@@ -3,7 +3,7 @@ mod descriptions;
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{Api, DeleteTopicState, InitProducerIdRequest};
-use corelane_storage::batch::BatchError;
+use corelane_storage::batch::{BatchError, RecordsError};
 use corelane_storage::ids::TopicId;
 use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 
@@ -96,6 +96,7 @@ fn a_partition_named_again_has_the_place_of_the_first_mention() {
     assert_eq!(once.partition(a, 7), Place::First);
     let a = once.topic("a");
     assert_eq!(once.partition(a, 7), Place::Again(2));
+    assert_eq!(once.partition(a, 0), Place::Again(0));
     assert_eq!(once.partition(b, 0), Place::Again(1));
     assert_eq!(once.partition(b, -1), Place::First);
 }
@@ -137,6 +138,7 @@ fn client_software_is_checked_as_kip_511_says() {
 #[test]
 fn every_error_has_the_code_that_clients_act_on() {
     let offline = || "gone".into();
+    let not_records = || RecordsError::Malformed { index: 0, reason: "cut short" };
     let cases: Vec<(PartitionError, ErrorCode)> = vec![
         (PartitionError::UnknownPartition, ErrorCode::UnknownTopicOrPartition),
         (PartitionError::UnknownTopicId, ErrorCode::UnknownTopicId),
@@ -170,10 +172,16 @@ fn every_error_has_the_code_that_clients_act_on() {
             AppendError::TooLarge { batch_bytes: 2, limit_bytes: 1 }.into(),
             ErrorCode::MessageTooLarge,
         ),
+        (AppendError::InvalidTimestamp { records: Vec::new() }.into(), ErrorCode::InvalidTimestamp),
+        (AppendError::Records(not_records()).into(), ErrorCode::InvalidRecord),
         (AppendError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
         (
             ReadError::OutOfRange { offset: 9, log_start: 0, log_end: 1 }.into(),
             ErrorCode::OffsetOutOfRange,
+        ),
+        (
+            ReadError::Records { base_offset: 3, source: not_records() }.into(),
+            ErrorCode::CorruptMessage,
         ),
         (ReadError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
     ];

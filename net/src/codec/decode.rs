@@ -127,10 +127,11 @@ impl<'a> Decoder<'a> {
         Decoder { frame, rest: frame, allowance_bytes: allowance_bytes(frame.len()) }
     }
 
-    /// Starts within a part of a frame that was skipped before, and so checked and charged.
+    /// Starts at the first byte of a part of a frame that was skipped before, and so checked and
+    /// charged.
     #[inline]
-    pub(crate) fn of_skipped(part: &'a Bytes, start: usize) -> Decoder<'a> {
-        Decoder { frame: part, rest: &part[start..], allowance_bytes: usize::MAX }
+    pub(crate) fn of_skipped(part: &'a Bytes) -> Decoder<'a> {
+        Decoder { frame: part, rest: part, allowance_bytes: usize::MAX }
     }
 
     /// Bytes not yet read.

@@ -134,7 +134,10 @@ impl Field for Str {
     }
     #[inline]
     fn decode(input: &mut Decoder<'_>, version: Version) -> Result<Self, DecodeError> {
-        non_null(input, version)
+        match input.string_len(version)? {
+            Some(len) => input.shared_text(len),
+            None => Err(input.error(DecodeErrorKind::UnexpectedNull)),
+        }
     }
     #[inline]
     fn skip(input: &mut Decoder<'_>, version: Version) -> Result<(), DecodeError> {
@@ -183,7 +186,10 @@ impl Field for Bytes {
     }
     #[inline]
     fn decode(input: &mut Decoder<'_>, version: Version) -> Result<Self, DecodeError> {
-        non_null(input, version)
+        match input.long_len(version)? {
+            Some(len) => input.slice(len),
+            None => Err(input.error(DecodeErrorKind::UnexpectedNull)),
+        }
     }
     #[inline]
     fn skip(input: &mut Decoder<'_>, version: Version) -> Result<(), DecodeError> {

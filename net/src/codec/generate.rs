@@ -38,6 +38,27 @@ impl Source {
     }
 }
 
+/// Valid bytes, damaged in one to four places.
+pub(crate) fn mutate(valid: &[u8], source: &mut Source) -> Vec<u8> {
+    let mut bytes = valid.to_vec();
+    for _ in 0..=source.below(4) {
+        let at = source.below(bytes.len().max(1));
+        if bytes.is_empty() {
+            bytes.push(0);
+        }
+        match source.below(6) {
+            0 => bytes[at] = source.next() as u8,
+            1 => bytes[at] ^= 1 << source.below(8),
+            2 => bytes.truncate(at.max(1)),
+            3 => bytes.insert(at, source.next() as u8),
+            // Lengths: huge ones in either form, and -1.
+            4 => bytes[at..].iter_mut().take(4).for_each(|byte| *byte = 0xff),
+            _ => bytes[at..].iter_mut().take(4).for_each(|byte| *byte = 0x7f),
+        }
+    }
+    bytes
+}
+
 pub(crate) trait Generate: Sized {
     fn generate(source: &mut Source, version: Version) -> Self;
 }

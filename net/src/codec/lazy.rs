@@ -2,7 +2,7 @@
 
 use std::{fmt, vec};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::{DecodeError, DecodeErrorKind, Decoder, Encoder, Field, Version};
 
@@ -23,12 +23,10 @@ enum Elements<T> {
     Framed(Framed),
 }
 
-/// Elements that were skipped once, in this version.
+/// Elements to come, which were skipped once in this version.
 #[derive(Debug, Clone)]
 struct Framed {
     bytes: Bytes,
-    /// Bytes of elements already asked for.
-    taken_bytes: usize,
     left: usize,
     version: Version,
 }
@@ -91,10 +89,11 @@ impl Framed {
     #[inline]
     fn next<T: Field>(&mut self) -> Option<T> {
         self.left = self.left.checked_sub(1)?;
-        let mut input = Decoder::of_skipped(&self.bytes, self.taken_bytes);
+        let mut input = Decoder::of_skipped(&self.bytes);
         // `skip` makes every check that `decode` makes; the tests hold one against the other.
         let element = T::decode(&mut input, self.version).expect("an element that was skipped");
-        self.taken_bytes = self.bytes.len() - input.left();
+        let taken_bytes = self.bytes.len() - input.left();
+        self.bytes.advance(taken_bytes);
         Some(element)
     }
 }
@@ -111,7 +110,7 @@ impl<T: Field + Clone> Field for LazyArray<T> {
             return T::decode(input, version).map(Elements::One).map(LazyArray);
         }
         let bytes = input.slice_of(|input| skip_elements::<T>(input, left, version))?;
-        Ok(LazyArray(Elements::Framed(Framed { bytes, taken_bytes: 0, left, version })))
+        Ok(LazyArray(Elements::Framed(Framed { bytes, left, version })))
     }
 
     #[inline]

@@ -186,7 +186,7 @@ macro_rules! apis {
             }
         }
 
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         impl Request {
             /// Passes over a whole frame of this version.
             pub(crate) fn skip(
@@ -198,7 +198,10 @@ macro_rules! apis {
                 RequestHeader::decode(&mut input, is_flexible)?;
                 match api { $( Api::$api => <$request>::skip(&mut input, version), )* }
             }
+        }
 
+        #[cfg(test)]
+        impl Request {
             /// Any request of this version.
             pub(crate) fn generate(
                 api: Api,
@@ -210,7 +213,7 @@ macro_rules! apis {
             }
         }
 
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         impl Response {
             /// Passes over a whole frame.
             pub(crate) fn skip(
@@ -224,7 +227,10 @@ macro_rules! apis {
                 match api { $( Api::$api => <$response>::skip(&mut input, version), )* }?;
                 input.finish()
             }
+        }
 
+        #[cfg(test)]
+        impl Response {
             /// Any response of this version.
             pub(crate) fn generate(
                 api: Api,
