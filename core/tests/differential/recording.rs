@@ -127,8 +127,13 @@ impl Recording {
     }
 }
 
-/// The path itself, or that of the outermost element around it that one side lacks as a whole.
+/// The path itself; or that of the outermost list around it that is empty or null on one side; or that of the
+/// outermost element around it that one side lacks as a whole.
 fn given<'a>(path: &'a str, sides: [&Fields<'_>; 2]) -> &'a str {
+    let mut lists = path.match_indices('[').map(|(start, _)| &path[..start]);
+    if let Some(list) = lists.find(|list| sides.iter().any(|side| side.contains_key(list))) {
+        return list;
+    }
     let elements = path.match_indices(']').map(|(end, _)| &path[..=end]);
     let mut elements = elements.filter(|element| !sides.iter().all(|side| has(side, element)));
     elements.next().unwrap_or(path)

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use corelane_net::codec::{Encoder, Uuid};
 use corelane_net::messages::{
     Api, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, DeleteTopicsRequest,
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response,
+    InitProducerIdRequest, MetadataRequest, MetadataRequestTopic, MetadataResponse, Request,
+    Response,
 };
 
 use crate::batches;
@@ -201,6 +202,21 @@ impl<'a> Stage<'a> {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("topic {name} is still there");
+    }
+
+    /// An idempotent producer's id. Kafka has none until its controller has given it some.
+    pub fn producer_id(&mut self) -> i64 {
+        let asked = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
+        let asked = Request::from(asked);
+        for _ in 0..100 {
+            match self.call(4, &asked) {
+                Some(Response::InitProducerId(answer)) if answer.error_code.is_none() => {
+                    return answer.producer_id;
+                }
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+        panic!("no producer id");
     }
 
     /// Waits until a change is in force.
