@@ -15,6 +15,8 @@ pub use records::{RecordTime, RecordWalk, RecordsError, Step};
 mod builder;
 mod compression;
 mod crc_shift;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod records;
 #[cfg(test)]
 pub(crate) mod tests;

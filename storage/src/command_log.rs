@@ -22,6 +22,9 @@ mod recover;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use recover::fuzz;
+
 /// Version of the file's format. A file of another version is refused.
 pub const COMMAND_LOG_VERSION: u16 = 1;
 

@@ -16,6 +16,9 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use pages::fuzz;
+
 pub use pages::{DecodedIndex, ENTRIES_PER_PAGE};
 
 /// Distance between entries: at least this many bytes of the segment.

@@ -15,12 +15,15 @@
 //! command_log.rs  a small durable list of commands (the catalog's)
 //! notify.rs       waking tasks, here and on other shards
 //! mutants.rs      named faults that the tests switch on
+//! fuzzing.rs      what a fuzzer calls; only there for one, and for tests
 //! sim/            the simulated world of the tests
 //! ```
 
 pub mod batch;
 pub mod buffer;
 pub mod command_log;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod ids;
 pub mod index;
 mod journal;

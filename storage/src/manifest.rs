@@ -20,6 +20,9 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use slot::fuzz;
+
 /// Version of everything in a data directory. A directory of another version is refused.
 pub const FORMAT_VERSION: u16 = 1;
 

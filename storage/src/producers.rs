@@ -18,6 +18,9 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use snapshot::fuzz;
+
 pub use snapshot::SnapshotError;
 
 /// Batches of one producer that can be recognised when they come again; what Kafka keeps, and as

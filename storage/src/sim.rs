@@ -17,7 +17,7 @@ mod history;
 mod namespace;
 mod operation;
 mod promises;
-mod rng;
+pub(crate) mod rng;
 mod runtime;
 mod tests;
 mod workload;

@@ -11,6 +11,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::{COMMAND_LOG_VERSION, PAYLOAD_BYTES_MAX};
 use crate::runtime::BLOCK_BYTES;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
+
 const HEADER_MAGIC: [u8; 4] = *b"CLCL";
 const RECORD_MAGIC: [u8; 4] = *b"CLCR";
 

@@ -6,6 +6,9 @@ use super::format::{self, DecodedHeader};
 use super::{Active, COMMAND_LOG_VERSION, CommandLogError, Draft, LogName, write_bytes};
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 /// The valid generation as it was found. Its last record may lack some of its padding.
 struct Found<F> {
     active: Active<F>,

@@ -9,6 +9,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::{IndexEntry, SegmentIndex};
 use crate::runtime::BLOCK_BYTES;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 const MAGIC: [u8; 4] = *b"CLIX";
 const VERSION: u16 = 1;
 

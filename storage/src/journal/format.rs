@@ -10,6 +10,9 @@ use crate::buffer::AlignedBuf;
 use crate::ids::{PartitionId, TopicId};
 use crate::runtime::BLOCK_BYTES;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 const MAGIC: u32 = u32::from_le_bytes(*b"CLJ1");
 
 /// Version of this layout; a journal with a newer one is refused.

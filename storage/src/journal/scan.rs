@@ -17,6 +17,9 @@ use crate::journal::writer::journal_file_number;
 use crate::mutants::{Mutant, active};
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 const WINDOW_BYTES: usize = 4 << 20;
 
 /// Bytes of a partition's log that were found in a journal.

@@ -17,6 +17,9 @@ use crate::log::state::Mark;
 use crate::producers::{ProducerStates, SnapshotError};
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 const MAGIC: u32 = u32::from_le_bytes(*b"CLP1");
 
 /// Version of this layout.

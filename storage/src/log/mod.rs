@@ -47,6 +47,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use append::{AppendError, Appended};
+#[cfg(any(test, fuzzing))]
+pub(crate) use checkpoint_file::fuzz as fuzz_checkpoint;
 pub(crate) use checkpoint_file::{
     Checkpoint, CheckpointError, SegmentTimes, read_checkpoint, sync_checkpoint, write_checkpoint,
 };

@@ -7,6 +7,9 @@ use super::{FORMAT_VERSION, ManifestFields};
 use crate::buffer::AlignedBuf;
 use crate::runtime::BLOCK_BYTES;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 const MAGIC: [u8; 8] = *b"CORELANE";
 
 /// Magic, version and checksum stay where they are in every later version.

@@ -9,6 +9,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{BATCHES_REMEMBERED, PRODUCER_IDS_MAX, Producer, ProducerStates, RememberedBatch};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 const MAGIC: [u8; 4] = *b"CLPS";
 const VERSION: u16 = 1;
 
