@@ -287,7 +287,11 @@ fn deleted_records_stay_deleted() {
     let twice = [(0, 77), (0, 3)];
     assert_eq!(delete(connection, 2, &topic, &twice), [(0, 3, OK)], "the last mention counts");
     assert_eq!(delete(connection, 2, &topic, &[(2, -1)]), [(2, 1, OK)], "all there are");
-    broker.kill();
+    // Apache Kafka notes its log starts once a minute and at its end: a kill would bring records back.
+    match broker.is_corelane() {
+        true => broker.kill(),
+        false => broker.terminate(),
+    }
     broker.start_again();
     let connection = &mut broker.connect();
     let mut first = || {
