@@ -28,8 +28,6 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::UnknownFetchedEpoch { .. } => ErrorCode::OffsetOutOfRange,
         PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
         PartitionError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
-        // Fatal to a transactional producer of every client library, and not retried.
-        PartitionError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
         PartitionError::TimedOut => ErrorCode::RequestTimedOut,
         PartitionError::NegativeLimit | PartitionError::Panicked => ErrorCode::UnknownServerError,
         PartitionError::Offline(_) => ErrorCode::KafkaStorageError,
@@ -41,6 +39,10 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
 fn append_code(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::Batch(BatchError::Corrupt(_)) => ErrorCode::CorruptMessage,
+        // Fatal to a transactional producer of every client library, and not retried.
+        AppendError::Batch(BatchError::Transactional) => {
+            ErrorCode::TransactionalIdAuthorizationFailed
+        }
         // Of the served versions each allows format 2 only; Kafka then says the same.
         AppendError::Batch(BatchError::Invalid(_) | BatchError::UnsupportedMagic(_)) => {
             ErrorCode::InvalidRecord

@@ -11,7 +11,7 @@ use corelane_net::messages::{
     TopicProduceResponse,
 };
 use corelane_net::service::{Answer, Pending};
-use corelane_storage::batch::{BatchHeader, Compression};
+use corelane_storage::batch::{BatchHeader, Compression, HEADER_BYTES};
 use corelane_storage::ids::PartitionId;
 use corelane_storage::log::{AppendError, RefusedTimestamp};
 
@@ -89,13 +89,10 @@ pub async fn begin(shard: &Rc<Shard>, request: ProduceRequest, version: i16) -> 
     }
 }
 
-/// Why the request as a whole is refused.
+/// Why the request as a whole is refused. A transactional id is not looked at, as in Kafka: it is the
+/// batch that belongs to a transaction or not.
 fn refusal(request: &ProduceRequest) -> Option<ErrorCode> {
-    if !matches!(request.acks, -1..=1) {
-        return Some(ErrorCode::InvalidRequiredAcks);
-    }
-    let transactional = request.transactional_id.is_some();
-    transactional.then(|| errors::partition_code(&PartitionError::Transactional))
+    (!matches!(request.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks)
 }
 
 type Sorted = (ProduceResponse, Vec<(usize, Batch)>, Vec<Option<Outcome>>);
@@ -139,23 +136,35 @@ fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
     (response, batches, outcomes)
 }
 
-/// Exactly one whole batch by the sum of its lengths: Kafka counts whole batches, and so answers
-/// INVALID_RECORD for none as for two. What is in the batch, the log checks.
+/// Exactly one whole batch by its length: Kafka counts whole batches, and so answers INVALID_RECORD
+/// for none as for two, and passes over what is left behind one if it is none itself. What is in the
+/// batch, the log checks.
 fn records(records: Option<Bytes>, version: i16) -> Result<Bytes, PartitionError> {
     let refused = PartitionError::InvalidRecord(
         "a produce request has exactly one record batch per partition",
     );
     let Some(records) = records else { return Err(refused) };
-    let length = records.get(BATCH_LENGTH).and_then(|bytes| bytes.try_into().ok());
-    match length.map(i32::from_be_bytes) {
-        // A length that no batch can have is a damaged one, which the log says.
-        Some(length) if length < 0 => Ok(records),
-        Some(length) if BATCH_LENGTH.end + length.unsigned_abs() as usize == records.len() => {
-            check_compression(&records, version)?;
-            Ok(records)
-        }
-        _ => Err(refused),
+    let Some(batch_bytes) = batch_bytes(&records) else { return Err(refused) };
+    // A length that no batch can have is a damaged one, which the log says.
+    if batch_bytes < HEADER_BYTES {
+        return Ok(records);
     }
+    let Some((batch, rest)) = records.split_at_checked(batch_bytes) else { return Err(refused) };
+    if batch_bytes_of_whole(rest).is_some() {
+        return Err(refused);
+    }
+    check_compression(batch, version)?;
+    Ok(records.slice(..batch_bytes))
+}
+
+/// Bytes of the batch that begins here, as it says itself; 0 if it says nonsense.
+fn batch_bytes(records: &[u8]) -> Option<usize> {
+    let length = i32::from_be_bytes(records.get(BATCH_LENGTH)?.try_into().ok()?);
+    Some(usize::try_from(length).map_or(0, |length| BATCH_LENGTH.end + length))
+}
+
+fn batch_bytes_of_whole(records: &[u8]) -> Option<usize> {
+    batch_bytes(records).filter(|bytes| *bytes <= records.len())
 }
 
 /// Whoever speaks a version from before zstd may not have it (KIP-110).

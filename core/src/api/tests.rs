@@ -160,7 +160,10 @@ fn every_error_has_the_code_that_clients_act_on() {
         ),
         (DeleteRecordsError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
         (AppendError::InvalidTimestamp { records: Vec::new() }.into(), ErrorCode::InvalidTimestamp),
-        (PartitionError::Transactional, ErrorCode::TransactionalIdAuthorizationFailed),
+        (
+            AppendError::Batch(BatchError::Transactional).into(),
+            ErrorCode::TransactionalIdAuthorizationFailed,
+        ),
         (PartitionError::TimedOut, ErrorCode::RequestTimedOut),
         (PartitionError::Panicked, ErrorCode::UnknownServerError),
         (PartitionError::Offline(offline()), ErrorCode::KafkaStorageError),

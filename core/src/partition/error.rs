@@ -64,9 +64,6 @@ pub enum PartitionError {
     /// zstd in a version of Produce from before it.
     #[error("zstd needs Produce 7 or later")]
     UnsupportedCompression,
-    /// Transactions do not exist yet.
-    #[error("this broker has no transactions")]
-    Transactional,
     /// Not acknowledged in the time that the client gave.
     #[error("timed out")]
     TimedOut,
