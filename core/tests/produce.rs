@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    TopicProduceData,
+    Api, DeleteTopicsRequest, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, Response, TopicProduceData,
 };
 
 use corelane_storage::batch::BatchBuilder;
@@ -162,4 +162,51 @@ fn an_error_without_acknowledgement_closes_the_connection() {
     assert_eq!(one(&mut connection, 9, &topic, batch.clone()).1, 1, "the first was taken");
     typed::send(&mut connection, 9, request(0, "nope", &[(0, batch)]));
     assert!(connection.is_closed_by_peer());
+}
+
+/// Requests are under way on one connection while another deletes their topic: each is answered, those
+/// from the deletion on with UNKNOWN_TOPIC_OR_PARTITION, and what was acknowledged came first.
+#[test]
+fn a_topic_deleted_in_the_middle_of_a_produce() {
+    const REQUESTS: usize = 40;
+    let broker = Broker::any(Options::default());
+    let (connection, admin) = (&mut broker.connect(), &mut broker.connect());
+    let batch = Batch::of(&[&[7; 60_000]]).encode();
+    let mut refused_in_all = 0;
+    for round in 0..20 {
+        let topic = fresh_topic("deleted");
+        create_ready_topic(connection, &topic, 2);
+        let produce = request(-1, &topic, &[(0, batch.clone()), (1, batch.clone())]);
+        let frame = typed::frame(9, produce);
+        let delete = DeleteTopicsRequest {
+            topic_names: vec![Str::from(&*topic)],
+            timeout_ms: 30_000,
+            ..Default::default()
+        };
+        for number in 0..REQUESTS {
+            connection.send_raw(&frame).expect("sent");
+            if number == round {
+                typed::send(admin, 4, delete.clone());
+            }
+        }
+        let codes = (0..REQUESTS).map(|_| match typed::receive(connection, Api::Produce, 9) {
+            Response::Produce(answer) => rows(&answer).iter().map(|row| row.error_code).collect(),
+            other => panic!("an answer of another API: {other:?}"),
+        });
+        let codes: Vec<Vec<ErrorCode>> = codes.collect();
+        for partition in 0..2 {
+            let is_refused = |row: &&Vec<ErrorCode>| row[partition] != ErrorCode::None;
+            let refused: Vec<_> = codes.iter().skip_while(|row| !is_refused(row)).collect();
+            let unknown = ErrorCode::UnknownTopicOrPartition;
+            assert!(refused.iter().all(|row| row[partition] == unknown), "{codes:?}");
+            refused_in_all += refused.len();
+        }
+        match typed::receive(admin, Api::DeleteTopics, 4) {
+            Response::DeleteTopics(answer) => {
+                assert_eq!(answer.responses[0].error_code, ErrorCode::None);
+            }
+            other => panic!("an answer of another API: {other:?}"),
+        }
+    }
+    assert!(refused_in_all > 0, "no deletion came in the middle");
 }
