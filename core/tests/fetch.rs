@@ -5,6 +5,10 @@ mod harness;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use corelane_net::codec::Str;
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+
 use harness::batch::Batch;
 use harness::broker::Broker;
 use harness::options::Options;
@@ -12,6 +16,7 @@ use harness::rdkafka_client::fresh_topic;
 use harness::requests::{
     self, FetchLimits, create_ready_topic, error, fetch, fetched, produce_one,
 };
+use harness::typed::typed;
 
 const MINUTE: FetchLimits = FetchLimits { max_wait_ms: 60_000, min_bytes: 1, max_bytes: 1 << 20 };
 const AT_ONCE: FetchLimits = FetchLimits { max_wait_ms: 0, min_bytes: 0, max_bytes: 1 << 20 };
@@ -165,5 +170,79 @@ fn a_created_topic_serves_at_once() {
         let answer = broker.connect().call(&request).expect("an answer");
         assert_eq!(requests::created(&answer).expect("CreateTopics v2"), error::NONE);
         assert!(requests::serves(&mut broker.connect(), &topic, 12), "{topic}");
+    }
+}
+
+/// Partition, error, high watermark, log start, whether aborted transactions are listed, and bytes of records.
+type Row = (i32, ErrorCode, i64, i64, bool, usize);
+
+fn rows(answer: FetchResponse) -> Vec<Row> {
+    let partitions = answer.responses.into_iter().flat_map(|topic| topic.partitions);
+    let mut rows: Vec<Row> = partitions
+        .map(|one| {
+            assert_eq!(one.last_stable_offset, one.high_watermark);
+            assert_eq!(one.preferred_read_replica, -1);
+            let bytes = one.records.expect("never null").len_bytes();
+            let lists_aborted = one.aborted_transactions.is_some();
+            let (error, start) = (one.error_code, one.log_start_offset);
+            (one.partition_index, error, one.high_watermark, start, lists_aborted, bytes)
+        })
+        .collect();
+    rows.sort_by_key(|row| row.0);
+    rows
+}
+
+fn asked(topic: &str, partitions: &[(i32, i64, i32)]) -> FetchRequest {
+    let partition =
+        |(partition, fetch_offset, partition_max_bytes): &(i32, i64, i32)| FetchPartition {
+            partition: *partition,
+            fetch_offset: *fetch_offset,
+            partition_max_bytes: *partition_max_bytes,
+            ..Default::default()
+        };
+    let partitions = partitions.iter().map(partition).collect();
+    let topics = vec![FetchTopic { topic: Str::from(topic), partitions, ..Default::default() }];
+    FetchRequest { max_bytes: 1 << 20, topics, ..Default::default() }
+}
+
+#[test]
+fn every_field_is_as_kafka_gives_it() {
+    let broker = Broker::any(Options::default());
+    let topic = fresh_topic("fields");
+    let connection = &mut broker.connect();
+    create_ready_topic(connection, &topic, 3);
+    let batch = Batch::of(&[b"hello"]).encode();
+    let len = batch.len();
+    for partition in [0, 0, 1] {
+        produce_one(connection, &topic, partition, &batch);
+    }
+    let (ok, unknown) = (ErrorCode::None, ErrorCode::UnknownTopicOrPartition);
+    for version in 4..=12 {
+        let start = if version >= 5 { 0 } else { -1 };
+        let mut ask = |request| rows(typed!(connection, version, Fetch, request));
+        let all = asked(&topic, &[(0, 0, 1), (1, 0, 1), (2, 9, 1), (7, 0, 1)]);
+        let wrong =
+            [(2, ErrorCode::OffsetOutOfRange, -1, -1, false, 0), (7, unknown, -1, -1, true, 0)];
+        let good = |committed, bytes| {
+            [(0, ok, 2, start, committed, len), (1, ok, 1, start, committed, bytes)]
+        };
+        // The first with data may exceed its limit, the next may not.
+        assert_eq!(ask(all.clone()), [&good(false, 0)[..], &wrong[..]].concat(), "v{version}");
+        let mut committed = FetchRequest { isolation_level: 1, ..all };
+        committed.topics[0].partitions[1].partition_max_bytes = 1 << 20;
+        assert_eq!(ask(committed), [&good(true, len)[..], &wrong[..]].concat(), "v{version}");
+        let twice = asked(&topic, &[(0, 0, 1 << 20), (0, 1, 1 << 20)]);
+        assert_eq!(ask(twice), [(0, ok, 2, start, false, len)], "the last mention counts");
+        let negative = ask(asked(&topic, &[(0, 0, -1)]));
+        assert_eq!(negative, [(0, ErrorCode::UnknownServerError, -1, -1, false, 0)]);
+        let follower = FetchRequest { replica_id: 0, ..asked(&topic, &[(0, 0, 1)]) };
+        assert_eq!(ask(follower), [(0, ErrorCode::NotLeaderOrFollower, -1, -1, false, 0)]);
+        let strange = FetchRequest { isolation_level: 7, ..asked(&topic, &[(0, 0, 1)]) };
+        assert_eq!(ask(strange)[0].1, ErrorCode::UnknownServerError);
+    }
+    for version in 13..=18 {
+        let ghost = asked("", &[(0, 0, 1)]);
+        let answer = rows(typed!(connection, version, Fetch, ghost));
+        assert_eq!(answer, [(0, ErrorCode::UnknownTopicId, -1, -1, true, 0)], "v{version}");
     }
 }

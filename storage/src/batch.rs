@@ -50,6 +50,9 @@ pub enum BatchError {
     /// INVALID_RECORD (87): well-formed, but not what a producer may send.
     #[error("invalid batch: {0}")]
     Invalid(&'static str),
+    /// TRANSACTIONAL_ID_AUTHORIZATION_FAILED (53): part of a transaction; there are none yet.
+    #[error("transactions are not supported")]
+    Transactional,
     /// UNSUPPORTED_FOR_MESSAGE_FORMAT (43): the message formats of before Kafka 0.11.
     #[error("batch has magic {0}, only 2 is supported")]
     UnsupportedMagic(i8),
@@ -167,7 +170,7 @@ impl BatchHeader {
             return refuse("control batches are the broker's own");
         }
         if self.is_transactional() {
-            return refuse("transactions are not supported");
+            return Err(BatchError::Transactional);
         }
         if self.compression().is_none() {
             return refuse("unknown compression codec");

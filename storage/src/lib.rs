@@ -4,10 +4,10 @@
 //! runtime.rs      what storage needs from the world: files, clocks, tasks (a trait)
 //! buffer.rs       block-aligned memory, shared while it is being filled
 //! ids.rs          topic and partition ids
-//! batch.rs        Kafka's record batch header, read in place
+//! batch.rs        Kafka's record batch: its header, read in place, and a walk over its records
 //! producers.rs    idempotent producers of one partition: pure state
 //! index.rs        sparse offset and time index of one segment: pure state
-//! log/            one partition: append, write, publish, read, seal, checkpoint
+//! log/            one partition: append, write, publish, read, find, delete, seal, checkpoint
 //! journal/        the shard's journal: format, writer, scan
 //! recovery/       from a crash back to a log
 //! store/          one shard: pump, flusher, upkeep, and the process-wide start

@@ -20,6 +20,8 @@ pub(crate) enum Mutant {
     ForgetTornTailCut,
     /// The log start moves without having been written.
     ForgetLogStart,
+    /// Recovery forgets the timestamps before the checkpoint.
+    ForgetSegmentTimes,
     /// Retention deletes what is not acknowledged yet.
     RetainBeyondHighWatermark,
     /// A segment's files are removed although a lease holds them.

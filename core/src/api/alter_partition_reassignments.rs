@@ -9,7 +9,7 @@ use corelane_net::messages::{
 
 use crate::catalog::Catalog;
 
-type Refusal = (ErrorCode, String);
+type Refusal = (ErrorCode, Option<String>);
 
 /// Answers at once.
 pub fn answer(
@@ -28,7 +28,7 @@ pub fn answer(
             ReassignablePartitionResponse {
                 partition_index: partition.partition_index,
                 error_code: error_code.unwrap_or_default(),
-                error_message: words.map(Str::from),
+                error_message: words.flatten().map(Str::from),
             }
         });
         let partitions = partitions.collect();
@@ -43,7 +43,7 @@ fn check(
     name: &str,
     asked: &ReassignablePartition,
 ) -> Result<(), Refusal> {
-    let unknown = |words| Err((ErrorCode::UnknownTopicOrPartition, words));
+    let unknown = |words| Err((ErrorCode::UnknownTopicOrPartition, Some(words)));
     let Some(topic) = catalog.topic(name) else {
         return unknown(format!("Unable to find a topic named {name}."));
     };
@@ -52,8 +52,7 @@ fn check(
         return unknown(format!("Unable to find partition {name}:{index}."));
     }
     let Some(replicas) = &asked.replicas else {
-        let words = "No partition reassignment is in progress.".to_owned();
-        return Err((ErrorCode::NoReassignmentInProgress, words));
+        return Err((ErrorCode::NoReassignmentInProgress, None));
     };
     let wrong = match replicas.iter().find(|id| **id != node_id) {
         None if replicas.len() == 1 => return Ok(()),
@@ -62,5 +61,5 @@ fn check(
         Some(other) => format!("broker {other}, but no such broker is registered"),
     };
     let words = format!("The manual partition assignment includes {wrong}.");
-    Err((ErrorCode::InvalidReplicaAssignment, words))
+    Err((ErrorCode::InvalidReplicaAssignment, Some(words)))
 }

@@ -30,7 +30,7 @@ pub const CLUSTER_OPERATIONS: i32 = CREATE
     | ALTER_CONFIGS
     | IDEMPOTENT_WRITE;
 
-/// What every question about access rules is answered with.
+/// What everything about access rules is answered with.
 pub const NO_AUTHORIZER_CODE: ErrorCode = ErrorCode::SecurityDisabled;
-/// The same in words.
+/// The same in words, for who would change them.
 pub const NO_AUTHORIZER: Str = Str::from_static("No Authorizer is configured.");

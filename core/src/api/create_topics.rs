@@ -85,9 +85,11 @@ fn result(shard: &Shard, name: Str, topic: &Topic) -> CreatableTopicResult {
     let described = topic_keys().iter().filter(|key| !key.internal);
     let config = |key| {
         let found = layers.topic_config(key);
+        // What was sent is told as it was sent; DescribeConfigs shows it in one form.
+        let sent = topic.configs.get(key.definition.name).cloned();
         CreatableTopicConfigs {
             name: Str::from_static(key.definition.name),
-            value: found.value.map(Str::from),
+            value: sent.or(found.value).map(Str::from),
             read_only: false,
             config_source: found.source.number(),
             is_sensitive: false,

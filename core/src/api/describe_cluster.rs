@@ -18,14 +18,18 @@ pub fn answer(broker: &Broker, request: &DescribeClusterRequest) -> DescribeClus
         CONTROLLER_ENDPOINT_TYPE => refused(
             ErrorCode::MismatchedEndpointType,
             "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of \
-             type CONTROLLER",
+             type CONTROLLER"
+                .to_owned(),
         ),
-        _ => refused(ErrorCode::UnsupportedEndpointType, "Unsupported endpoint type"),
+        other => refused(
+            ErrorCode::UnsupportedEndpointType,
+            format!("Unsupported endpoint type {other}"),
+        ),
     }
 }
 
-fn refused(error_code: ErrorCode, words: &'static str) -> DescribeClusterResponse {
-    let error_message = Some(Str::from_static(words));
+fn refused(error_code: ErrorCode, words: String) -> DescribeClusterResponse {
+    let error_message = Some(Str::from(words));
     DescribeClusterResponse { error_code, error_message, ..Default::default() }
 }
 

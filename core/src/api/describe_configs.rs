@@ -16,7 +16,7 @@ use corelane_storage::runtime::Runtime;
 use super::errors;
 use crate::catalog::change::Refusal;
 use crate::catalog::config::{
-    BrokerKey, Definition, Layers, Resolved, Source, Sourced, TopicKey, broker_keys, topic_keys,
+    BrokerKey, Definition, Layers, Resolved, Sourced, TopicKey, broker_keys, topic_keys,
 };
 use crate::catalog::name;
 use crate::shard::Shard;
@@ -189,10 +189,9 @@ fn is_wanted(resource: &DescribeConfigsResource, name: &str) -> bool {
 }
 
 fn synonym(value: &Sourced<'_>) -> DescribeConfigsSynonym {
-    let Sourced { name, text, source } = *value;
     DescribeConfigsSynonym {
-        name: Str::from_static(name),
-        value: Some(Str::from(text)),
-        source: Source::number(source),
+        name: Str::from_static(value.name),
+        value: Some(Str::from(&*value.text)),
+        source: value.source.number(),
     }
 }

@@ -18,38 +18,48 @@ use crate::shard::Broker;
 /// Most partitions of a page, whatever is asked for; Kafka's `max.request.partition.size.limit`.
 const PARTITIONS_MAX: usize = 2_000;
 
-/// Answers at once; `None` for a request that Kafka ends the connection over.
+/// Answers at once.
 pub fn answer(
     catalog: &Catalog,
     broker: &Broker,
     request: DescribeTopicPartitionsRequest,
-) -> Option<DescribeTopicPartitionsResponse> {
+) -> DescribeTopicPartitionsResponse {
+    let names: BTreeSet<&str> = request.topics.iter().map(|topic| &*topic.name).collect();
+    let Some(from) = begin(&request, &names) else { return refused(&names) };
     let asked_limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
-    let from = match &request.cursor {
-        Some(cursor) => (&*cursor.topic_name, u32::try_from(cursor.partition_index).ok()?),
-        None => ("", 0),
-    };
-    let mut page = Page {
-        broker,
-        from,
-        left: asked_limit.clamp(1, PARTITIONS_MAX),
-        response: DescribeTopicPartitionsResponse::default(),
-    };
-    if request.topics.is_empty() {
-        for topic in catalog.topics() {
-            if !page.add(&topic.name, Some(topic)) {
-                break;
-            }
-        }
+    let left = asked_limit.clamp(1, PARTITIONS_MAX);
+    let mut page = Page { broker, from, left, response: Default::default() };
+    if names.is_empty() {
+        let mut topics = catalog.topics();
+        while topics.next().is_some_and(|topic| page.add(&topic.name, Some(topic))) {}
     } else {
-        let names: BTreeSet<&str> = request.topics.iter().map(|topic| &*topic.name).collect();
-        for name in names {
-            if !page.add(name, catalog.topic(name).map(|topic| &**topic)) {
-                break;
-            }
-        }
+        let mut names = names.into_iter();
+        while names.next().is_some_and(|name| page.add(name, catalog.topic(name).map(|t| &**t))) {}
     }
-    Some(page.response)
+    page.response
+}
+
+/// Where the page begins; `None` if the cursor is none.
+fn begin<'a>(
+    request: &'a DescribeTopicPartitionsRequest,
+    names: &BTreeSet<&str>,
+) -> Option<(&'a str, u32)> {
+    let Some(cursor) = &request.cursor else { return Some(("", 0)) };
+    let was_asked_for = names.is_empty() || names.contains(&*cursor.topic_name);
+    let partition = u32::try_from(cursor.partition_index).ok()?;
+    was_asked_for.then_some((&*cursor.topic_name, partition))
+}
+
+fn refused(names: &BTreeSet<&str>) -> DescribeTopicPartitionsResponse {
+    let topic = |name: &&str| DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::InvalidRequest,
+        name: Some(Str::from(*name)),
+        ..Default::default()
+    };
+    DescribeTopicPartitionsResponse {
+        topics: names.iter().map(topic).collect(),
+        ..Default::default()
+    }
 }
 
 /// A page as it fills.

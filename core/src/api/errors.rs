@@ -23,11 +23,11 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::Read(error) => read_code(error),
         PartitionError::Delete(error) => delete_code(error),
         PartitionError::NoDeletePolicy => ErrorCode::PolicyViolation,
+        PartitionError::UnsupportedTimestamp => ErrorCode::UnsupportedVersion,
         PartitionError::NamedTwice => ErrorCode::InvalidRequest,
         PartitionError::UnknownFetchedEpoch { .. } => ErrorCode::OffsetOutOfRange,
         PartitionError::InvalidRecord(_) => ErrorCode::InvalidRecord,
-        // Fatal to a transactional producer of every client library, and not retried.
-        PartitionError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
+        PartitionError::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
         PartitionError::TimedOut => ErrorCode::RequestTimedOut,
         PartitionError::NegativeLimit | PartitionError::Panicked => ErrorCode::UnknownServerError,
         PartitionError::Offline(_) => ErrorCode::KafkaStorageError,
@@ -39,6 +39,10 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
 fn append_code(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::Batch(BatchError::Corrupt(_)) => ErrorCode::CorruptMessage,
+        // Fatal to a transactional producer of every client library, and not retried.
+        AppendError::Batch(BatchError::Transactional) => {
+            ErrorCode::TransactionalIdAuthorizationFailed
+        }
         // Of the served versions each allows format 2 only; Kafka then says the same.
         AppendError::Batch(BatchError::Invalid(_) | BatchError::UnsupportedMagic(_)) => {
             ErrorCode::InvalidRecord
@@ -94,7 +98,9 @@ pub fn refusal_code(refusal: &Refusal) -> ErrorCode {
         Refusal::NoPartitions | Refusal::SamePartitions(_) | Refusal::FewerPartitions { .. } => {
             ErrorCode::InvalidPartitions
         }
-        Refusal::TooManyPartitions | Refusal::TooManyConfigs(_) => ErrorCode::PolicyViolation,
+        Refusal::TooManyPartitionsAtOnce
+        | Refusal::TooManyPartitions
+        | Refusal::TooManyConfigs(_) => ErrorCode::PolicyViolation,
         Refusal::NoReplicas | Refusal::TooManyReplicas(_) => ErrorCode::InvalidReplicationFactor,
         Refusal::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
         Refusal::Config(_)

@@ -1,7 +1,4 @@
-//! ListOffsets: a partition's first and last offset.
-//!
-//! Offsets by time and the highest timestamp need the time index: refused with
-//! UNSUPPORTED_FOR_MESSAGE_FORMAT until it serves them.
+//! ListOffsets: a partition's first and last offset, and those of its records by time.
 
 use std::rc::Rc;
 
@@ -12,6 +9,7 @@ use corelane_net::messages::{
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
 };
 use corelane_storage::ids::PartitionId;
+use corelane_storage::log::TimestampOffset;
 
 use super::once::{Once, Place};
 use super::topics::Finder;
@@ -24,15 +22,14 @@ use crate::shard::Shard;
 pub(super) enum Wanted {
     Earliest,
     Latest,
+    /// The first record of this time, or later.
+    Since(i64),
+    /// The first of the records with the highest timestamp (KIP-734).
+    Newest,
     /// Nothing is tiered: there is none.
     Nothing,
-    Refused(ErrorCode),
-}
-
-/// What is found; -1 stands for none.
-enum Found {
-    At { offset: i64, leader_epoch: i32 },
-    Refused(ErrorCode),
+    /// Not known in this version.
+    Unsupported,
 }
 
 /// Answers when the owners of all partitions have said theirs. A partition that is named twice is
@@ -94,13 +91,17 @@ fn sort(shard: &Shard, request: ListOffsetsRequest) -> Sorted {
     (response, all)
 }
 
-fn fill(partition: &mut ListOffsetsPartitionResponse, found: Result<Found, PartitionError>) {
+fn fill(
+    partition: &mut ListOffsetsPartitionResponse,
+    found: Result<Option<TimestampOffset>, PartitionError>,
+) {
     match found {
-        Ok(Found::At { offset, leader_epoch }) => {
-            partition.offset = offset;
-            partition.leader_epoch = leader_epoch;
+        Ok(Some(found)) => {
+            partition.timestamp = found.timestamp_ms;
+            partition.offset = found.offset;
+            partition.leader_epoch = found.leader_epoch;
         }
-        Ok(Found::Refused(code)) => partition.error_code = code,
+        Ok(None) => {}
         Err(error) => partition.error_code = errors::partition_code(&error),
     }
 }
@@ -117,22 +118,34 @@ impl fan_out::Placed for Asked {
     }
 }
 
-async fn look_up(shard: &Shard, asked: &Asked, version: i16) -> Result<Found, PartitionError> {
+/// Offset, time (-1 where it is an end of the log) and epoch; `None` if there is no such record.
+async fn look_up(
+    shard: &Shard,
+    asked: &Asked,
+    version: i16,
+) -> Result<Option<TimestampOffset>, PartitionError> {
     let partition = shard.partition(asked.id)?;
     partition.check_leader_epoch(asked.partition.current_leader_epoch)?;
-    let offsets = partition.offsets()?;
-    Ok(match wanted(asked.partition.timestamp, version) {
-        Wanted::Earliest => Found::At {
-            offset: offsets.log_start,
-            leader_epoch: partition.epoch_of(offsets.log_start)?,
-        },
-        // Without transactions the last stable offset is the high watermark.
-        Wanted::Latest => {
-            Found::At { offset: offsets.high_watermark, leader_epoch: partition.leader_epoch()? }
+    let end =
+        |offset, leader_epoch| Some(TimestampOffset { offset, timestamp_ms: -1, leader_epoch });
+    match wanted(asked.partition.timestamp, version) {
+        Wanted::Earliest => {
+            let offset = partition.offsets()?.log_start;
+            Ok(end(offset, partition.epoch_of(offset)?))
         }
-        Wanted::Nothing => Found::At { offset: -1, leader_epoch: -1 },
-        Wanted::Refused(code) => Found::Refused(code),
-    })
+        // Without transactions the last stable offset is the high watermark.
+        Wanted::Latest => Ok(end(partition.offsets()?.high_watermark, partition.leader_epoch()?)),
+        Wanted::Since(timestamp_ms) => {
+            let _turn = shard.record_searches.acquire(1).await;
+            partition.offset_for_timestamp(timestamp_ms).await
+        }
+        Wanted::Newest => {
+            let _turn = shard.record_searches.acquire(1).await;
+            partition.max_timestamp().await
+        }
+        Wanted::Nothing => Ok(None),
+        Wanted::Unsupported => Err(PartitionError::UnsupportedTimestamp),
+    }
 }
 
 /// What `timestamp` asks for in this version; as Kafka answers without tiered storage.
@@ -140,11 +153,11 @@ pub(super) fn wanted(timestamp: i64, version: i16) -> Wanted {
     match timestamp {
         LATEST_TIMESTAMP => Wanted::Latest,
         EARLIEST_TIMESTAMP => Wanted::Earliest,
+        MAX_TIMESTAMP if version >= 7 => Wanted::Newest,
         EARLIEST_LOCAL_TIMESTAMP if version >= 8 => Wanted::Earliest,
         LATEST_TIERED_TIMESTAMP if version >= 9 => Wanted::Nothing,
         EARLIEST_PENDING_UPLOAD_TIMESTAMP if version >= 11 => Wanted::Nothing,
-        MAX_TIMESTAMP if version >= 7 => Wanted::Refused(ErrorCode::UnsupportedForMessageFormat),
-        0.. => Wanted::Refused(ErrorCode::UnsupportedForMessageFormat),
-        _ => Wanted::Refused(ErrorCode::UnsupportedVersion),
+        0.. => Wanted::Since(timestamp),
+        _ => Wanted::Unsupported,
     }
 }

@@ -1,6 +1,6 @@
 //! Metadata: the one broker, its topics, and topics created because somebody names them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use corelane_net::codec::{EncodeError, Str, Uuid};
@@ -10,6 +10,7 @@ use corelane_net::messages::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use corelane_net::service::Answer;
+use corelane_storage::ids::TopicId;
 
 use super::authorized::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use super::{errors, topics};
@@ -23,6 +24,9 @@ type Refused = HashMap<Str, ErrorCode>;
 
 /// Answers at once, unless topics have to be created: then when they can be used.
 pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) -> Answer {
+    if let Some(refused) = refused(&request, version) {
+        return Answer::Send(refused.into());
+    }
     if let Some(response) = shard.metadata_cache.borrow_mut().get(&request, version) {
         return Answer::SendEncoded(response);
     }
@@ -34,6 +38,30 @@ pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) ->
             Answer::Close
         }
     }
+}
+
+/// The answer to a request that names topics as its version can't: ids came with version 12
+/// (KIP-516), and whoever has neither id nor name is nobody.
+fn refused(request: &MetadataRequest, version: i16) -> Option<MetadataResponse> {
+    let asked = request.topics.as_deref().unwrap_or_default();
+    let is_wrong = |topic: &MetadataRequestTopic| match topic.topic_id {
+        Uuid::ZERO => topic.name.is_none(),
+        _ => version < 12,
+    };
+    if !asked.iter().any(is_wrong) {
+        return None;
+    }
+    let topic = |topic: &MetadataRequestTopic| MetadataResponseTopic {
+        error_code: ErrorCode::InvalidRequest,
+        name: Some(topic.name.clone().unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    };
+    Some(MetadataResponse {
+        topics: asked.iter().map(topic).collect(),
+        error_code: ErrorCode::InvalidRequest,
+        ..Default::default()
+    })
 }
 
 /// Nothing is awaited here: what is kept is of one catalog, and is forgotten when that changes.
@@ -77,13 +105,16 @@ fn describe_topics(
     refused: &Refused,
 ) -> Vec<MetadataResponseTopic> {
     let mut topics: Vec<_> = match &request.topics {
-        Some(asked) if !(asked.is_empty() && version == 0) => asked
-            .iter()
-            .map(|asked| match find(catalog, asked, version, refused) {
-                Ok(topic) => describe_topic(broker, topic),
-                Err(response) => response,
-            })
-            .collect(),
+        Some(asked) if !(asked.is_empty() && version == 0) => {
+            let mut described = HashSet::new();
+            asked
+                .iter()
+                .map(|asked| find(catalog, asked, refused))
+                // Kafka answers once for a topic that is named twice.
+                .filter(|found| described.insert(found.as_ref().map_or_else(key, |t| Ok(t.id))))
+                .map(|found| found.map_or_else(|refusal| refusal, |t| describe_topic(broker, t)))
+                .collect()
+        }
         // Version 0 has no null: there, none asked about means all.
         _ => catalog.topics().map(|topic| describe_topic(broker, topic)).collect(),
     };
@@ -95,40 +126,35 @@ fn describe_topics(
     topics
 }
 
+/// What tells one topic that is not there from another.
+fn key(refusal: &MetadataResponseTopic) -> Result<TopicId, (Option<Str>, Uuid)> {
+    Err((refusal.name.clone(), refusal.topic_id))
+}
+
+/// The topic; its id counts if both are given.
 fn find<'a>(
     catalog: &'a Catalog,
     asked: &MetadataRequestTopic,
-    version: i16,
     refused: &Refused,
 ) -> Result<&'a Topic, MetadataResponseTopic> {
     let MetadataRequestTopic { topic_id, name } = asked;
-    let refusal = |name: Option<&Str>, error_code| MetadataResponseTopic {
-        name: name.cloned(),
+    let (found, error_code) = match name {
+        Some(name) if *topic_id == Uuid::ZERO => {
+            let code = match refused.get(name) {
+                Some(code) => *code,
+                None if name::check(name).is_err() => ErrorCode::InvalidTopicException,
+                None => ErrorCode::UnknownTopicOrPartition,
+            };
+            (catalog.topic(name), code)
+        }
+        _ => (catalog.topic_by_id(topics::topic_id(*topic_id)), ErrorCode::UnknownTopicId),
+    };
+    found.map(|topic| &**topic).ok_or_else(|| MetadataResponseTopic {
+        name: if *topic_id == Uuid::ZERO { name.clone() } else { None },
         topic_id: *topic_id,
         error_code,
         ..Default::default()
-    };
-    match name {
-        // Ids came with version 12 (KIP-516); before, the field must be zero.
-        Some(name) if *topic_id != Uuid::ZERO => {
-            Err(refusal(Some(name), ErrorCode::InvalidRequest))
-        }
-        None if version < 12 => Err(refusal(Some(&Str::EMPTY), ErrorCode::InvalidRequest)),
-        None => {
-            let topic = catalog.topic_by_id(topics::topic_id(*topic_id));
-            topic.map(|topic| &**topic).ok_or_else(|| refusal(None, ErrorCode::UnknownTopicId))
-        }
-        Some(name) => match catalog.topic(name) {
-            Some(topic) => Ok(topic),
-            None if name::check(name).is_err() => {
-                Err(refusal(Some(name), ErrorCode::InvalidTopicException))
-            }
-            None => {
-                let code = refused.get(name).copied();
-                Err(refusal(Some(name), code.unwrap_or(ErrorCode::UnknownTopicOrPartition)))
-            }
-        },
-    }
+    })
 }
 
 /// Creates what is named and not there, if both sides want that.

@@ -46,11 +46,12 @@ mod topics;
 mod tests;
 
 use std::future::Future;
+use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
 
-use corelane_net::messages::{Api, Request, Response};
+use corelane_net::messages::{Api, EncodedResponse, Request, Response};
 use corelane_net::service::{Answer, Pending, RequestContext, Service};
 use futures_util::FutureExt;
 
@@ -139,7 +140,10 @@ impl Handler {
             Request::Metadata(request) => Box::pin(metadata::answer(shard, request, version)),
             Request::FindCoordinator(request) => now(find_coordinator::answer(request, version)),
             Request::ApiVersions(request) => now(api_versions::answer(&shard, &request, version)),
-            Request::CreateTopics(request) => later(create_topics::answer(shard, request)),
+            Request::CreateTopics(request) => {
+                let response = create_topics::answer(shard.clone(), request);
+                later_encoded_aside(shard, version, response)
+            }
             Request::DeleteTopics(request) => later(delete_topics::answer(shard, request, version)),
             Request::DeleteRecords(request) => later(delete_records::answer(shard, request)),
             Request::InitProducerId(request) => later(init_producer_id::answer(shard, request)),
@@ -149,7 +153,10 @@ impl Handler {
             Request::DescribeAcls(request) => now(describe_acls::answer(request)),
             Request::CreateAcls(request) => now(create_acls::answer(request)),
             Request::DeleteAcls(request) => now(delete_acls::answer(request)),
-            Request::DescribeConfigs(request) => later(describe_configs::answer(shard, request)),
+            Request::DescribeConfigs(request) => {
+                let response = describe_configs::answer(shard.clone(), request);
+                later_encoded_aside(shard, version, response)
+            }
             Request::AlterConfigs(request) => later(alter_configs::answer(shard, request)),
             Request::DescribeLogDirs(request) => later(describe_log_dirs::answer(shard, request)),
             Request::CreatePartitions(request) => later(create_partitions::answer(shard, request)),
@@ -173,9 +180,7 @@ impl Handler {
                 now(list_config_resources::answer(&shard, &request, version))
             }
             Request::DescribeTopicPartitions(request) => {
-                let page =
-                    describe_topic_partitions::answer(&shard.catalog(), &shard.broker, request);
-                page.map_or_else(|| Answer::Close.ready(), now)
+                now(describe_topic_partitions::answer(&shard.catalog(), &shard.broker, request))
             }
             // Connections hand over only what `APIS` lists.
             other => {
@@ -192,6 +197,25 @@ fn now(response: impl Into<Response>) -> Pending {
 
 fn later<R: Into<Response>>(response: impl Future<Output = R> + 'static) -> Pending {
     Box::pin(async move { Answer::Send(response.await.into()) })
+}
+
+/// For answers that may list tens of thousands of configs: to encode those would hold the shard.
+fn later_encoded_aside<R: Into<Response>>(
+    shard: Rc<Shard>,
+    version: i16,
+    response: impl Future<Output = R> + 'static,
+) -> Pending {
+    Box::pin(async move {
+        let response = response.await.into();
+        let encode = move || EncodedResponse::new(&response, version).map_err(io::Error::other);
+        match shard.runtime.blocking_io(encode).await {
+            Ok(encoded) => Answer::SendEncoded(encoded),
+            Err(error) => {
+                tracing::error!(%error, version, "an answer that can't be encoded");
+                Answer::Close
+            }
+        }
+    })
 }
 
 /// A panic while a request is answered costs its connection, nothing else.

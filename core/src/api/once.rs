@@ -5,9 +5,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
-/// The partitions met so far; `K` is how the API names topics.
+/// The partitions met so far; `K` is how the API names topics. Nothing is allocated for the first
+/// of them: most requests of the data path name one.
 pub struct Once<K> {
+    first_topic: Option<K>,
+    /// All topics but the first.
     topics: HashMap<K, usize>,
+    first_partition: Option<(usize, i32)>,
+    /// All partitions but the first.
     places: HashMap<(usize, i32), usize>,
 }
 
@@ -26,21 +31,39 @@ pub enum Place {
 
 impl<K> Default for Once<K> {
     fn default() -> Once<K> {
-        Once { topics: HashMap::new(), places: HashMap::new() }
+        Once {
+            first_topic: None,
+            topics: HashMap::new(),
+            first_partition: None,
+            places: HashMap::new(),
+        }
     }
 }
 
 impl<K: Hash + Eq> Once<K> {
     /// Meets a topic, perhaps again.
     pub fn topic(&mut self, key: K) -> TopicNumber {
-        let next = self.topics.len();
+        if self.first_topic.as_ref().is_none_or(|first| *first == key) {
+            self.first_topic = Some(key);
+            return TopicNumber(0);
+        }
+        let next = self.topics.len() + 1;
         TopicNumber(*self.topics.entry(key).or_insert(next))
     }
 
     /// Meets one of its partitions, perhaps again.
     pub fn partition(&mut self, topic: TopicNumber, index: i32) -> Place {
-        let next = self.places.len();
-        match self.places.entry((topic.0, index)) {
+        let met = (topic.0, index);
+        match self.first_partition {
+            None => {
+                self.first_partition = Some(met);
+                return Place::First;
+            }
+            Some(first) if first == met => return Place::Again(0),
+            Some(_) => {}
+        }
+        let next = self.places.len() + 1;
+        match self.places.entry(met) {
             Entry::Vacant(vacant) => {
                 vacant.insert(next);
                 Place::First

@@ -4,13 +4,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceResponse,
 };
 use corelane_net::service::{Answer, Pending};
+use corelane_storage::batch::{BatchHeader, Compression, HEADER_BYTES};
 use corelane_storage::ids::PartitionId;
+use corelane_storage::log::{AppendError, RefusedTimestamp};
 
+use super::once::{Once, Place};
 use super::topics::Finder;
 use super::{errors, fan_out};
 use crate::partition::PartitionError;
@@ -30,6 +35,9 @@ impl fan_out::Placed for Batch {
 
 /// Where a batch says how many bytes follow.
 const BATCH_LENGTH: std::ops::Range<usize> = 8..12;
+
+/// First version that may carry zstd.
+const ZSTD_SINCE: i16 = 7;
 
 type Outcome = Result<Acknowledged, PartitionError>;
 
@@ -81,58 +89,93 @@ pub async fn begin(shard: &Rc<Shard>, request: ProduceRequest, version: i16) -> 
     }
 }
 
-/// Why the request as a whole is refused.
+/// Why the request as a whole is refused. A transactional id is not looked at, as in Kafka: it is the
+/// batch that belongs to a transaction or not.
 fn refusal(request: &ProduceRequest) -> Option<ErrorCode> {
-    if !matches!(request.acks, -1..=1) {
-        return Some(ErrorCode::InvalidRequiredAcks);
-    }
-    let transactional = request.transactional_id.is_some();
-    transactional.then(|| errors::partition_code(&PartitionError::Transactional))
+    (!matches!(request.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks)
 }
 
 type Sorted = (ProduceResponse, Vec<(usize, Batch)>, Vec<Option<Outcome>>);
 
-/// The response's frame, the batches with their places in it, and what is known to fail.
+/// The response's frame, the batches with their places in it, and what is known to fail. Of a
+/// partition that is named twice the last mention counts, as in Kafka.
 fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
     let mut response = ProduceResponse::default();
-    let (mut batches, mut outcomes) = (Vec::new(), Vec::new());
+    let mut found: Vec<Result<Batch, PartitionError>> = Vec::new();
+    let mut once = Once::default();
     let catalog = shard.catalog();
     let finder = Finder { catalog: &catalog, by_id: version >= 13 };
     for topic in request.topic_data {
+        let number = once.topic((topic.name.clone(), topic.topic_id));
         let mut answers = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
-            answers.push(PartitionProduceResponse { index: data.index, ..Default::default() });
-            let found = finder.partition(&topic.name, topic.topic_id, data.index);
-            let batch = found
-                .and_then(|partition| Ok(Batch { partition, records: records(data.records)? }));
-            outcomes.push(batch.as_ref().err().map(|error| Err(error.clone())));
-            batches.extend(batch.map(|batch| (outcomes.len() - 1, batch)));
+            let partition = finder.partition(&topic.name, topic.topic_id, data.index);
+            let batch = partition.and_then(|partition| {
+                Ok(Batch { partition, records: records(data.records, version)? })
+            });
+            match once.partition(number, data.index) {
+                Place::Again(place) => found[place] = batch,
+                Place::First => {
+                    answers
+                        .push(PartitionProduceResponse { index: data.index, ..Default::default() });
+                    found.push(batch);
+                }
+            }
         }
-        response.responses.push(TopicProduceResponse {
-            name: topic.name,
-            topic_id: topic.topic_id,
-            partition_responses: answers,
-        });
+        if !answers.is_empty() {
+            response.responses.push(TopicProduceResponse {
+                name: topic.name,
+                topic_id: topic.topic_id,
+                partition_responses: answers,
+            });
+        }
     }
+    let outcomes = found.iter().map(|batch| batch.as_ref().err().cloned().map(Err)).collect();
+    let batches = found.into_iter().enumerate();
+    let batches = batches.filter_map(|(place, batch)| Some((place, batch.ok()?))).collect();
     (response, batches, outcomes)
 }
 
-/// Exactly one whole batch by the sum of its lengths: Kafka counts whole batches, and so answers
-/// INVALID_RECORD for none as for two. What is in the batch, the log checks.
-fn records(records: Option<Bytes>) -> Result<Bytes, PartitionError> {
+/// Exactly one whole batch by its length: Kafka counts whole batches, and so answers INVALID_RECORD
+/// for none as for two, and passes over what is left behind one if it is none itself. What is in the
+/// batch, the log checks.
+fn records(records: Option<Bytes>, version: i16) -> Result<Bytes, PartitionError> {
     let refused = PartitionError::InvalidRecord(
         "a produce request has exactly one record batch per partition",
     );
     let Some(records) = records else { return Err(refused) };
-    let length = records.get(BATCH_LENGTH).and_then(|bytes| bytes.try_into().ok());
-    match length.map(i32::from_be_bytes) {
-        // A length that no batch can have is a damaged one, which the log says.
-        Some(length) if length < 0 => Ok(records),
-        Some(length) if BATCH_LENGTH.end + length.unsigned_abs() as usize == records.len() => {
-            Ok(records)
-        }
-        _ => Err(refused),
+    let Some(batch_bytes) = batch_bytes(&records) else { return Err(refused) };
+    // A length that no batch can have is a damaged one, which the log says.
+    if batch_bytes < HEADER_BYTES {
+        return Ok(records);
     }
+    let Some((batch, rest)) = records.split_at_checked(batch_bytes) else { return Err(refused) };
+    if batch_bytes_of_whole(rest).is_some() {
+        return Err(refused);
+    }
+    check_compression(batch, version)?;
+    Ok(records.slice(..batch_bytes))
+}
+
+/// Bytes of the batch that begins here, as it says itself; 0 if it says nonsense.
+fn batch_bytes(records: &[u8]) -> Option<usize> {
+    let length = i32::from_be_bytes(records.get(BATCH_LENGTH)?.try_into().ok()?);
+    Some(usize::try_from(length).map_or(0, |length| BATCH_LENGTH.end + length))
+}
+
+fn batch_bytes_of_whole(records: &[u8]) -> Option<usize> {
+    batch_bytes(records).filter(|bytes| *bytes <= records.len())
+}
+
+/// Whoever speaks a version from before zstd may not have it (KIP-110).
+fn check_compression(records: &[u8], version: i16) -> Result<(), PartitionError> {
+    let is_zstd = || {
+        BatchHeader::read(records).is_ok_and(|batch| batch.compression() == Some(Compression::Zstd))
+    };
+    if version < ZSTD_SINCE && is_zstd() {
+        return Err(PartitionError::UnsupportedCompression);
+    }
+    Ok(())
 }
 
 impl Begun {
@@ -191,11 +234,7 @@ impl Begun {
                     answer.log_append_time_ms = acknowledged.log_append_time_ms;
                     answer.log_start_offset = acknowledged.log_start_offset;
                 }
-                Err(error) => {
-                    answer.error_code = errors::partition_code(&error);
-                    answer.error_message = errors::message(&error);
-                    answer.base_offset = -1;
-                }
+                Err(error) => refuse(answer, &error),
             }
         }
         Answer::Send(self.response.into())
@@ -211,5 +250,21 @@ impl Begun {
 
     fn answers(&mut self) -> impl Iterator<Item = &mut PartitionProduceResponse> {
         self.response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses)
+    }
+}
+
+/// Says why a batch was not taken, and which of its records are to blame (KIP-467).
+fn refuse(answer: &mut PartitionProduceResponse, error: &PartitionError) {
+    answer.error_code = errors::partition_code(error);
+    answer.error_message = errors::message(error);
+    answer.base_offset = -1;
+    if let PartitionError::Append(error) = error
+        && let AppendError::InvalidTimestamp { records } = &**error
+    {
+        let record = |refused: &RefusedTimestamp| BatchIndexAndErrorMessage {
+            batch_index: refused.batch_index,
+            batch_index_error_message: Some(Str::from(&*refused.message)),
+        };
+        answer.record_errors = records.iter().map(record).collect();
     }
 }

@@ -2,14 +2,15 @@ mod descriptions;
 
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{Api, DeleteTopicState};
-use corelane_storage::batch::BatchError;
+use corelane_net::messages::{Api, DeleteTopicState, InitProducerIdRequest};
+use corelane_storage::batch::{BatchError, RecordsError};
 use corelane_storage::ids::TopicId;
-use corelane_storage::log::{AppendError, ReadError};
+use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 
 use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
-use super::{APIS, api_versions, delete_topics, errors};
+use super::once::{Once, Place};
+use super::{APIS, api_versions, delete_topics, errors, init_producer_id};
 use crate::catalog::change::{AssignmentError, Refusal};
 use crate::catalog::config::ConfigError;
 use crate::catalog::name::NameError;
@@ -76,13 +77,52 @@ fn timestamps_mean_what_they_mean_in_kafka_without_tiers() {
     assert_eq!(wanted(-1, 1), Wanted::Latest);
     assert_eq!(wanted(-2, 1), Wanted::Earliest);
     assert_eq!(wanted(-4, 8), Wanted::Earliest);
-    assert_eq!(wanted(-4, 7), Wanted::Refused(ErrorCode::UnsupportedVersion));
+    assert_eq!(wanted(-4, 7), Wanted::Unsupported);
     assert_eq!(wanted(-5, 9), Wanted::Nothing);
     assert_eq!(wanted(-6, 11), Wanted::Nothing);
-    assert_eq!(wanted(-6, 10), Wanted::Refused(ErrorCode::UnsupportedVersion));
-    assert_eq!(wanted(-3, 7), Wanted::Refused(ErrorCode::UnsupportedForMessageFormat));
-    assert_eq!(wanted(0, 7), Wanted::Refused(ErrorCode::UnsupportedForMessageFormat));
-    assert_eq!(wanted(i64::MIN, 11), Wanted::Refused(ErrorCode::UnsupportedVersion));
+    assert_eq!(wanted(-6, 10), Wanted::Unsupported);
+    assert_eq!(wanted(-3, 7), Wanted::Newest);
+    assert_eq!(wanted(-3, 6), Wanted::Unsupported);
+    assert_eq!(wanted(0, 1), Wanted::Since(0));
+    assert_eq!(wanted(i64::MIN, 11), Wanted::Unsupported);
+}
+
+#[test]
+fn a_partition_named_again_has_the_place_of_the_first_mention() {
+    let mut once = Once::default();
+    let (a, b) = (once.topic("a"), once.topic("b"));
+    assert_eq!(once.partition(a, 0), Place::First);
+    assert_eq!(once.partition(b, 0), Place::First);
+    assert_eq!(once.partition(a, 7), Place::First);
+    let a = once.topic("a");
+    assert_eq!(once.partition(a, 7), Place::Again(2));
+    assert_eq!(once.partition(a, 0), Place::Again(0));
+    assert_eq!(once.partition(b, 0), Place::Again(1));
+    assert_eq!(once.partition(b, -1), Place::First);
+}
+
+#[test]
+fn producer_ids_are_refused_in_the_order_in_which_kafka_looks() {
+    let refusal = |transactional_id: Option<&str>, timeout_ms, producer_id, producer_epoch| {
+        init_producer_id::refusal(&InitProducerIdRequest {
+            transactional_id: transactional_id.map(Into::into),
+            transaction_timeout_ms: timeout_ms,
+            producer_id,
+            producer_epoch,
+            ..Default::default()
+        })
+    };
+    assert_eq!(refusal(None, -1, -1, -1), None);
+    assert_eq!(refusal(None, 0, 5, 3), None);
+    assert_eq!(refusal(None, 1, 5, -1), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refusal(None, 1, -1, 0), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refusal(Some(""), 1, -1, -1), Some(ErrorCode::InvalidRequest));
+    for timeout_ms in [0, -5, 900_001, i32::MAX] {
+        let code = refusal(Some("t"), timeout_ms, -1, -1);
+        assert_eq!(code, Some(ErrorCode::InvalidTransactionTimeout), "{timeout_ms}");
+    }
+    let code = Some(ErrorCode::TransactionalIdAuthorizationFailed);
+    assert_eq!(refusal(Some("t"), 900_000, -1, -1), code);
 }
 
 #[test]
@@ -98,6 +138,7 @@ fn client_software_is_checked_as_kip_511_says() {
 #[test]
 fn every_error_has_the_code_that_clients_act_on() {
     let offline = || "gone".into();
+    let not_records = || RecordsError::Malformed { index: 0, reason: "cut short" };
     let cases: Vec<(PartitionError, ErrorCode)> = vec![
         (PartitionError::UnknownPartition, ErrorCode::UnknownTopicOrPartition),
         (PartitionError::UnknownTopicId, ErrorCode::UnknownTopicId),
@@ -107,7 +148,22 @@ fn every_error_has_the_code_that_clients_act_on() {
             ErrorCode::UnknownLeaderEpoch,
         ),
         (PartitionError::InvalidRecord("two batches"), ErrorCode::InvalidRecord),
-        (PartitionError::Transactional, ErrorCode::TransactionalIdAuthorizationFailed),
+        (PartitionError::UnsupportedCompression, ErrorCode::UnsupportedCompressionType),
+        (PartitionError::UnknownFetchedEpoch { asked: 2, current: 1 }, ErrorCode::OffsetOutOfRange),
+        (PartitionError::NegativeLimit, ErrorCode::UnknownServerError),
+        (PartitionError::NamedTwice, ErrorCode::InvalidRequest),
+        (PartitionError::NoDeletePolicy, ErrorCode::PolicyViolation),
+        (PartitionError::UnsupportedTimestamp, ErrorCode::UnsupportedVersion),
+        (
+            DeleteRecordsError::OutOfRange { before: 9, high_watermark: 1 }.into(),
+            ErrorCode::OffsetOutOfRange,
+        ),
+        (DeleteRecordsError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
+        (AppendError::InvalidTimestamp { records: Vec::new() }.into(), ErrorCode::InvalidTimestamp),
+        (
+            AppendError::Batch(BatchError::Transactional).into(),
+            ErrorCode::TransactionalIdAuthorizationFailed,
+        ),
         (PartitionError::TimedOut, ErrorCode::RequestTimedOut),
         (PartitionError::Panicked, ErrorCode::UnknownServerError),
         (PartitionError::Offline(offline()), ErrorCode::KafkaStorageError),
@@ -119,10 +175,16 @@ fn every_error_has_the_code_that_clients_act_on() {
             AppendError::TooLarge { batch_bytes: 2, limit_bytes: 1 }.into(),
             ErrorCode::MessageTooLarge,
         ),
+        (AppendError::InvalidTimestamp { records: Vec::new() }.into(), ErrorCode::InvalidTimestamp),
+        (AppendError::Records(not_records()).into(), ErrorCode::InvalidRecord),
         (AppendError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
         (
             ReadError::OutOfRange { offset: 9, log_start: 0, log_end: 1 }.into(),
             ErrorCode::OffsetOutOfRange,
+        ),
+        (
+            ReadError::Records { base_offset: 3, source: not_records() }.into(),
+            ErrorCode::CorruptMessage,
         ),
         (ReadError::Offline(offline()).into(), ErrorCode::KafkaStorageError),
     ];

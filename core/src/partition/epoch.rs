@@ -13,10 +13,13 @@ pub struct EpochEnd {
     pub end_offset: i64,
 }
 
+/// Says that a client knows no epoch; the other negative ones are older than all, as in Kafka.
+const NO_EPOCH: i32 = -1;
+
 /// Checks the leader epoch that a client sent (-1: none) against `current`.
 pub fn check_leader_epoch(asked: i32, current: i32) -> Result<(), PartitionError> {
     match asked {
-        asked if asked < 0 || asked == current => Ok(()),
+        asked if asked == NO_EPOCH || asked == current => Ok(()),
         asked if asked < current => Err(PartitionError::FencedLeaderEpoch { asked, current }),
         asked => Err(PartitionError::UnknownLeaderEpoch { asked, current }),
     }
@@ -33,7 +36,7 @@ pub fn epoch_end(
     offsets: &LogOffsets,
 ) -> Option<EpochEnd> {
     match known {
-        _ if asked < 0 || asked > current => None,
+        _ if asked == NO_EPOCH || asked > current => None,
         _ if asked == current => Some(EpochEnd { epoch: current, end_offset: offsets.log_end }),
         Some((epoch, end_offset)) => Some(EpochEnd { epoch, end_offset }),
         // Older than all that is kept: what the client has of it lies before our first record.

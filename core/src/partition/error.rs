@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
+use corelane_storage::log::{AppendError, DeleteRecordsError, Offline, ReadError};
 
 /// Why one partition of a request was not served. `api::errors` gives each its Kafka code.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -47,6 +47,9 @@ pub enum PartitionError {
     /// A partition that is named more than once where that is an error.
     #[error("the request names the partition more than once")]
     NamedTwice,
+    /// A negative timestamp that asks for nothing in the request's version.
+    #[error("the timestamp has no meaning in this version")]
+    UnsupportedTimestamp,
     /// A negative limit of bytes.
     #[error("the limit of bytes is negative")]
     NegativeLimit,
@@ -58,9 +61,9 @@ pub enum PartitionError {
         /// What holds.
         current: i32,
     },
-    /// Transactions do not exist yet.
-    #[error("this broker has no transactions")]
-    Transactional,
+    /// zstd in a version of Produce from before it.
+    #[error("zstd needs Produce 7 or later")]
+    UnsupportedCompression,
     /// Not acknowledged in the time that the client gave.
     #[error("timed out")]
     TimedOut,
@@ -84,6 +87,12 @@ impl From<AppendError> for PartitionError {
 impl From<DeleteRecordsError> for PartitionError {
     fn from(error: DeleteRecordsError) -> Self {
         PartitionError::Delete(Arc::new(error))
+    }
+}
+
+impl From<Offline> for PartitionError {
+    fn from(offline: Offline) -> Self {
+        PartitionError::Offline(offline.0)
     }
 }
 

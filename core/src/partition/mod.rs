@@ -12,12 +12,13 @@ mod error;
 mod tests;
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::{Appended, Log, LogConfig, LogOffsets, ReadPlan};
+use corelane_storage::log::{Appended, Log, LogConfig, LogOffsets, ReadPlan, TimestampOffset};
 use corelane_storage::notify::Signal;
 use futures_util::FutureExt;
 
@@ -77,11 +78,7 @@ impl Partition {
 
     /// Judges the timestamps of a batch that is about to be appended; almost always at once.
     pub async fn check_timestamps(&self, batch: &[u8]) -> Result<(), PartitionError> {
-        self.check_online()?;
-        let checking = AssertUnwindSafe(self.log.check_timestamps(batch));
-        let checked = checking.catch_unwind().await.map_err(|_| self.break_down())?;
-        self.check_online()?;
-        Ok(checked?)
+        self.guarded_async(self.log.check_timestamps(batch)).await
     }
 
     /// Appends one batch; acknowledged later, see [`Partition::acknowledged`].
@@ -91,11 +88,7 @@ impl Partition {
 
     /// Resolves when everything below `next_offset` is acknowledged.
     pub async fn acknowledged(&self, next_offset: i64) -> Result<(), PartitionError> {
-        self.check_online()?;
-        let waiting = AssertUnwindSafe(self.log.acknowledged(next_offset));
-        let outcome = waiting.catch_unwind().await.map_err(|_| self.break_down())?;
-        self.check_online()?;
-        outcome.map_err(|offline| PartitionError::Offline(offline.0))
+        self.guarded_async(self.log.acknowledged(next_offset)).await
     }
 
     /// Its offsets now.
@@ -131,25 +124,31 @@ impl Partition {
         })
     }
 
+    /// The first readable record with timestamp `timestamp_ms` or later.
+    pub async fn offset_for_timestamp(
+        &self,
+        timestamp_ms: i64,
+    ) -> Result<Option<TimestampOffset>, PartitionError> {
+        self.guarded_async(self.log.offset_for_timestamp(timestamp_ms)).await
+    }
+
+    /// The first of the readable records with the highest timestamp.
+    pub async fn max_timestamp(&self) -> Result<Option<TimestampOffset>, PartitionError> {
+        self.guarded_async(self.log.max_timestamp()).await
+    }
+
     /// Deletes the records below offset `before`, or below the high watermark; returns the first
     /// offset that is left. Durable on return.
     pub async fn delete_records(&self, before: Option<i64>) -> Result<i64, PartitionError> {
         if !self.guarded(|log| log.has_delete_policy())? {
             return Err(PartitionError::NoDeletePolicy);
         }
-        let deleting = AssertUnwindSafe(self.log.delete_records(before));
-        let deleted = deleting.catch_unwind().await.map_err(|_| self.break_down())?;
-        self.check_online()?;
-        Ok(deleted?)
+        self.guarded_async(self.log.delete_records(before)).await
     }
 
     /// Plans a read: no record is read, but a file may have to be opened, or its index loaded.
     pub async fn plan(&self, want: &Want) -> Result<Planned, PartitionError> {
-        self.check_online()?;
-        let planning = AssertUnwindSafe(self.plan_unguarded(want));
-        let planned = planning.catch_unwind().await.map_err(|_| self.break_down())?;
-        self.check_online()?;
-        planned
+        self.guarded_async(self.plan_unguarded(want)).await
     }
 
     async fn plan_unguarded(&self, want: &Want) -> Result<Planned, PartitionError> {
@@ -184,6 +183,17 @@ impl Partition {
     fn guarded<T>(&self, work: impl FnOnce(&Log<ShardRuntime>) -> T) -> Result<T, PartitionError> {
         self.check_online()?;
         catch_unwind(AssertUnwindSafe(|| work(&self.log))).map_err(|_| self.break_down())
+    }
+
+    async fn guarded_async<T, E: Into<PartitionError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, PartitionError> {
+        self.check_online()?;
+        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+        let outcome = outcome.map_err(|_| self.break_down())?;
+        self.check_online()?;
+        outcome.map_err(Into::into)
     }
 
     /// Its state may be half changed: nothing may touch it again before a recovery.

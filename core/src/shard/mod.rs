@@ -61,6 +61,9 @@ use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
 
+/// Searches in records that one shard does at once.
+const RECORD_SEARCHES_MAX: usize = 2;
+
 /// What is the same on every shard for as long as the broker runs.
 #[derive(Clone, Debug)]
 pub struct Broker {
@@ -111,6 +114,8 @@ pub struct Shard {
     /// Answers made from `catalog` as it is.
     pub metadata_cache: RefCell<MetadataCache>,
     partitions: RefCell<HashMap<PartitionId, Rc<Partition>>>,
+    /// Searches in records, each of which may hold a decompressor's window (up to 128 MiB).
+    pub record_searches: Semaphore,
     /// Appends happen in the order in which they queue here.
     append_turn: Semaphore,
     producer_ids: ProducerIds,
@@ -158,6 +163,7 @@ impl Shard {
             catalog: RefCell::default(),
             metadata_cache: RefCell::default(),
             partitions: RefCell::default(),
+            record_searches: Semaphore::new(RECORD_SEARCHES_MAX),
             append_turn: Semaphore::new(1),
             producer_ids: ProducerIds::default(),
         };

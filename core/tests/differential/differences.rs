@@ -46,7 +46,11 @@ impl Known {
             let [scenario, path, kafka, corelane, reason] = cells[..] else {
                 panic!("docs/differences.md:{}: not five columns", number + 1)
             };
-            assert!(reason.len() > 10, "docs/differences.md:{}: the reason is missing", number + 1);
+            assert!(
+                !reason.is_empty(),
+                "docs/differences.md:{}: the reason is missing",
+                number + 1
+            );
             let columns = [scenario, path, kafka, corelane];
             let columns = columns.map(|cell| cell.trim_matches('`').replace("\\|", "|"));
             rows.push(Row { line: number + 1, columns, matched: Cell::new(false) });

@@ -125,3 +125,23 @@ fn leaves(elements: &[Value]) -> Option<Vec<&str>> {
     }
     elements.iter().map(leaf).collect()
 }
+
+#[test]
+fn elements_are_known_by_their_names() {
+    let pretty = "Metadata(\n    MetadataResponse {\n        rack: Some(\n            \"r: {\",\n        ),\n        \
+                  brokers: [\n            1,\n            2,\n        ],\n        topics: [\n            Topic {\n                \
+                  name: \"b\",\n                error: None,\n            },\n            Topic {\n                \
+                  name: \"a\",\n                error: Other(\n                    7,\n                ),\n            \
+                  },\n        ],\n        empty: [],\n    },\n)";
+    let expected = [
+        ("rack", "\"r: {\""),
+        ("brokers", "[1, 2]"),
+        ("topics[a].name", "\"a\""),
+        ("topics[a].error", "7"),
+        ("topics[b].name", "\"b\""),
+        ("topics[b].error", "None"),
+        ("empty", "[]"),
+    ];
+    let expected = expected.map(|(path, value)| (path.to_string(), value.to_string()));
+    assert_eq!(flatten(&parse(pretty)), expected);
+}

@@ -17,11 +17,19 @@ pub struct Masks {
     pub leader_epoch: i32,
     /// Topic ids as hexadecimal digits, each with the topic's name and how many topics have had it.
     topic_ids: BTreeMap<String, String>,
+    /// What stands in texts: addresses, directories.
+    texts: Vec<(String, &'static str)>,
 }
 
 impl Masks {
-    pub fn new(node_id: i32, port: u16, leader_epoch: i32) -> Masks {
-        Masks { node_id, port, leader_epoch, topic_ids: BTreeMap::new() }
+    pub fn new(port: u16, data_dir: &str) -> Masks {
+        let texts = vec![
+            (format!(":{port}"), ":<port>"),
+            // Kafka's controller has a port of its own in the same process.
+            (format!(":{}", port + 1), ":<next port>"),
+            (data_dir.to_string(), "<directory>"),
+        ];
+        Masks { node_id: -1, port, leader_epoch: 0, topic_ids: BTreeMap::new(), texts }
     }
 
     /// Remembers a topic's id.
@@ -105,10 +113,25 @@ impl Masks {
             "total_bytes" | "usable_bytes" if number.is_some_and(|bytes| bytes > 0) => "<bytes>",
             // Ours are our own words.
             "documentation" if text != "None" && text != "\"\"" => "<text>",
-            _ => return None,
+            _ => return self.masked_text(text),
         };
         Some(words.to_string())
     }
+
+    fn masked_text(&self, text: &str) -> Option<String> {
+        if !text.starts_with('"') {
+            return None;
+        }
+        let replace = |text: String, (from, to): &(String, &str)| text.replace(&from[..], to);
+        Some(without_limits(&self.texts.iter().fold(text.to_string(), replace)))
+    }
+}
+
+/// "should be within [...]": limits that move with the clock.
+fn without_limits(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("within [") else { return text.to_string() };
+    let after = rest.split_once(']').map_or("", |(_, after)| after);
+    format!("{before}within [<limits>]{after}")
 }
 
 fn is_now(timestamp_ms: Option<i64>) -> bool {

@@ -127,8 +127,13 @@ impl Recording {
     }
 }
 
-/// The path itself, or that of the outermost element around it that one side lacks as a whole.
+/// The path itself; or that of the outermost list around it that is empty or null on one side; or that of the
+/// outermost element around it that one side lacks as a whole.
 fn given<'a>(path: &'a str, sides: [&Fields<'_>; 2]) -> &'a str {
+    let mut lists = path.match_indices('[').map(|(start, _)| &path[..start]);
+    if let Some(list) = lists.find(|list| sides.iter().any(|side| side.contains_key(list))) {
+        return list;
+    }
     let elements = path.match_indices(']').map(|(end, _)| &path[..=end]);
     let mut elements = elements.filter(|element| !sides.iter().all(|side| has(side, element)));
     elements.next().unwrap_or(path)
@@ -164,4 +169,29 @@ fn kafka_version() -> String {
         version.chars().all(|c| c.is_ascii_digit() || c == '.').then_some(version)
     };
     names.filter_map(version).max().expect("kafka-clients-VERSION.jar is among the jars")
+}
+
+#[test]
+fn what_one_side_lacks_as_a_whole_is_one_difference() {
+    let answer = |fields: &[(&str, &str)]| {
+        let mut recording = Recording::default();
+        let fields = fields.iter().map(|(path, value)| (path.to_string(), value.to_string()));
+        recording.push("v1: asked", fields.collect());
+        recording
+    };
+    let kafka = answer(&[("list[a].x", "1"), ("list[a].y", "2"), ("list[b].x", "3"), ("z", "4")]);
+    let found = |ours: &[(&str, &str)]| -> Vec<(String, String, String)> {
+        let differences = kafka.differences(&answer(ours), "s");
+        differences.into_iter().map(|one| (one.path, one.kafka, one.corelane)).collect()
+    };
+    let row = |path: &str, kafka: &str, ours: &str| {
+        (format!("v1: asked: {path}"), kafka.to_string(), ours.to_string())
+    };
+    let same = [("list[a].x", "1"), ("list[a].y", "2"), ("list[b].x", "3"), ("z", "4")];
+    assert_eq!(found(&same), []);
+    let one_missing = [("list[a].x", "1"), ("list[a].y", "9"), ("z", "4")];
+    let expected = [row("list[a].y", "2", "9"), row("list[b]", "given", "absent")];
+    assert_eq!(found(&one_missing), expected);
+    assert_eq!(found(&[("list", "[]"), ("z", "4")]), [row("list", "given", "[]")]);
+    assert_eq!(found(&[("answer", "closed")]), [row("answer", "given", "closed")]);
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use corelane_net::codec::{Encoder, Uuid};
 use corelane_net::messages::{
     Api, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, DeleteTopicsRequest,
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response,
+    InitProducerIdRequest, MetadataRequest, MetadataRequestTopic, MetadataResponse, Request,
+    Response,
 };
 
 use crate::batches;
@@ -40,7 +41,8 @@ pub struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub fn open(broker: &'a Broker) -> Stage<'a> {
-        let masks = Masks::new(-1, broker.address().port(), 0);
+        let data_dir = broker.data_dir();
+        let masks = Masks::new(broker.address().port(), data_dir.to_str().expect("UTF-8"));
         let mut stage = Stage {
             broker,
             connection: connect(broker),
@@ -146,17 +148,21 @@ impl<'a> Stage<'a> {
         self.reconnected_unless(answer)
     }
 
-    /// Creates a topic, waits until it serves, and returns its id.
+    /// Creates a topic, waits until it serves, and returns its id. The records' fixed timestamps are years old:
+    /// unless `configs` says otherwise, the topic keeps them for ever.
     pub fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
         let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
             name: (*name).into(),
             value: Some((*value).into()),
         };
+        let keep = [("retention.ms", "-1")];
+        let given = configs.iter().any(|(name, _)| *name == keep[0].0);
+        let keep = if given { &[][..] } else { &keep };
         let topic = CreatableTopic {
             name: name.into(),
             num_partitions: partitions,
             replication_factor: 1,
-            configs: configs.iter().map(config).collect(),
+            configs: configs.iter().chain(keep).map(config).collect(),
             ..CreatableTopic::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };
@@ -196,6 +202,21 @@ impl<'a> Stage<'a> {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("topic {name} is still there");
+    }
+
+    /// An idempotent producer's id. Kafka has none until its controller has given it some.
+    pub fn producer_id(&mut self) -> i64 {
+        let asked = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
+        let asked = Request::from(asked);
+        for _ in 0..100 {
+            match self.call(4, &asked) {
+                Some(Response::InitProducerId(answer)) if answer.error_code.is_none() => {
+                    return answer.producer_id;
+                }
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+        panic!("no producer id");
     }
 
     /// Waits until a change is in force.

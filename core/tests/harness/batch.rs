@@ -24,6 +24,8 @@ pub struct Batch {
 
 /// Attributes bit of a control batch.
 pub const CONTROL: i16 = 1 << 5;
+/// Attributes of a batch whose records are compressed with zstd.
+pub const ZSTD: i16 = 4;
 /// Attributes bit of a transactional batch.
 pub const TRANSACTIONAL: i16 = 1 << 4;
 

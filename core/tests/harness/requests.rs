@@ -187,6 +187,11 @@ pub fn init_producer_id(connection: &mut Connection) -> io::Result<(i16, i64, i1
 pub fn create_ready_topic(connection: &mut Connection, name: &str, partitions: i32) {
     let answer = connection.call(&create_topic(name, partitions, 1)).expect("an answer");
     assert_eq!(created(&answer).expect("CreateTopics v2"), error::NONE, "{name}");
+    wait_until_ready(connection, name, partitions);
+}
+
+/// Waits until all partitions of a topic that was just created serve.
+pub fn wait_until_ready(connection: &mut Connection, name: &str, partitions: i32) {
     for _ in 0..500 {
         if serves(connection, name, partitions) {
             return;

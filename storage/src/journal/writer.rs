@@ -283,16 +283,7 @@ pub(crate) async fn write_stubbornly<R: Runtime>(
     position: u64,
     data: crate::buffer::AlignedSlice,
 ) -> Result<(), DiskError> {
-    let mut warned = false;
-    loop {
-        match file.write_at(position, data.clone()).await {
-            Err(error) if error.is_no_space() => {
-                warn_once(&mut warned, &error);
-                runtime.sleep(NO_SPACE_RETRY).await;
-            }
-            other => return other,
-        }
-    }
+    stubbornly(runtime, async || file.write_at(position, data.clone()).await).await
 }
 
 /// Reserves space, waiting as long as the disk is full.
@@ -302,20 +293,23 @@ pub(crate) async fn allocate_stubbornly<R: Runtime>(
     position: u64,
     len_bytes: u64,
 ) -> Result<(), DiskError> {
+    stubbornly(runtime, async || file.allocate(position, len_bytes).await).await
+}
+
+async fn stubbornly<R: Runtime>(
+    runtime: &R,
+    attempt: impl AsyncFn() -> Result<(), DiskError>,
+) -> Result<(), DiskError> {
     let mut warned = false;
     loop {
-        match file.allocate(position, len_bytes).await {
+        match attempt().await {
             Err(error) if error.is_no_space() => {
-                warn_once(&mut warned, &error);
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::error!(%error, "the disk is full: appends wait until space is freed");
+                }
                 runtime.sleep(NO_SPACE_RETRY).await;
             }
             other => return other,
         }
-    }
-}
-
-fn warn_once(warned: &mut bool, error: &DiskError) {
-    if !std::mem::replace(warned, true) {
-        tracing::error!(%error, "the disk is full: appends wait until space is freed");
     }
 }

@@ -36,6 +36,14 @@ enum Look {
     Part(Part),
 }
 
+/// Whether what batches' headers say of their timestamps is taken for true: a producer may write
+/// what it likes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Headers {
+    Believed,
+    Doubted,
+}
+
 impl<R: Runtime> Log<R> {
     /// The first record below the high watermark with timestamp `timestamp_ms` or later.
     ///
@@ -77,10 +85,12 @@ impl<R: Runtime> Log<R> {
                 continue;
             }
             let mut found = self.first_in(part, log_start, part.max_timestamp).await?;
-            if found.is_none() {
-                // The log start lies behind that record, or the bound was too high.
-                let max = self.exact_max_in(part, log_start).await?;
-                found = self.first_in(part, log_start, max.max(0)).await?;
+            // The log start lies behind that record, or the bound was too high, or a header lies.
+            for believing in [Headers::Believed, Headers::Doubted] {
+                if found.is_none() {
+                    let max = self.exact_max_in(part, log_start, believing).await?;
+                    found = self.first_in(part, log_start, max.max(0)).await?;
+                }
             }
             best = better(best, found);
         }
@@ -172,12 +182,17 @@ impl<R: Runtime> Log<R> {
         });
         let Some((indexed, before)) = indexed else { return Ok(part.max_timestamp) };
         let behind = Part { from: indexed.offset, ..part };
-        Ok(before.max(self.exact_max_in(behind, indexed.offset).await?))
+        let max = self.exact_max_in(behind, indexed.offset, Headers::Believed).await?;
+        Ok(before.max(max))
     }
 
-    /// The highest timestamp of the records of `part` that are not below `least_offset`, by their
-    /// batches' headers.
-    async fn exact_max_in(&self, part: Part, least_offset: i64) -> Result<i64, ReadError> {
+    /// The highest timestamp of the records of `part` that are not below `least_offset`.
+    async fn exact_max_in(
+        &self,
+        part: Part,
+        least_offset: i64,
+        headers: Headers,
+    ) -> Result<i64, ReadError> {
         let (mut max, mut offset) = (i64::MIN, part.from.max(least_offset));
         while offset < part.until {
             let before = offset;
@@ -187,7 +202,7 @@ impl<R: Runtime> Log<R> {
                     return Ok(max);
                 }
                 offset = header.last_offset().saturating_add(1);
-                if header.base_offset() >= least_offset {
+                if header.base_offset() >= least_offset && headers == Headers::Believed {
                     max = max.max(header.max_timestamp());
                     continue;
                 }

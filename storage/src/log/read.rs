@@ -94,7 +94,11 @@ impl<R: Runtime> Log<R> {
         });
         let Some((end, file, _reader)) = found else { return Ok(SegmentIndex::new(segment_base)) };
         let read = async || read_index_file(runtime, &inner.dir, segment_base).await;
-        let mut index = shared.with_descriptors(read).await?;
+        let mut index = {
+            // Another reader may just be writing it again.
+            let _turn = inner.index_turns.take().await;
+            shared.with_descriptors(read).await?
+        };
         let was_incomplete = is_incomplete(&index, end);
         let path = segment_path(&inner.dir, segment_base);
         let file = match file {

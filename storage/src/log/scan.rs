@@ -90,25 +90,43 @@ impl<R: Runtime> Log<R> {
         let base_offset = batch.header.base_offset();
         let walk = RecordWalk::new(&batch.header, Chain::new(batch.records));
         let walked = match walk {
-            Ok(walk) => walk_with_pauses(self.inner_runtime(), walk, &mut visit).await,
+            Ok(walk) => walk_with_pauses(self.inner_runtime(), walk, usize::MAX, &mut visit).await,
             Err(source) => Err(source),
         };
-        walked.map_err(|source| ReadError::Records { base_offset, source })
+        let walked = walked.map_err(|source| ReadError::Records { base_offset, source })?;
+        Ok(walked == Walked::Content)
     }
 }
 
-/// Shows `visit` the records until it is content; true if it was. Lets other tasks run in between.
+/// Why a walk over records has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Walked {
+    /// Whoever looked has seen enough.
+    Content,
+    /// There are no more records.
+    ToTheEnd,
+    /// It has taken all the pauses that it may.
+    TooFar,
+}
+
+/// Shows `visit` the records until it is content, or `pauses_max` times 64 KiB were decompressed.
+/// Lets other tasks run in each pause.
 pub(super) async fn walk_with_pauses<R: Runtime>(
     runtime: &R,
     mut walk: RecordWalk<impl BufRead>,
+    mut pauses_max: usize,
     visit: &mut impl FnMut(RecordTime) -> bool,
-) -> Result<bool, RecordsError> {
+) -> Result<Walked, RecordsError> {
     loop {
         match walk.step()? {
-            Step::Record(record) if visit(record) => return Ok(true),
+            Step::Record(record) if visit(record) => return Ok(Walked::Content),
             Step::Record(_) => {}
-            Step::Paused => runtime.yield_now().await,
-            Step::End => return Ok(false),
+            Step::Paused if pauses_max == 0 => return Ok(Walked::TooFar),
+            Step::Paused => {
+                pauses_max -= 1;
+                runtime.yield_now().await;
+            }
+            Step::End => return Ok(Walked::ToTheEnd),
         }
     }
 }

@@ -2,12 +2,16 @@
 //! (`message.timestamp.before.max.ms`, `message.timestamp.after.max.ms`; KIP-937).
 
 use crate::batch::{BatchHeader, HEADER_BYTES, RecordTime, RecordWalk};
-use crate::log::scan::walk_with_pauses;
+use crate::log::scan::{Walked, walk_with_pauses};
 use crate::log::{AppendError, Log, LogConfig};
 use crate::runtime::Runtime;
 
 /// Records named in one refusal.
 const REFUSED_MAX: usize = 100;
+
+/// Pauses of 64 KiB for which the records of a batch are walked that its header alone refuses: it is
+/// to name them, and must not be worth gigabytes to decompress.
+const REFUSED_PAUSES_MAX: usize = 16;
 
 /// A record whose timestamp is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,11 @@ impl Limits {
     fn surely_allow(&self, header: &BatchHeader) -> bool {
         let is_of_one_time = header.records_count() == 1 || self.before_max_ms == i64::MAX;
         is_of_one_time && self.allow(header.max_timestamp())
+    }
+
+    /// The header alone shows that a record is not allowed.
+    fn surely_refuse(&self, header: &BatchHeader) -> bool {
+        !self.allow(header.max_timestamp())
     }
 
     fn refuse(&self, record: RecordTime) -> RefusedTimestamp {
@@ -89,9 +98,11 @@ impl<R: Runtime> Log<R> {
             }
             records.len() == REFUSED_MAX
         };
+        let is_refused = limits.surely_refuse(header);
+        let pauses_max = if is_refused { REFUSED_PAUSES_MAX } else { usize::MAX };
         let walk = RecordWalk::new(header, bytes)?;
-        walk_with_pauses(self.inner_runtime(), walk, &mut visit).await?;
-        match records.is_empty() {
+        let walked = walk_with_pauses(self.inner_runtime(), walk, pauses_max, &mut visit).await?;
+        match records.is_empty() && walked != Walked::TooFar {
             true => Ok(()),
             false => Err(AppendError::InvalidTimestamp { records }),
         }

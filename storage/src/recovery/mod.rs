@@ -252,6 +252,10 @@ impl<R: Runtime> Recovery<'_, R> {
         if full > 0 && (merged.has_overlay() || merged.file().is_some()) {
             let file = self.ensure_file(merged, end.segment_base).await?;
             merged.write_overlay(&file, block_floor(from), full, full).await?;
+            if file.len().await? < full {
+                // A power loss took the length, and what is missing is zeros that belong there.
+                file.truncate(full).await?;
+            }
             file.sync_data().await?;
         }
         let cut = merged.written_end().saturating_sub(end.position);
@@ -337,7 +341,9 @@ impl<R: Runtime> Recovery<'_, R> {
                     rebuild_index(self.runtime, &file, &mut index, upto).await?;
             }
         }
-        index.resume(start.position, times.max_timestamp);
+        if !active(Mutant::ForgetSegmentTimes) {
+            index.resume(start.position, times.max_timestamp);
+        }
         Ok(index)
     }
 

@@ -10,6 +10,7 @@
 //! nor retention had to take.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::crash::Crash;
 use crate::batch::BatchHeader;
@@ -23,6 +24,8 @@ pub(crate) struct Written {
     pub bytes: Vec<u8>,
     /// Producer id and first sequence.
     pub producer: (i64, i32),
+    /// Of its records.
+    pub timestamps: Vec<i64>,
 }
 
 /// One partition's story.
@@ -186,6 +189,29 @@ impl PartitionHistory {
         }
         self.flushed = self.flushed.min(end);
         Ok(())
+    }
+
+    /// Holds what the log has found for the first record of `range` at or after `timestamp_ms`
+    /// against what was appended.
+    ///
+    /// # Errors
+    /// If it is another one.
+    pub(crate) fn compare_time(
+        &self,
+        range: Range<i64>,
+        timestamp_ms: i64,
+        found: Option<(i64, i64)>,
+    ) -> Result<(), String> {
+        let records = self.from(range.start).iter().flat_map(|batch| {
+            let offsets = batch.base_offset..=batch.last_offset;
+            offsets.zip(batch.timestamps.iter().copied())
+        });
+        let mut in_range = records.filter(|(offset, _)| range.contains(offset));
+        let expected = in_range.find(|&(_, timestamp)| timestamp >= timestamp_ms);
+        if expected == found {
+            return Ok(());
+        }
+        Err(format!("{timestamp_ms} ms of {range:?}: found {found:?}, appended {expected:?}"))
     }
 
     /// Compares batches read back, from `offset` on, with what was appended.

@@ -38,7 +38,7 @@ fn promises_are_kept() {
     }
     println!("{seeds} seeds, lost 0: {total:#?}");
     assert!(total.acknowledged > 0 && total.duplicates > 0 && total.clean_stops > 0);
-    assert!(total.deletions > 0 && total.expirations > 0);
+    assert!(total.deletions > 0 && total.expirations > 0 && total.times_found > 0);
     let counters = total.counters;
     assert!(counters.kills > 0 && counters.power_losses > 0 && counters.writes_torn > 0);
 }
@@ -129,6 +129,11 @@ fn forgetting_to_cut_the_torn_tail_is_caught() {
 #[test]
 fn forgetting_the_log_start_is_caught() {
     caught(Mutant::ForgetLogStart, run);
+}
+
+#[test]
+fn forgetting_the_times_of_a_segment_is_caught() {
+    caught(Mutant::ForgetSegmentTimes, run);
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(crate) struct Outcome {
     pub(crate) acknowledged: u64,
     pub(crate) duplicates: u64,
     pub(crate) reads: u64,
+    pub(crate) times_found: u64,
     pub(crate) deletions: u64,
     /// Log starts seen that nobody but retention has moved.
     pub(crate) expirations: u64,
@@ -71,6 +72,7 @@ impl Outcome {
             acknowledged: self.acknowledged + other.acknowledged,
             duplicates: self.duplicates + other.duplicates,
             reads: self.reads + other.reads,
+            times_found: self.times_found + other.times_found,
             deletions: self.deletions + other.deletions,
             expirations: self.expirations + other.expirations,
             clean_stops: self.clean_stops + other.clean_stops,

@@ -127,7 +127,8 @@ fn want(topic: &Found<'_>, asked: &Asked, max_bytes: usize) -> Result<Want, Refu
         partition,
         offset: position.offset,
         max_bytes: limit.min(max_bytes),
-        current_leader_epoch: position.current_leader_epoch,
-        last_fetched_epoch: position.last_fetched_epoch,
+        // To Fetch, unlike to the others, every negative epoch is none.
+        current_leader_epoch: position.current_leader_epoch.max(-1),
+        last_fetched_epoch: position.last_fetched_epoch.max(-1),
     })
 }

@@ -53,7 +53,7 @@ fn pages(catalog: &Catalog, names: &[&str], limit: i32) -> Vec<Vec<(String, Vec<
             response_partition_limit: limit,
             cursor,
         };
-        let response = describe_topic_partitions::answer(catalog, &broker(), request).unwrap();
+        let response = describe_topic_partitions::answer(catalog, &broker(), request);
         let topic = |topic: &DescribeTopicPartitionsResponseTopic| {
             let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
             (topic.name.as_ref().unwrap().to_string(), indexes.collect())
@@ -93,9 +93,14 @@ fn a_page_is_bounded_and_a_cursor_checked() {
         cursor: Some(TopicPartitionCursor { topic_name: "large".into(), partition_index }),
         ..Default::default()
     };
-    assert!(describe_topic_partitions::answer(&catalog, &broker(), cursor(-1)).is_none());
-    let behind = describe_topic_partitions::answer(&catalog, &broker(), cursor(i32::MAX)).unwrap();
+    let refused = describe_topic_partitions::answer(&catalog, &broker(), cursor(-1));
+    assert!(refused.topics.is_empty() && refused.next_cursor.is_none());
+    let behind = describe_topic_partitions::answer(&catalog, &broker(), cursor(i32::MAX));
     assert!(behind.topics[0].partitions.is_empty() && behind.next_cursor.is_none());
+    let named = DescribeTopicPartitionsTopic { name: "other".into() };
+    let elsewhere = DescribeTopicPartitionsRequest { topics: vec![named], ..cursor(0) };
+    let refused = describe_topic_partitions::answer(&catalog, &broker(), elsewhere);
+    assert_eq!(refused.topics[0].error_code, ErrorCode::InvalidRequest);
 }
 
 #[test]

@@ -8,6 +8,9 @@ use crate::catalog::config::{Configs, KEYS_MAX, check_topic};
 use crate::catalog::name;
 use crate::catalog::topic::MAX_PARTITIONS_PER_TOPIC;
 
+/// Most partitions that one request may make, as in Kafka.
+const PARTITIONS_PER_REQUEST_MAX: u64 = 10_000;
+
 /// A topic that is asked for; nothing in it is checked yet.
 #[derive(Clone, Debug)]
 pub struct NewTopic {
@@ -57,8 +60,8 @@ impl NewTopic {
 /// Checks what all topics of one request ask for together.
 pub fn check_request_size(topics: &[NewTopic], default_partitions: u32) -> Result<(), Refusal> {
     let claimed = topics.iter().map(|topic| topic.claimed_partitions(default_partitions));
-    if claimed.sum::<u64>() > u64::from(MAX_PARTITIONS_PER_TOPIC) {
-        return Err(Refusal::TooManyPartitions);
+    if claimed.sum::<u64>() > PARTITIONS_PER_REQUEST_MAX {
+        return Err(Refusal::TooManyPartitionsAtOnce);
     }
     Ok(())
 }

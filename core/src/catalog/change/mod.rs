@@ -76,9 +76,11 @@ pub enum Refusal {
         asked: i32,
     },
     /// POLICY_VIOLATION (44).
+    #[error("Excessively large number of partitions per request.")]
+    TooManyPartitionsAtOnce,
+    /// POLICY_VIOLATION (44).
     #[error(
-        "Excessively large number of partitions: at most {MAX_PARTITIONS_PER_TOPIC} per topic and \
-         request, {MAX_PARTITIONS} in all."
+        "Too many partitions: at most {MAX_PARTITIONS_PER_TOPIC} per topic, {MAX_PARTITIONS} in all."
     )]
     TooManyPartitions,
     /// INVALID_REPLICATION_FACTOR (38).

@@ -101,8 +101,8 @@ fn a_topics_shape_is_checked_as_kafka_does() {
     assert!(refused(topic(0, 0)).contains("larger than 0"));
     assert!(refused(topic(1, -2)).contains("larger than 0"));
     assert!(refused(topic(1, 2)).contains("2 time(s)"));
-    assert!(refused(topic(10_001, 1)).contains("Excessively large"));
-    assert!(refused(topic(i32::MAX, 1)).contains("Excessively large"));
+    assert!(refused(topic(10_001, 1)).contains("Too many partitions"));
+    assert!(refused(topic(i32::MAX, 1)).contains("Too many partitions"));
 }
 
 #[test]
@@ -161,8 +161,11 @@ fn one_request_may_make_so_many_partitions() {
     let fits = vec![topic(5_000, 1), topic(4_997, 1), topic(-1, -1), topic(0, 1)];
     assert_eq!(check_request_size(&fits, 3), Ok(()));
     let one_more = [fits, vec![assigned(&[(0, &[1])])]].concat();
-    assert_eq!(check_request_size(&one_more, 3), Err(Refusal::TooManyPartitions));
-    assert_eq!(check_request_size(&vec![topic(-1, 1); 10_001], 1), Err(Refusal::TooManyPartitions));
+    assert_eq!(check_request_size(&one_more, 3), Err(Refusal::TooManyPartitionsAtOnce));
+    assert_eq!(
+        check_request_size(&vec![topic(-1, 1); 10_001], 1),
+        Err(Refusal::TooManyPartitionsAtOnce)
+    );
 }
 
 #[test]
@@ -189,8 +192,8 @@ fn partitions_only_get_more() {
     }
     assert!(refused(add(4, Some(&[&[1], &[2]]))).contains("broker 2, but no such"));
     assert!(refused(add(4, Some(&[&[1], &[]]))).contains("empty replica list"));
-    assert!(refused(add(10_001, None)).contains("Excessively large"));
-    assert!(refused(add(i32::MAX, None)).contains("Excessively large"));
+    assert!(refused(add(10_001, None)).contains("Too many partitions"));
+    assert!(refused(add(i32::MAX, None)).contains("Too many partitions"));
     let unknown = add_partitions(&cluster.view(), "gone", 5, None);
     assert_eq!(unknown, Err(Refusal::UnknownTopic("gone".to_owned())));
 }

@@ -2,7 +2,7 @@
 //! `DynamicBrokerConfig.validate` of Kafka, in the same order.
 
 use super::broker_keys::broker_key;
-use super::definition::Definition;
+use super::definition::{Definition, Rule};
 use super::layers::Layers;
 use super::topic_keys::topic_key;
 use super::value::{self, Wrong};
@@ -55,7 +55,10 @@ const SHOWN_CHARS_MAX: usize = 200;
 fn check_value(definition: &Definition, text: &str) -> Result<(), ConfigError> {
     let key = definition.name;
     let invalid = |expected| {
-        let value = text.chars().take(SHOWN_CHARS_MAX).collect();
+        let value: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+        // Kafka's way to say that the list as a whole is wrong.
+        let whole_list = matches!(definition.rule, Rule::ThrottledReplicas);
+        let value = if whole_list { format!("[{value}]") } else { value };
         Err(ConfigError::InvalidValue { key, value, expected })
     };
     if text.len() > VALUE_BYTES_MAX {

@@ -1,5 +1,7 @@
 //! Which value of a config holds, and where it comes from.
 
+use std::borrow::Cow;
+
 use super::Configs;
 use super::broker_keys::{BrokerKey, broker_key};
 use super::definition::{ConfigType, Definition};
@@ -40,8 +42,8 @@ impl Source {
 pub struct Sourced<'a> {
     /// The config that it is a value of.
     pub name: &'static str,
-    /// The value, as it was set.
-    pub text: &'a str,
+    /// The value: a broker's as it was set, a topic's as Kafka shows it.
+    pub text: Cow<'a, str>,
     /// Where.
     pub source: Source,
 }
@@ -82,18 +84,15 @@ impl<'a> Layers<'a> {
     /// The value of a topic config.
     pub fn topic_config(&self, key: &'static TopicKey) -> Resolved<'a> {
         let name = key.definition.name;
-        let mut synonyms: Vec<Sourced<'a>> = Vec::new();
-        if let Some(text) = self.topic.get(name) {
-            synonyms.push(Sourced { name, text, source: Source::Topic });
-        }
+        let set = self.topic.get(name).map(|text| value::shown(&key.definition, text));
+        let own =
+            |text: &String| Sourced { name, text: Cow::Owned(text.clone()), source: Source::Topic };
+        let mut synonyms: Vec<Sourced<'a>> = set.iter().map(own).collect();
         if let Some(broker_key) = key.broker_default.first().and_then(broker_key) {
             synonyms.extend(self.broker_synonyms(broker_key));
         }
         let source = synonyms.first().map_or(Source::Default, |strongest| strongest.source);
-        let value = match self.topic.get(name) {
-            Some(text) => Some(value::shown(&key.definition, text)),
-            None => self.topic_default(key),
-        };
+        let value = set.or_else(|| self.topic_default(key));
         Resolved { value, source, synonyms }
     }
 
@@ -110,7 +109,7 @@ impl<'a> Layers<'a> {
         let Definition { name, .. } = key.definition;
         let text = self.cluster.get(name)?;
         let source = Source::Cluster;
-        let synonyms = vec![Sourced { name, text, source }];
+        let synonyms = vec![Sourced { name, text: Cow::Borrowed(text), source }];
         Some(Resolved { value: Some(value::shown(&key.definition, text)), source, synonyms })
     }
 
@@ -152,10 +151,11 @@ impl<'a> Layers<'a> {
 
     /// What a broker config says, without those that stand for it.
     fn broker_text(&self, key: &'static BrokerKey) -> Option<&'a str> {
-        self.broker_values(key.definition.name).next().map(|value| value.text)
+        self.broker_values(key.definition.name).next().map(|(text, _)| text)
     }
 
-    fn broker_values(&self, name: &'static str) -> impl Iterator<Item = Sourced<'a>> + use<'a> {
+    /// Every value of one broker config, the strongest first.
+    fn broker_values(&self, name: &str) -> impl Iterator<Item = (&'a str, Source)> + use<'a> {
         let dynamic = |configs: &'a Configs| configs.get(name).map(String::as_str);
         let settings = self.settings;
         let values = [
@@ -164,10 +164,7 @@ impl<'a> Layers<'a> {
             (settings.on_command_line(name), Source::CommandLine),
             (settings.default_of(name), Source::Default),
         ];
-        let found = move |(text, source): (Option<&'a str>, Source)| {
-            text.map(|text| Sourced { name, text, source })
-        };
-        values.into_iter().filter_map(found)
+        values.into_iter().filter_map(|(text, source)| Some((text?, source)))
     }
 
     /// Kafka lists all values of a family by strength of their source, and leaves out those that
@@ -177,7 +174,12 @@ impl<'a> Layers<'a> {
         let alone = [name];
         let family = FAMILIES.iter().find(|family| family.contains(&name));
         let family: &[&'static str] = family.map_or(&alone, |family| family);
-        let mut all: Vec<_> = family.iter().flat_map(|name| self.broker_values(name)).collect();
+        let values = |name: &&'static str| {
+            let name = *name;
+            let sourced = move |(text, source)| Sourced { name, text: Cow::Borrowed(text), source };
+            self.broker_values(name).map(sourced)
+        };
+        let mut all: Vec<Sourced<'a>> = family.iter().flat_map(values).collect();
         all.sort_by_key(|value| value.source);
         all.into_iter().skip_while(|value| value.name != name).collect()
     }

@@ -117,9 +117,6 @@ fn values_are_shown_in_one_form() {
     }
 }
 
-/// Value, source, and synonyms as name, value and source.
-type Found<'a> = (Option<String>, i8, Vec<(&'a str, &'a str, i8)>);
-
 /// A catalog with a topic's configs, this broker's (node 1) and all brokers'.
 struct World {
     catalog: Catalog,
@@ -141,17 +138,26 @@ impl World {
         self.catalog.layers(&self.topic, 1, &self.settings)
     }
 
-    fn topic_config(&self, name: &str) -> Found<'_> {
-        let found = self.layers().topic_config(topic_key(name).unwrap());
-        let synonyms = found.synonyms.iter().map(|s| (s.name, s.text, s.source.number()));
-        (found.value, found.source.number(), synonyms.collect())
+    fn topic_config(&self, name: &str) -> Told {
+        told(self.layers().topic_config(topic_key(name).unwrap()))
     }
 
-    fn broker_config(&self, name: &str) -> Found<'_> {
-        let found = self.layers().broker_config(broker_key(name).unwrap());
-        let synonyms = found.synonyms.iter().map(|s| (s.name, s.text, s.source.number()));
-        (found.value, found.source.number(), synonyms.collect())
+    fn broker_config(&self, name: &str) -> Told {
+        told(self.layers().broker_config(broker_key(name).unwrap()))
     }
+}
+
+/// Value, source, and all values with their names and sources.
+type Told = (Option<String>, i8, Vec<(&'static str, String, i8)>);
+
+fn told(found: Resolved<'_>) -> Told {
+    let synonyms = found.synonyms.into_iter();
+    let synonyms = synonyms.map(|s| (s.name, s.text.into_owned(), s.source.number())).collect();
+    (found.value, found.source.number(), synonyms)
+}
+
+fn synonyms(all: &[(&'static str, &str, i8)]) -> Vec<(&'static str, String, i8)> {
+    all.iter().map(|(name, text, source)| (*name, text.to_string(), *source)).collect()
 }
 
 /// As Apache Kafka 4.3 answers DescribeConfigs in the same situations.
@@ -162,19 +168,23 @@ fn the_nearest_value_holds_and_all_are_told() {
     let untouched = World::of(&[], &[], &[]);
     assert_eq!(untouched.topic_config("retention.ms"), (some("604800000"), 5, vec![]));
     let bytes = ("log.segment.bytes", "1073741824", 5);
-    assert_eq!(untouched.topic_config("segment.bytes"), (some("1073741824"), 5, vec![bytes]));
+    assert_eq!(
+        untouched.topic_config("segment.bytes"),
+        (some("1073741824"), 5, synonyms(&[bytes]))
+    );
     assert_eq!(untouched.topic_config("remote.storage.enable"), (some("false"), 5, vec![]));
     assert_eq!(untouched.broker_config(ms), (None, 5, vec![]));
-    assert_eq!(untouched.broker_config(hours), (some("168"), 5, vec![(hours, "168", 5)]));
+    assert_eq!(untouched.broker_config(hours), (some("168"), 5, synonyms(&[(hours, "168", 5)])));
 
     let cluster = World::of(&[], &[], &[(ms, "12345")]);
-    let told = vec![(ms, "12345", 3), (hours, "168", 5)];
+    let told = synonyms(&[(ms, "12345", 3), (hours, "168", 5)]);
     assert_eq!(cluster.topic_config("retention.ms"), (some("12345"), 3, told.clone()));
     assert_eq!(cluster.broker_config(ms), (some("12345"), 3, told));
-    assert_eq!(cluster.broker_config(hours), (some("168"), 5, vec![(hours, "168", 5)]));
+    assert_eq!(cluster.broker_config(hours), (some("168"), 5, synonyms(&[(hours, "168", 5)])));
 
     let all = World::of(&[("retention.ms", "77")], &[(ms, "777")], &[(ms, "12345")]);
-    let told = vec![("retention.ms", "77", 1), (ms, "777", 2), (ms, "12345", 3), (hours, "168", 5)];
+    let told =
+        synonyms(&[("retention.ms", "77", 1), (ms, "777", 2), (ms, "12345", 3), (hours, "168", 5)]);
     assert_eq!(all.topic_config("retention.ms"), (some("77"), 1, told));
 
     let endless = World::of(&[], &[(ms, "-5")], &[]);
@@ -186,9 +196,9 @@ fn the_command_line_is_told_from_the_default() {
     let mut world = World::of(&[], &[], &[]);
     world.settings.set("num.partitions", "4".to_owned(), true);
     world.settings.set("log.dirs", "/data".to_owned(), false);
-    let told = vec![("num.partitions", "4", 4), ("num.partitions", "1", 5)];
+    let told = synonyms(&[("num.partitions", "4", 4), ("num.partitions", "1", 5)]);
     assert_eq!(world.broker_config("num.partitions"), (Some("4".to_owned()), 4, told));
-    let told = vec![("log.dirs", "/data", 5)];
+    let told = synonyms(&[("log.dirs", "/data", 5)]);
     assert_eq!(world.broker_config("log.dirs"), (Some("/data".to_owned()), 5, told));
 
     world.settings = Settings::new(Durability::Flushed);

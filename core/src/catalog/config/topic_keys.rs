@@ -101,9 +101,10 @@ static TOPIC_KEYS: &[TopicKey] = &[
         "Level at which the broker would compress with gzip. It stores batches as producers sent them."),
     key("compression.lz4.level", Int, Between(1, 17), "9", same("compression.lz4.level"),
         "Level at which the broker would compress with lz4. It stores batches as producers sent them."),
-    // Batches are stored as the producer compressed them, never again.
-    key("compression.type", Text, OneOf(&["producer"]), "producer", same("compression.type"),
-        "How batches are compressed on disk: producer, that is, as they came."),
+    key("compression.type", Text,
+        OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), "producer",
+        same("compression.type"),
+        "How a broker would compress what producers send. This one stores every batch as it came."),
     key("compression.zstd.level", Int, Between(-131_072, 22), "3", same("compression.zstd.level"),
         "Level at which the broker would compress with zstd. It stores batches as producers sent them."),
     key("delete.retention.ms", Long, AtLeast(0), "86400000", same("log.cleaner.delete.retention.ms"),

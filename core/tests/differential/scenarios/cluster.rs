@@ -3,7 +3,7 @@
 use corelane_net::messages::{
     DescribableLogDirTopic, DescribeClusterRequest, DescribeLogDirsRequest,
     DescribeProducersRequest, DescribeProducersTopic, DescribeTopicPartitionsRequest,
-    DescribeTopicPartitionsTopic, InitProducerIdRequest, Request, Response, TopicPartitionCursor,
+    DescribeTopicPartitionsTopic, Request, TopicPartitionCursor,
 };
 
 use super::produce;
@@ -86,12 +86,15 @@ pub fn log_dirs(stage: &mut Stage<'_>) {
 
 pub fn producers(stage: &mut Stage<'_>) {
     stage.create_topic("written", 2, &[]);
-    let asked = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
-    let Some(Response::InitProducerId(producer)) = stage.call(4, &Request::from(asked)) else {
-        panic!("InitProducerId is not answered");
+    let producer_id = stage.producer_id();
+    let producer_epoch = 0;
+    let batch = Batch {
+        producer_id,
+        producer_epoch,
+        base_sequence: 0,
+        timestamps_ms: vec![produce::now_ms()],
+        ..Batch::of(&[b"one"])
     };
-    let (producer_id, producer_epoch) = (producer.producer_id, 0);
-    let batch = Batch { producer_id, producer_epoch, base_sequence: 0, ..Batch::of(&[b"one"]) };
     let produce = produce::request("written", &[(0, &batch.encode())]);
     assert!(stage.call(9, &Request::from(produce)).is_some());
     let asking = |name: &str, partition_indexes: &[i32]| DescribeProducersRequest {

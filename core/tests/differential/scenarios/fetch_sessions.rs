@@ -1,9 +1,7 @@
 //! Fetch sessions (KIP-227): opened, continued, changed, closed, and misused.
 
 use corelane_net::codec::Uuid;
-use corelane_net::messages::{
-    FetchRequest, FetchTopic, ForgottenTopic, Request, Response, TopicProduceData,
-};
+use corelane_net::messages::{FetchRequest, FetchTopic, ForgottenTopic, Request, Response};
 
 use super::fetch::{partition, request, topic};
 use super::produce;
@@ -155,8 +153,6 @@ fn deleted(stage: &mut Stage<'_>) {
 }
 
 fn produce_to_deleted(stage: &mut Stage<'_>, id: Uuid) {
-    let mut request = produce::request("", &[(0, &Batch::of(&[b"late"]).encode())]);
-    let topic_data: &mut Vec<TopicProduceData> = &mut request.topic_data;
-    topic_data[0].topic_id = id;
+    let request = produce::by_id(id, &[(0, &Batch::of(&[b"late"]).encode())]);
     stage.ask("v13: produce to the deleted topic", 13, Request::from(request));
 }

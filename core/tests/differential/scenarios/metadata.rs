@@ -25,7 +25,8 @@ pub fn play(stage: &mut Stage<'_>) {
     let id = stage.create_topic("metadata-topic", 2, &[]);
     stage.create_topic("dotted.name", 1, &[]);
     stage.ask_at(EVERY_VERSION, "a topic", by_name(&["metadata-topic"]));
-    stage.ask_at(SOME_VERSIONS, "an unknown topic", not_creating(&["metadata-unknown"]));
+    // Before version 4 to ask is to create.
+    stage.ask_at(&[4, 8, 9, 12, 13], "an unknown topic", not_creating(&["metadata-unknown"]));
     stage.ask_at(&[4, 13], "two topics", not_creating(&["metadata-topic", "metadata-unknown"]));
     stage.ask_at(&[4, 13], "a topic twice", not_creating(&["metadata-topic", "metadata-topic"]));
     illegal_names(stage);

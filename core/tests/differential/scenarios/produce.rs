@@ -1,11 +1,10 @@
 //! Produce: good batches, bad ones, and who may append what where.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
 use corelane_net::codec::Uuid;
-use corelane_net::messages::{
-    InitProducerIdRequest, PartitionProduceData, ProduceRequest, Request, Response,
-    TopicProduceData,
-};
+use corelane_net::messages::{PartitionProduceData, ProduceRequest, TopicProduceData};
 
 use crate::harness::batch::{Batch, CONTROL, TRANSACTIONAL, old_message_set};
 use crate::stage::Stage;
@@ -27,14 +26,15 @@ pub fn request(topic: &str, partitions: &[(i32, &[u8])]) -> ProduceRequest {
     ProduceRequest {
         acks: -1,
         timeout_ms: 30_000,
-        topic_data: vec![topic],
+        topic_data: vec![topic].into(),
         ..ProduceRequest::default()
     }
 }
 
-fn by_id(id: Uuid, partitions: &[(i32, &[u8])]) -> ProduceRequest {
+pub fn by_id(id: Uuid, partitions: &[(i32, &[u8])]) -> ProduceRequest {
     let mut request = request("", partitions);
-    request.topic_data[0].topic_id = id;
+    let by_id = |topic| TopicProduceData { topic_id: id, ..topic };
+    request.topic_data = request.topic_data.into_iter().map(by_id).collect();
     request
 }
 
@@ -53,9 +53,10 @@ pub fn play(stage: &mut Stage<'_>) {
     stage.ask_at(&[13], "the id zero", by_id(Uuid::ZERO, &[(0, &batch)]));
     stage.ask_at(&[3, 12], "a partition twice", request("produced", &[(1, &batch), (1, &batch)]));
     let mut twice = request("produced", &[(1, &batch)]);
-    twice.topic_data.extend(request("produced", &[(1, &batch)]).topic_data);
+    twice.topic_data =
+        twice.topic_data.clone().into_iter().chain(twice.topic_data.clone()).collect();
     stage.ask_at(&[3, 12], "a topic twice", twice);
-    let empty = ProduceRequest { topic_data: Vec::new(), ..request("", &[]) };
+    let empty = ProduceRequest { topic_data: Vec::new().into(), ..request("", &[]) };
     stage.ask_at(&[3, 12], "no topic", empty);
     stage.ask_at(&[3, 12], "no partition", request("produced", &[]));
     let mut transactional = request("produced", &[(1, &batch)]);
@@ -84,18 +85,22 @@ fn acks(stage: &mut Stage<'_>) {
     }
 }
 
-/// Batches that are none, or not as they claim.
+/// Batches that are none, or not as they claim, each sent to a partition of its own.
 pub fn malformed(stage: &mut Stage<'_>) {
-    stage.create_topic("malformed", 1, &[]);
+    let batches = malformed_batches();
+    stage.create_topic("malformed", batches.len() as i32 + 1, &[]);
     let versions = &[3, 8, 12];
-    for (step, records) in malformed_batches() {
-        stage.ask_at(versions, step, request("malformed", &[(0, &records)]));
+    for (partition, (step, records)) in (1..).zip(&batches) {
+        stage.ask_at(versions, step, request("malformed", &[(partition, records)]));
     }
-    let mut null = request("malformed", &[(0, &[])]);
-    null.topic_data[0].partition_data[0].records = None;
+    let null = PartitionProduceData { index: 0, records: None };
+    let topic = TopicProduceData {
+        name: "malformed".into(),
+        partition_data: vec![null].into(),
+        ..TopicProduceData::default()
+    };
+    let null = ProduceRequest { topic_data: vec![topic].into(), ..request("", &[]) };
     stage.ask_at(versions, "null", null);
-    let good = Batch::of(&[b"good"]).encode();
-    stage.ask_at(&[3, 12], "at last a good one", request("malformed", &[(0, &good)]));
 }
 
 fn malformed_batches() -> Vec<(&'static str, Vec<u8>)> {
@@ -150,17 +155,19 @@ fn malformed_batches() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Kafka forgets a producer whose records are old by their own timestamps.
+pub fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    now.as_millis() as i64
+}
+
 /// The window of five batches of an idempotent producer.
 pub fn idempotent(stage: &mut Stage<'_>) {
     stage.create_topic("idempotent", 1, &[]);
-    let asked = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
-    let Some(Response::InitProducerId(producer)) = stage.call(4, &Request::from(asked)) else {
-        panic!("InitProducerId is not answered");
-    };
+    let producer_id = stage.producer_id();
     let batch = |epoch: i16, sequence: i32| {
         let values: [&[u8]; 2] = [b"one", b"two"];
-        let producer_id = producer.producer_id;
-        let batch = Batch::of(&values);
+        let batch = Batch { timestamps_ms: vec![now_ms()], ..Batch::of(&values) };
         Batch { producer_id, producer_epoch: epoch, base_sequence: sequence, ..batch }.encode()
     };
     let steps: [(&str, i16, i32); 16] = [

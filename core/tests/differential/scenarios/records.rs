@@ -95,6 +95,7 @@ pub fn offset_for_leader_epoch(stage: &mut Stage<'_>) {
 }
 
 pub fn init_producer_id(stage: &mut Stage<'_>) {
+    stage.producer_id();
     let asking = |transactional_id: Option<&str>| InitProducerIdRequest {
         transactional_id: transactional_id.map(Into::into),
         transaction_timeout_ms: 60_000,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::batch::tests::compressed::{compress, with_records};
-use crate::batch::{BatchBuilder, BatchHeader, Compression};
+use crate::batch::{BatchBuilder, BatchHeader, Compression, HEADER_BYTES};
 use crate::log::{AppendError, ReadError, TimestampOffset};
 use crate::sim::Rng;
 
@@ -15,6 +15,9 @@ fn batch_of(timestamps: &[i64], bytes: usize, codec: Compression) -> Vec<u8> {
         .fold(BatchBuilder::new(), |b, &timestamp_ms| b.value(timestamp_ms, vec![3; bytes]));
     compress(&builder.build(), codec)
 }
+
+/// Where a batch's header has it.
+const BASE_TIMESTAMP: std::ops::Range<usize> = 27..35;
 
 const CODECS: [Compression; 3] = [Compression::None, Compression::Zstd, Compression::Snappy];
 
@@ -110,6 +113,25 @@ fn what_is_not_acknowledged_has_no_time() {
 }
 
 #[test]
+fn a_header_that_lies_hides_nothing() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        broker.append(&batch_of(&[10, 20], 1, Compression::None)).await;
+        let liar = batch_of(&[900], 1, Compression::None);
+        let honest = batch_of(&[5], 1, Compression::None);
+        // The records of one, under the header of the other.
+        let mut bytes = [&liar[..HEADER_BYTES], &honest[HEADER_BYTES..]].concat();
+        bytes[BASE_TIMESTAMP].copy_from_slice(&honest[BASE_TIMESTAMP]);
+        broker.append(&with_records(&bytes, Compression::None, &honest[HEADER_BYTES..])).await;
+        broker.append(&batch_of(&[15], 1, Compression::None)).await;
+        assert_eq!(place(broker.log.max_timestamp().await.unwrap()), Some((1, 20)));
+        assert_eq!(broker.log.offset_for_timestamp(30).await.unwrap(), None);
+        assert_eq!(place(broker.log.offset_for_timestamp(15).await.unwrap()), Some((1, 20)));
+    });
+}
+
+#[test]
 fn records_that_are_none_are_an_error() {
     let sim = Simulation::new(1);
     sim.run_until(async {
@@ -187,5 +209,40 @@ fn the_words_are_those_that_clients_know() {
              within [{earliest}, {latest}]"
         );
         assert_eq!((records[0].batch_index, &*records[0].message), (0, &*expected));
+    });
+}
+
+#[test]
+fn a_batch_that_is_refused_is_not_worth_gigabytes_to_decompress() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        let now_ms = broker.runtime.now_ms();
+        let late_ms = now_ms + 7_200_000;
+        let bomb =
+            BatchBuilder::new().value(now_ms, vec![0; 8 << 20]).value(late_ms, b"x".to_vec());
+        let bomb = compress(&bomb.build(), Compression::Zstd);
+        assert!(bomb.len() < 64 << 10, "{} bytes", bomb.len());
+        let error = broker.log.check_timestamps(&bomb).await.unwrap_err();
+        let AppendError::InvalidTimestamp { records } = error else { panic!("{error}") };
+        assert_eq!(records, [], "the late record is never reached");
+    });
+}
+
+#[test]
+fn an_index_is_not_read_while_another_reader_repairs_it() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        let rng = Rng::new(1);
+        append_some(&broker, &rng, &mut Records::new(), 60).await;
+        broker.sleep_s(100).await;
+        let damaged = broker.files(".index").await.remove(0);
+        broker.runtime.remove_file(&log_dir().join(damaged)).await.unwrap();
+        let reads = (0..20).map(async |i| {
+            broker.runtime.sleep(Duration::from_micros(100 * i)).await;
+            broker.log.read(0, 1).await.unwrap();
+        });
+        futures_util::future::join_all(reads).await;
     });
 }

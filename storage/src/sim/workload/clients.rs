@@ -19,6 +19,7 @@ struct Unacknowledged {
     partition: usize,
     sequence: i32,
     batch: Vec<u8>,
+    timestamps: Vec<i64>,
 }
 
 /// A producer; outlives the broker's crashes.
@@ -110,14 +111,21 @@ impl World {
             };
             let filling = self.rng.next() as u8;
             let mut builder = BatchBuilder::new().producer(client.producer_id.get(), 0, sequence);
+            let mut timestamps = Vec::new();
             for _ in 0..records {
                 let value = vec![filling; (length / records as u64) as usize];
                 let timestamp_ms = now_ms - self.rng.within(0..300) as i64;
+                timestamps.push(timestamp_ms);
                 builder = builder.value(timestamp_ms, value);
             }
             client.next_sequence[partition].set(sequence + records);
             let batch = builder.build();
-            client.unacknowledged.borrow_mut().push(Unacknowledged { partition, sequence, batch });
+            client.unacknowledged.borrow_mut().push(Unacknowledged {
+                partition,
+                sequence,
+                batch,
+                timestamps,
+            });
         }
     }
 
@@ -176,7 +184,9 @@ impl World {
                 let mut header = *BatchHeader::read(&bytes).expect("made by the builder");
                 header.stamp(base_offset, log.leader_epoch());
                 bytes[..HEADER_BYTES].copy_from_slice(header.as_bytes());
-                history.appended(Written { base_offset, last_offset, bytes, producer });
+                let timestamps = sent.timestamps.clone();
+                let written = Written { base_offset, last_offset, bytes, producer, timestamps };
+                history.appended(written);
             }
             found => {
                 let found = found.map(|w| w.base_offset);

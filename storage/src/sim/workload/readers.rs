@@ -57,7 +57,36 @@ impl World {
                     Err(broken) => return self.broke(format!("partition {i}: {broken}")),
                 }
             }
+            let timestamp_ms = runtime.now_ms() - self.rng.within(0..3_000) as i64;
+            match self.find_time(&log, i, timestamp_ms).await {
+                Err(broken) if log.offline_reason().is_none() => {
+                    return self.broke(format!("partition {i}: {broken}"));
+                }
+                _ => {}
+            }
             runtime.sleep(Duration::from_micros(self.rng.within(1..30_000))).await;
         }
+    }
+
+    /// Looks for a time. While others append and delete, only what holds at the end is compared.
+    pub(super) async fn find_time(
+        &self,
+        log: &Log<SimRuntime>,
+        i: usize,
+        timestamp_ms: i64,
+    ) -> Result<(), String> {
+        let before = log.offsets();
+        let found = log.offset_for_timestamp(timestamp_ms).await;
+        let found = found.map_err(|e| format!("{timestamp_ms} ms: {e}"))?;
+        let found = found.map(|f| (f.offset, f.timestamp_ms));
+        let log_start = log.offsets().log_start;
+        let end = match found {
+            Some((offset, _)) if offset < log_start => return Ok(()),
+            Some((offset, _)) => offset + 1,
+            None => before.high_watermark,
+        };
+        let range = log_start..end;
+        self.count(|o| o.times_found += u64::from(found.is_some()));
+        self.history.borrow()[i].compare_time(range, timestamp_ms, found)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Broker, DATA_DIR, World};
 use crate::manifest::Manifest;
+use crate::runtime::Runtime;
 use crate::sim::runtime::SimRuntime;
 use crate::store::{Boot, Store, StoreLimits};
 
@@ -75,6 +76,10 @@ impl World {
             recovered.map_err(say)?;
             if start > 0 && log.read(start - 1, 1).await.is_ok() {
                 return Err(say(format!("{} can be read, below the log start", start - 1)));
+            }
+            for age_ms in [0, 200, 1_000] {
+                let timestamp_ms = runtime.now_ms() - age_ms;
+                self.find_time(&log, i, timestamp_ms).await.map_err(say)?;
             }
             let mut next = start;
             while next < end {
