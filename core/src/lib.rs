@@ -7,12 +7,15 @@
 //! - [`fetch_session`]: what a consumer asks for again and again (KIP-227)
 //! - [`partition`]: one partition as its leader sees it
 //! - [`catalog`]: topics, configs, ids: what the cluster knows
+//! - `fuzzing.rs`: what a fuzzer calls; only there for one, and for tests
 //! - [`runtime`]: executor, disk ring, sockets, signals: the only code that names glommio and io_uring
 
 pub mod api;
 pub mod catalog;
 pub mod cli;
 pub mod fetch_session;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod partition;
 pub mod runtime;
 pub mod serve;

@@ -1,5 +1,7 @@
 //! The fuzz functions on valid bytes, whole and mutated, from one seed.
 
+use std::path::Path;
+
 use bytes::Bytes;
 
 use super::{frames, produce, requests, responses};
@@ -82,5 +84,27 @@ fn mutated_streams_hold() {
         }
         frames(&stream);
         frames(&mutate(&stream, &mut source));
+    }
+}
+
+#[test]
+#[ignore = "writes fuzz/corpus, from which cargo fuzz starts"]
+fn write_corpus() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let write = |target: &str, name: String, bytes: &[u8]| {
+        std::fs::create_dir_all(corpus.join(target)).unwrap();
+        std::fs::write(corpus.join(target).join(name), bytes).unwrap();
+    };
+    let mut source = Source(15);
+    for (api, number, choice) in choices() {
+        let (name, body) = (format!("{api:?}-{number}"), request_body(api, number, &mut source));
+        let framed = [&[200][..], &(body.len() as i32).to_be_bytes(), &body].concat();
+        write("frames", name.clone(), &framed);
+        write("requests", name.clone(), &[&choice, &body[..]].concat());
+        if api == Api::Produce {
+            write("produce", name.clone(), &[&choice[1..], &body[..]].concat());
+        }
+        let body = response_body(api, number, &mut source);
+        write("responses", name, &[&choice, &body[..]].concat());
     }
 }

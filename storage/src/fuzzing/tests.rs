@@ -15,7 +15,7 @@ fn targets() -> Vec<Target> {
     vec![
         ("batch", batch, batches.clone()),
         ("records", records, batches),
-        ("journal", journal, vec![crate::journal::scan::fuzz::example()]),
+        ("journal", journal, vec![crate::journal::scan::fuzz::example([1, 2, 3])]),
         ("index", index, vec![crate::index::fuzz::example()]),
         ("checkpoint", checkpoint, vec![crate::log::fuzz_checkpoint::example()]),
         ("command_log", command_log, vec![crate::command_log::fuzz::example()]),
@@ -66,6 +66,21 @@ fn mutated_bytes_hold() {
             target(&mutate(example, &rng));
         }
     }
+}
+
+/// Found by fuzzing: what follows the last of all sequences was computed.
+#[test]
+fn no_sequence_follows_the_last() {
+    journal(&crate::journal::scan::fuzz::example([u64::MAX - 1, u64::MAX, 1]));
+}
+
+/// An empty page is believed with its incarnation, though nothing would be written for it.
+#[test]
+fn an_empty_index_page_is_believed() {
+    let mut page = crate::index::fuzz::example()[..8 + crate::runtime::BLOCK_BYTES].to_vec();
+    page[8 + 6..8 + 8].copy_from_slice(&[0, 0]);
+    page[8 + 20] = 9; // its incarnation
+    index(&page);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! partition is the order in which they were journalled, since a partition has one shard per start.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use crate::buffer::{AlignedBuf, AlignedSlice};
@@ -45,6 +46,14 @@ struct StreamEntries {
     sequences: BTreeSet<u64>,
     flushed: u64,
     released: u64,
+}
+
+impl StreamEntries {
+    fn note(&mut self, numbers: &EntryNumbers) {
+        self.sequences.insert(numbers.sequence);
+        self.flushed = self.flushed.max(numbers.flushed);
+        self.released = self.released.max(numbers.released);
+    }
 }
 
 /// What the journals hold.
@@ -90,7 +99,7 @@ pub(crate) async fn list_journals<R: Runtime>(
     let mut scan = JournalScan::default();
     for entry in runtime.list(dir).await? {
         if let Some(number) = journal_file_number(&entry.name) {
-            scan.next_file_number = scan.next_file_number.max(number + 1);
+            scan.next_file_number = scan.next_file_number.max(number.saturating_add(1));
             scan.files.push(dir.join(entry.name));
         }
     }
@@ -109,10 +118,7 @@ pub(crate) async fn scan_journals<R: Runtime>(
         let file = runtime.open(&path, OpenMode::Read).await?;
         let mut reader = FileScan::new(file, path, floor);
         while let Some(found) = reader.next_entry().await? {
-            let stream = streams.entry(found.stream).or_default();
-            stream.sequences.insert(found.numbers.sequence);
-            stream.flushed = stream.flushed.max(found.numbers.flushed);
-            stream.released = stream.released.max(found.numbers.released);
+            streams.entry(found.stream).or_default().note(&found.numbers);
             for (partition, fragment) in found.fragments {
                 scan.fragments.entry(partition).or_default().push(fragment);
             }
@@ -135,7 +141,8 @@ pub(crate) async fn scan_journals<R: Runtime>(
 fn missing_entries(stream: Stream, entries: &StreamEntries) -> Vec<String> {
     let mut faults = Vec::new();
     let mut previous = entries.released;
-    for &sequence in entries.sequences.range(entries.released + 1..) {
+    for &sequence in entries.sequences.range((Bound::Excluded(entries.released), Bound::Unbounded))
+    {
         if sequence > previous + 1 && previous < entries.flushed {
             faults.push(format!(
                 "entries {}..={} of shard {}, start {}, were synced but can't be read",
@@ -242,7 +249,8 @@ impl<F: File> FileScan<F> {
                     && entry.numbers.flushed > last
             }
             Some((incarnation, last)) => {
-                entry.incarnation == incarnation && entry.numbers.sequence == last + 1
+                entry.incarnation == incarnation
+                    && last.checked_add(1) == Some(entry.numbers.sequence)
             }
         }
     }
