@@ -67,10 +67,10 @@ fn mutated_bytes_hold() {
 }
 
 #[test]
-#[ignore = "writes fuzz/corpus, from which cargo fuzz starts"]
+#[ignore = "writes core/fuzz/corpus, from which cargo fuzz starts"]
 fn write_corpus() {
     for (name, _, examples) in targets() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
         std::fs::create_dir_all(&dir).unwrap();
         for (number, example) in examples.iter().enumerate() {
             std::fs::write(dir.join(format!("example-{number}")), example).unwrap();

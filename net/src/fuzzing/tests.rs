@@ -88,9 +88,9 @@ fn mutated_streams_hold() {
 }
 
 #[test]
-#[ignore = "writes fuzz/corpus, from which cargo fuzz starts"]
+#[ignore = "writes core/fuzz/corpus, from which cargo fuzz starts"]
 fn write_corpus() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/fuzz/corpus");
     let write = |target: &str, name: String, bytes: &[u8]| {
         std::fs::create_dir_all(corpus.join(target)).unwrap();
         std::fs::write(corpus.join(target).join(name), bytes).unwrap();
