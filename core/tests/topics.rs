@@ -297,3 +297,20 @@ fn acknowledged_changes_survive_kills() {
     }
     assert!(known.len() > 5, "there was something to lose");
 }
+
+/// The files of a deleted topic go behind the answer; a stop that comes before is a clean one.
+#[test]
+fn a_stop_right_after_a_deletion_is_clean() {
+    let Some(mut broker) = start("a_stop_right_after_a_deletion_is_clean") else { return };
+    for _ in 0..3 {
+        let mut connection = broker.connect();
+        let name = fresh_topic("short-lived");
+        assert_eq!(create(&mut connection, &name, 50, &[]).error_code, ErrorCode::None);
+        let batch = Batch::of(&[&[7; 20_000]]).encode();
+        let batches: Vec<(i32, &[u8])> = (0..50).map(|index| (index, &*batch)).collect();
+        connection.call(&produce(-1, &name, &batches)).expect("an answer");
+        assert_eq!(delete(&mut connection, &name), ErrorCode::None);
+        broker.terminate();
+        broker.start_again();
+    }
+}

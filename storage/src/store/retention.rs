@@ -13,17 +13,20 @@ const TICK: Duration = Duration::from_millis(500);
 /// Logs looked at before other tasks get a turn.
 const LOGS_MAX: usize = 64;
 
+/// When it looks first: a broker that is restarted often must come to it too.
+const FIRST: Duration = Duration::from_secs(30);
+
 /// Runs until the store stops.
 pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>, store: WeakStore<R>) {
     let every = Duration::from_millis(shared.limits.retention_check_ms);
-    let mut last = shared.runtime.monotonic();
+    let mut next = shared.runtime.monotonic() + every.min(FIRST);
     while !shared.stopping.get() {
         shared.runtime.sleep(TICK.min(every)).await;
         let now = shared.runtime.monotonic();
-        if now - last < every {
+        if now < next {
             continue;
         }
-        last = now;
+        next = now + every;
         let Some(logs) = store.logs() else { return };
         for (i, log) in logs.into_iter().enumerate() {
             if shared.stopping.get() {

@@ -95,8 +95,7 @@ fn what_is_wrong_is_said_in_kafkas_words() {
         let refused = words("leader.replication.throttled.replicas", value);
         assert!(refused.is_err_and(|w| w.contains("must be the literal '*'")), "{value}");
     }
-    // Corelane's own: one replica, and batches as the producer made them.
-    assert!(words("min.insync.replicas", "2").is_err());
+    assert!(words("min.insync.replicas", "0").is_err());
     assert!(words("compression.type", "rar").is_err());
 }
 

@@ -144,9 +144,8 @@ static TOPIC_KEYS: &[TopicKey] = &[
         "Share of a log that must be uncompacted before compaction is worth while."),
     key("min.compaction.lag.ms", Long, AtLeast(0), "0", same("log.cleaner.min.compaction.lag.ms"),
         "Milliseconds for which a record is safe from compaction."),
-    // There is one replica: asking for more could never be met.
-    key("min.insync.replicas", Int, Between(1, 1), "1", same("min.insync.replicas"),
-        "Replicas that must have a record before acks=all is answered. There is one."),
+    key("min.insync.replicas", Int, AtLeast(1), "1", same("min.insync.replicas"),
+        "Replicas that must have a record before acks=all is answered: all there are, and there is one."),
     key("preallocate", Boolean, Any, "false", same("log.preallocate"),
         "Kafka's choice whether files are allocated in advance. Corelane always allocates in steps."),
     key("remote.log.copy.disable", Boolean, Any, "false", NONE,
