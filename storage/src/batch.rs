@@ -17,6 +17,7 @@ mod compression;
 mod crc_shift;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod metered;
 mod records;
 #[cfg(test)]
 pub(crate) mod tests;

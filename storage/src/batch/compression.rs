@@ -6,7 +6,10 @@
 
 use std::io::{self, BufRead, Read};
 
+use flate2::bufread::GzDecoder;
+
 use super::Compression;
+use super::metered::Metered;
 
 /// Bytes to which one batch's records may be decompressed.
 pub const DECOMPRESSED_BYTES_MAX: u64 = 1 << 30;
@@ -26,35 +29,39 @@ const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 /// The magic, the version and the oldest compatible version.
 const XERIAL_HEADER_BYTES: usize = 16;
 
-/// A batch's records, decompressed while they are read.
+/// A batch's records, decompressed while they are read. A read takes in a bounded number of bytes:
+/// it is [`io::ErrorKind::WouldBlock`] if they yield nothing, and the next one goes on.
 pub(super) struct Decompressor<R: BufRead> {
     codec: Codec<R>,
-    left: u64,
+    /// Bytes yielded so far.
+    yielded: u64,
+    limit_bytes: u64,
 }
 
 enum Codec<R: BufRead> {
     None(R),
-    Gzip(flate2::bufread::MultiGzDecoder<R>),
+    Gzip(Gzip<Metered<R>>),
     Snappy(Snappy<R>),
     Lz4(Box<lz4_flex::frame::FrameDecoder<R>>),
-    Zstd(zstd::stream::read::Decoder<'static, R>),
+    Zstd(zstd::stream::read::Decoder<'static, Metered<R>>),
 }
 
 impl<R: BufRead> Decompressor<R> {
-    /// Reads `records`, the bytes behind a batch's header, as `compression` says.
-    pub(super) fn new(compression: Compression, records: R) -> io::Result<Self> {
+    /// Reads `records`, the bytes behind a batch's header, as `compression` says; an error once
+    /// they yield more than `limit_bytes`.
+    pub(super) fn new(compression: Compression, records: R, limit_bytes: u64) -> io::Result<Self> {
         let codec = match compression {
             Compression::None => Codec::None(records),
-            Compression::Gzip => Codec::Gzip(flate2::bufread::MultiGzDecoder::new(records)),
+            Compression::Gzip => Codec::Gzip(Gzip::new(Metered::new(records))),
             Compression::Snappy => Codec::Snappy(Snappy::new(records)),
             Compression::Lz4 => Codec::Lz4(Box::new(lz4_flex::frame::FrameDecoder::new(records))),
             Compression::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(records)?;
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(Metered::new(records))?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
                 Codec::Zstd(decoder)
             }
         };
-        Ok(Decompressor { codec, left: DECOMPRESSED_BYTES_MAX })
+        Ok(Decompressor { codec, yielded: 0, limit_bytes })
     }
 }
 
@@ -62,19 +69,59 @@ impl<R: BufRead> Read for Decompressor<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = match &mut self.codec {
             Codec::None(reader) => reader.read(buf),
-            Codec::Gzip(decoder) => decoder.read(buf),
+            Codec::Gzip(gzip) => gzip.read(buf),
             Codec::Snappy(decoder) => decoder.read(buf),
             Codec::Lz4(decoder) => decoder.read(buf),
-            Codec::Zstd(decoder) => decoder.read(buf),
+            Codec::Zstd(decoder) => {
+                decoder.get_mut().refill();
+                decoder.read(buf)
+            }
         }?;
-        let left = self.left.checked_sub(count as u64);
-        self.left = left.ok_or_else(|| invalid("records decompress to more than 1 GiB"))?;
+        self.yielded += count as u64;
+        if self.yielded > self.limit_bytes {
+            let what = format!("records decompress to more than {} bytes", self.limit_bytes);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
         Ok(count)
     }
 }
 
 fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// Members of gzip, one after the other. Each has to yield something: its decoder costs far more to
+/// set up than its 20 bytes cost to send.
+struct Gzip<R> {
+    /// `None` after the last member.
+    member: Option<GzDecoder<R>>,
+    /// Nothing of this member was read yet.
+    is_new: bool,
+}
+
+impl<R: BufRead> Gzip<Metered<R>> {
+    fn new(records: Metered<R>) -> Self {
+        Gzip { member: Some(GzDecoder::new(records)), is_new: true }
+    }
+
+    /// Reads from one member at most.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            member.get_mut().refill();
+            let count = member.read(buf)?;
+            if count > 0 {
+                self.is_new = false;
+                return Ok(count);
+            }
+            if std::mem::replace(&mut self.is_new, true) {
+                return Err(invalid("a gzip member is empty"));
+            }
+            let is_last = member.get_mut().is_at_end()?;
+            let records = self.member.take().map(GzDecoder::into_inner);
+            self.member = records.filter(|_| !is_last).map(GzDecoder::new);
+        }
+        Ok(0)
+    }
 }
 
 /// Snappy blocks: xerial's (length, then the block, again and again), or a raw one of all bytes.
@@ -110,6 +157,9 @@ impl<R: BufRead> Snappy<R> {
             return Ok(false);
         }
         let length = snap::raw::decompress_len(&self.compressed)?;
+        if length == 0 {
+            return Err(invalid("a Snappy block is empty"));
+        }
         let plausible = self.compressed.len().saturating_mul(SNAPPY_RATIO_MAX);
         if length > SNAPPY_BLOCK_BYTES_MAX || length > plausible {
             return Err(invalid("a Snappy block claims to be too large"));
@@ -147,6 +197,9 @@ impl<R: BufRead> Snappy<R> {
         let length =
             u32::from_be_bytes(length.map_err(|_| invalid("a Snappy length is cut short"))?);
         self.compressed.clear();
+        if length as usize > SNAPPY_BLOCK_BYTES_MAX {
+            return Err(invalid("a Snappy block claims to be too large"));
+        }
         self.take(length as usize)?;
         if self.compressed.len() < length as usize || length == 0 {
             return Err(invalid("a Snappy block is cut short"));
@@ -163,10 +216,8 @@ impl<R: BufRead> Snappy<R> {
 
 impl<R: BufRead> Read for Snappy<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.read == self.block.len() {
-            if !self.next_block()? {
-                return Ok(0);
-            }
+        if self.read == self.block.len() && !self.next_block()? {
+            return Ok(0);
         }
         let count = buf.len().min(self.block.len() - self.read);
         buf[..count].copy_from_slice(&self.block[self.read..self.read + count]);

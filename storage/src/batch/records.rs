@@ -3,10 +3,10 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::compression::Decompressor;
+use super::compression::{DECOMPRESSED_BYTES_MAX, Decompressor};
 use super::{BatchHeader, TimestampType};
 
-/// Bytes decompressed in one step.
+/// Bytes that one step yields.
 const STEP_BYTES: usize = 64 << 10;
 
 /// What comes before a record's key: length, attributes, timestamp delta, offset delta.
@@ -44,7 +44,8 @@ pub struct RecordTime {
 pub enum Step {
     /// The next record.
     Record(RecordTime),
-    /// 64 KiB of records were decompressed: a good moment to let others run.
+    /// Up to 64 KiB of records were decompressed, or 16 KiB that yield nothing yet were taken in: a
+    /// good moment to let others run.
     Paused,
     /// There are no more records.
     End,
@@ -69,11 +70,19 @@ impl<R: BufRead> RecordWalk<R> {
     /// # Errors
     /// [`RecordsError::Compression`] if the codec is unknown or can't be set up.
     pub fn new(header: &BatchHeader, records: R) -> Result<Self, RecordsError> {
+        RecordWalk::up_to(header, records, DECOMPRESSED_BYTES_MAX)
+    }
+
+    /// As [`RecordWalk::new`], but records that decompress to more than `limit_bytes` are an error.
+    ///
+    /// # Errors
+    /// [`RecordsError::Compression`] if the codec is unknown or can't be set up.
+    pub fn up_to(header: &BatchHeader, records: R, limit_bytes: u64) -> Result<Self, RecordsError> {
         let unknown = || io::Error::new(io::ErrorKind::InvalidData, "unknown compression codec");
         let compression = header.compression().ok_or_else(unknown)?;
         Ok(RecordWalk {
             header: *header,
-            input: Decompressor::new(compression, records)?,
+            input: Decompressor::new(compression, records, limit_bytes)?,
             buffer: vec![0; STEP_BYTES].into_boxed_slice(),
             unread: 0..0,
             to_skip: 0,
@@ -113,10 +122,15 @@ impl<R: BufRead> RecordWalk<R> {
         self.buffer.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();
         // What is left of a record may be passed over before there is room for anything else.
-        let count = self.input.read(&mut self.buffer[self.unread.end..])?;
-        self.unread.end += count;
-        self.at_end = count == 0;
-        Ok(())
+        match self.input.read(&mut self.buffer[self.unread.end..]) {
+            Ok(count) => {
+                self.unread.end += count;
+                self.at_end = count == 0;
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn record(&mut self) -> Result<RecordTime, RecordsError> {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use proptest::prelude::*;
 
-use super::compressed::{compress, compress_raw_snappy, with_records};
+use super::compressed::{compress, compress_raw_snappy, with_records, xerial};
 use crate::batch::{
     BatchBuilder, BatchHeader, Compression, HEADER_BYTES, RecordTime, RecordWalk, RecordsError,
     Step,
@@ -112,11 +112,58 @@ fn bombs_end_with_an_error() {
         [(Compression::Gzip, gzip.finish().unwrap()), (Compression::Zstd, zstd.finish().unwrap())];
     for (codec, bomb) in bombs {
         let error = walk(&with_records(&one, codec, &bomb)).unwrap_err();
-        assert!(error.to_string().contains("more than 1 GiB"), "{codec:?}: {error}");
+        assert!(error.to_string().contains("more than 1073741824 bytes"), "{codec:?}: {error}");
     }
     let claims_4_gib = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let error = walk(&with_records(&one, Compression::Snappy, &claims_4_gib)).unwrap_err();
     assert!(error.to_string().contains("too large"), "{error}");
+}
+
+#[test]
+fn a_step_takes_in_a_bounded_number_of_bytes() {
+    let one = batch(&[1]);
+    const INPUT_BYTES: usize = 4 << 20;
+    let empty_frame = zstd::encode_all(&[][..], 1).unwrap();
+    let zstd = empty_frame.repeat(INPUT_BYTES / empty_frame.len());
+    // Stored blocks without a byte in them, none of which is the last.
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    let gzip = [&header[..], &[0, 0, 0, 0xff, 0xff].repeat(INPUT_BYTES / 5)].concat();
+    for (codec, records) in [(Compression::Zstd, zstd), (Compression::Gzip, gzip)] {
+        let bytes = with_records(&one, codec, &records);
+        let header = BatchHeader::read(&bytes).unwrap();
+        let mut walk = RecordWalk::new(header, &bytes[HEADER_BYTES..]).unwrap();
+        let steps = std::iter::from_fn(|| walk.step().ok()).count();
+        assert!(steps >= INPUT_BYTES / (64 << 10), "{codec:?}: {steps}");
+    }
+}
+
+#[test]
+fn members_and_blocks_that_yield_nothing_are_refused() {
+    let whole = batch(&[3, 3]);
+    let (head, tail) = whole[HEADER_BYTES..].split_at(5);
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let members = [gzip(head), gzip(tail)].concat();
+    let walked = walk(&with_records(&whole, Compression::Gzip, &members)).unwrap();
+    assert_eq!(walked.0, expected(2), "members are read one after the other");
+    let members = [gzip(head), gzip(&[]), gzip(tail)].concat();
+    let error = walk(&with_records(&whole, Compression::Gzip, &members)).unwrap_err();
+    assert!(error.to_string().contains("a gzip member is empty"), "{error}");
+    let blocks = [&xerial(head)[..], &[0, 0, 0, 1, 0], &xerial(tail)].concat();
+    let error = walk(&with_records(&whole, Compression::Snappy, &blocks)).unwrap_err();
+    assert!(error.to_string().contains("a Snappy block is empty"), "{error}");
+}
+
+#[test]
+fn a_walk_may_be_given_a_limit() {
+    let bytes = compress(&batch(&[100_000]), Compression::Gzip);
+    let header = BatchHeader::read(&bytes).unwrap();
+    let mut walk = RecordWalk::up_to(header, &bytes[HEADER_BYTES..], 99_999).unwrap();
+    let error = std::iter::from_fn(|| Some(walk.step())).find_map(Result::err).unwrap();
+    assert!(error.to_string().contains("more than 99999 bytes"), "{error}");
 }
 
 proptest! {
