@@ -9,7 +9,6 @@ use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 
 use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
-use super::once::{Once, Place};
 use super::{APIS, api_versions, delete_topics, errors, init_producer_id};
 use crate::catalog::change::{AssignmentError, Refusal};
 use crate::catalog::config::ConfigError;
@@ -85,20 +84,6 @@ fn timestamps_mean_what_they_mean_in_kafka_without_tiers() {
     assert_eq!(wanted(-3, 6), Wanted::Unsupported);
     assert_eq!(wanted(0, 1), Wanted::Since(0));
     assert_eq!(wanted(i64::MIN, 11), Wanted::Unsupported);
-}
-
-#[test]
-fn a_partition_named_again_has_the_place_of_the_first_mention() {
-    let mut once = Once::default();
-    let (a, b) = (once.topic("a"), once.topic("b"));
-    assert_eq!(once.partition(a, 0), Place::First);
-    assert_eq!(once.partition(b, 0), Place::First);
-    assert_eq!(once.partition(a, 7), Place::First);
-    let a = once.topic("a");
-    assert_eq!(once.partition(a, 7), Place::Again(2));
-    assert_eq!(once.partition(a, 0), Place::Again(0));
-    assert_eq!(once.partition(b, 0), Place::Again(1));
-    assert_eq!(once.partition(b, -1), Place::First);
 }
 
 #[test]
