@@ -1,6 +1,6 @@
 mod descriptions;
 
-use corelane_net::codec::{Str, Uuid};
+use corelane_net::codec::{STRING_BYTES_MAX, Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{Api, DeleteTopicState, InitProducerIdRequest};
 use corelane_storage::batch::{BatchError, RecordsError};
@@ -238,4 +238,15 @@ fn every_refusal_has_the_code_that_clients_act_on() {
         assert_eq!(errors::change_code(&refusal.clone().into()), code, "{refusal}");
     }
     assert_eq!(errors::change_code(&ChangeError::UnknownTopicId), ErrorCode::UnknownTopicId);
+}
+
+#[test]
+fn words_that_repeat_a_clients_text_are_cut_between_characters() {
+    assert_eq!(errors::message(&"short").as_deref(), Some("short"));
+    for character in ["x", "ü", "€", "𝄞"] {
+        let text = format!("a{}", character.repeat(STRING_BYTES_MAX / character.len()));
+        let cut = errors::message(&NameError::Character(text.clone())).unwrap();
+        assert!((997..=1_000).contains(&cut.len()), "{character}: {} bytes", cut.len());
+        assert!(cut.ends_with(character));
+    }
 }
