@@ -292,6 +292,7 @@ fn sessions_beyond_the_limit_are_not_opened_and_harm_nobody() {
     let connection = &mut broker.connect();
     let topic = fresh_topic("overflow");
     create_ready_topic(connection, &topic, 8);
+    let before = broker.pid().filter(|_| broker.is_corelane()).map(process::resident_bytes);
     let open = || {
         let all = (0..8).map(|partition| at(partition, 0)).collect();
         request((0, 0), vec![named(&topic, all)])
@@ -301,7 +302,6 @@ fn sessions_beyond_the_limit_are_not_opened_and_harm_nobody() {
     // Kafka's max.incremental.fetch.session.cache.slots, which it shares out among parts of its cache at random.
     let expected = if broker.is_corelane() { 1_000..=1_000 } else { 900..=1_000 };
     assert!(expected.contains(&opened.len()), "{}: all are young", opened.len());
-    let before = broker.pid().filter(|_| broker.is_corelane()).map(process::resident_bytes);
     for _ in 0..3_000 {
         let full = ask(connection, BY_NAME, open());
         assert_eq!((full.session_id, rows(&full).len()), (0, 8), "served all the same");
@@ -310,7 +310,31 @@ fn sessions_beyond_the_limit_are_not_opened_and_harm_nobody() {
         let answer = ask(connection, BY_NAME, request((*id, 1), vec![]));
         assert_eq!((rows(&answer), answer.session_id), (vec![], *id));
     }
-    if let Some(before) = before {
+    assert_has_not_grown(&broker, before);
+}
+
+/// A session is counted in partitions, so none may remember a name of any length.
+#[test]
+fn names_that_no_topic_can_have_are_answered_and_not_remembered() {
+    let broker = Broker::any(one_shard());
+    if !broker.is_corelane() {
+        return println!("passed over: Apache Kafka opens a session for them");
+    }
+    let connection = &mut broker.connect();
+    let before = broker.pid().map(process::resident_bytes);
+    for number in 0..500 {
+        let unknown = |topic| format!("{number}.{topic}.{}", "x".repeat(32_000));
+        let topics = (0..8).map(|topic| named(&unknown(topic), vec![at(0, 0)])).collect();
+        let answer = ask(connection, BY_NAME, request((0, 0), topics));
+        let error = ErrorCode::UnknownTopicOrPartition;
+        assert_eq!((answer.session_id, rows(&answer)), (0, vec![(0, error, 0); 8]));
+    }
+    assert_has_not_grown(&broker, before);
+}
+
+/// Panics if Corelane holds much more memory than before; of others it is not asked.
+fn assert_has_not_grown(broker: &Broker, before_bytes: Option<u64>) {
+    if let Some(before) = before_bytes {
         let after = broker.pid().map_or(0, process::resident_bytes);
         assert!(after < before + (16 << 20), "{before} -> {after} bytes");
     }

@@ -1,12 +1,12 @@
 //! AlterPartitionReassignments: a partition may be told to stay where it is, and nothing else.
 
-use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
 
+use super::errors;
 use crate::catalog::Catalog;
 
 type Refusal = (ErrorCode, Option<String>);
@@ -28,7 +28,7 @@ pub fn answer(
             ReassignablePartitionResponse {
                 partition_index: partition.partition_index,
                 error_code: error_code.unwrap_or_default(),
-                error_message: words.flatten().map(Str::from),
+                error_message: words.flatten().and_then(|words| errors::message(&words)),
             }
         });
         let partitions = partitions.collect();

@@ -11,10 +11,10 @@ use corelane_storage::ids::PartitionId;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::once::{Once, Place};
 use super::topics::Finder;
 use super::{errors, fan_out};
 use crate::catalog::Topic;
+use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
 

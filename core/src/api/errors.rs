@@ -1,6 +1,6 @@
 //! From what went wrong to Kafka's error codes: the only place where the two meet.
 
-use corelane_net::codec::Str;
+use corelane_net::codec::{STRING_BYTES_MAX, Str};
 use corelane_net::error_code::ErrorCode;
 use corelane_storage::batch::BatchError;
 use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
@@ -129,7 +129,18 @@ pub fn call_error(error: CallError) -> PartitionError {
     }
 }
 
+/// Bytes of an error's words that are sent: they may repeat a client's text, which may have as many
+/// bytes as a whole string of the answer.
+const MESSAGE_BYTES_MAX: usize = 1_000;
+const _: () = assert!(MESSAGE_BYTES_MAX <= STRING_BYTES_MAX);
+
 /// An error's words, for the fields that carry some.
 pub fn message(error: &impl std::fmt::Display) -> Option<Str> {
-    Some(Str::from(error.to_string()))
+    let mut words = error.to_string();
+    let mut len = words.len().min(MESSAGE_BYTES_MAX);
+    while !words.is_char_boundary(len) {
+        len -= 1;
+    }
+    words.truncate(len);
+    Some(Str::from(words))
 }

@@ -11,9 +11,9 @@ use corelane_net::messages::{
 use corelane_storage::ids::PartitionId;
 use corelane_storage::log::TimestampOffset;
 
-use super::once::{Once, Place};
 use super::topics::Finder;
 use super::{errors, fan_out};
+use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
 

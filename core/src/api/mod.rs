@@ -7,7 +7,6 @@
 //! - `config_changes.rs`: what the two APIs that alter configs share
 //! - `errors.rs`: from what went wrong to Kafka's error codes
 //! - `fan_out.rs`: one question about many partitions, one message per shard
-//! - `once.rs`: partitions that are named more than once
 //! - `topics.rs`: topics as requests name them, by name or by id
 
 mod alter_configs;
@@ -38,7 +37,6 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
 mod offset_for_leader_epoch;
-mod once;
 mod produce;
 mod topics;
 

@@ -15,9 +15,9 @@ use corelane_storage::batch::{BatchHeader, Compression, HEADER_BYTES};
 use corelane_storage::ids::PartitionId;
 use corelane_storage::log::{AppendError, RefusedTimestamp};
 
-use super::once::{Once, Place};
 use super::topics::Finder;
 use super::{errors, fan_out};
+use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
 use crate::shard::append::{Accepted, Acknowledged, Batch};

@@ -1,6 +1,6 @@
 mod descriptions;
 
-use corelane_net::codec::{Str, Uuid};
+use corelane_net::codec::{STRING_BYTES_MAX, Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{Api, DeleteTopicState, InitProducerIdRequest};
 use corelane_storage::batch::{BatchError, RecordsError};
@@ -9,7 +9,6 @@ use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 
 use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
-use super::once::{Once, Place};
 use super::{APIS, api_versions, delete_topics, errors, init_producer_id};
 use crate::catalog::change::{AssignmentError, Refusal};
 use crate::catalog::config::ConfigError;
@@ -85,20 +84,6 @@ fn timestamps_mean_what_they_mean_in_kafka_without_tiers() {
     assert_eq!(wanted(-3, 6), Wanted::Unsupported);
     assert_eq!(wanted(0, 1), Wanted::Since(0));
     assert_eq!(wanted(i64::MIN, 11), Wanted::Unsupported);
-}
-
-#[test]
-fn a_partition_named_again_has_the_place_of_the_first_mention() {
-    let mut once = Once::default();
-    let (a, b) = (once.topic("a"), once.topic("b"));
-    assert_eq!(once.partition(a, 0), Place::First);
-    assert_eq!(once.partition(b, 0), Place::First);
-    assert_eq!(once.partition(a, 7), Place::First);
-    let a = once.topic("a");
-    assert_eq!(once.partition(a, 7), Place::Again(2));
-    assert_eq!(once.partition(a, 0), Place::Again(0));
-    assert_eq!(once.partition(b, 0), Place::Again(1));
-    assert_eq!(once.partition(b, -1), Place::First);
 }
 
 #[test]
@@ -253,4 +238,15 @@ fn every_refusal_has_the_code_that_clients_act_on() {
         assert_eq!(errors::change_code(&refusal.clone().into()), code, "{refusal}");
     }
     assert_eq!(errors::change_code(&ChangeError::UnknownTopicId), ErrorCode::UnknownTopicId);
+}
+
+#[test]
+fn words_that_repeat_a_clients_text_are_cut_between_characters() {
+    assert_eq!(errors::message(&"short").as_deref(), Some("short"));
+    for character in ["x", "ü", "€", "𝄞"] {
+        let text = format!("a{}", character.repeat(STRING_BYTES_MAX / character.len()));
+        let cut = errors::message(&NameError::Character(text.clone())).unwrap();
+        assert!((997..=1_000).contains(&cut.len()), "{character}: {} bytes", cut.len());
+        assert!(cut.ends_with(character));
+    }
 }

@@ -20,7 +20,8 @@ const NO_SESSION: i32 = 0;
 pub struct SessionLimits {
     /// Sessions; Kafka's `max.incremental.fetch.session.cache.slots`.
     pub sessions_max: usize,
-    /// Partitions of all sessions together: some 300 bytes each.
+    /// Partitions of all sessions together: some 300 bytes each, and at most 600, if each has a
+    /// long topic name of its own.
     pub partitions_max: usize,
     /// A session that was used within this time keeps its place; Kafka's is two minutes.
     pub protected: Duration,
@@ -145,8 +146,14 @@ impl SessionCache {
         }
         let before = session.len();
         let asked = asked(&request.topics, by_id);
+        if !are_legal(&asked) {
+            // What it opens next gets no session.
+            self.close(id);
+            return Err(SessionError::NotFound);
+        }
         asked.iter().for_each(|asked| session.put(&asked.key, asked.position));
         forget(session, &request.forgotten_topics_data);
+        session.shrink();
         self.partitions = self.partitions - before + session.len();
         session.epoch = next_epoch(session.epoch);
         session.last_used = now;
@@ -164,14 +171,16 @@ impl SessionCache {
         Ok(Begun { kind, asked })
     }
 
-    /// Opens a session whose partitions have just been answered; its id, or 0 if there is no room.
+    /// Opens a session whose partitions have just been answered; its id, or 0 if there is no room,
+    /// or if one is of a topic that can't be.
     pub fn open<'a>(
         &mut self,
         opening: Opening,
         now: Duration,
-        answered: impl ExactSizeIterator<Item = (&'a Asked, Shown)>,
+        answered: impl ExactSizeIterator<Item = (&'a Asked, Shown)> + Clone,
     ) -> i32 {
-        if !self.make_room(answered.len(), now) {
+        let all_legal = are_legal(answered.clone().map(|(asked, _)| asked));
+        if !all_legal || !self.make_room(answered.len(), now) {
             return NO_SESSION;
         }
         let mut session = Session::new(opening.by_id, now);
@@ -272,6 +281,12 @@ impl SessionCache {
         assert!(self.sessions.len() <= self.limits.sessions_max);
         self.sessions.values().for_each(Session::check);
     }
+}
+
+fn are_legal<'a>(asked: impl IntoIterator<Item = &'a Asked>) -> bool {
+    let mut topics = asked.into_iter().map(|asked| &asked.key.topic);
+    let mut last = None;
+    topics.all(|topic| last.replace(topic) == Some(topic) || topic.is_legal())
 }
 
 /// True if the request names all its partitions, whatever session there was.

@@ -15,6 +15,8 @@ mod tests;
 
 use corelane_net::codec::{Str, Uuid};
 
+use crate::catalog::name;
+
 pub use asked::asked;
 pub use cache::{Begun, FetchKind, Opening, SessionCache, SessionError, SessionLimits};
 pub use session::{Shown, next_epoch};
@@ -32,6 +34,15 @@ impl TopicKey {
     /// What counts in a request: the id if `by_id`, else the name.
     pub fn new(name: &Str, id: Uuid, by_id: bool) -> TopicKey {
         if by_id { TopicKey::Id(id) } else { TopicKey::Name(name.clone()) }
+    }
+
+    /// Whether there can be such a topic. Only then may a session remember it: what is not legal has
+    /// any length.
+    pub fn is_legal(&self) -> bool {
+        match self {
+            TopicKey::Name(name) => name::check(name).is_ok(),
+            TopicKey::Id(_) => true,
+        }
     }
 
     /// In memory of its own: may outlive the request's frame.

@@ -104,6 +104,13 @@ impl Session {
         }
     }
 
+    /// Gives back the memory of partitions that were dropped, if it is much.
+    pub(super) fn shrink(&mut self) {
+        if self.places.capacity() / 4 > self.places.len() {
+            self.places.shrink_to(2 * self.places.len());
+        }
+    }
+
     /// All partitions, in order.
     pub(super) fn asked(&self) -> Vec<Asked> {
         let asked = |(place, member): (&u64, &Member)| Asked {
@@ -149,6 +156,7 @@ impl Session {
     /// Panics unless both maps know the same partitions.
     pub(super) fn check(&self) {
         assert_eq!(self.places.len(), self.order.len());
+        assert!(self.places.capacity() <= 16 + 8 * self.places.len(), "room for what is gone");
         for (place, member) in &self.order {
             assert_eq!(self.places.get(&member.key), Some(place));
         }

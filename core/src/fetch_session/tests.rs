@@ -7,6 +7,7 @@ use super::{
     Asked, FetchKind, Opening, SessionCache, SessionError, SessionLimits, Shown, asked, cache,
     next_epoch,
 };
+use crate::catalog::name::MAX_NAME_BYTES;
 use crate::seeded::Rng;
 
 const QUIET: Shown =
@@ -296,4 +297,41 @@ fn random_clients_never_break_the_count() {
         ids.truncate(40);
     }
     assert!(!cache.is_empty());
+}
+
+/// A name that is not legal has any length, and a session is counted in partitions.
+#[test]
+fn a_topic_that_cannot_be_has_no_place_in_a_session() {
+    let mut world = World::new(SMALL);
+    let long = "x".repeat(MAX_NAME_BYTES + 1);
+    for name in [&long, "ü", ""] {
+        let request = request(0, 0, vec![topic("t", &[(0, 0)]), topic(name, &[(0, 0)])]);
+        let begun = world.cache.begin(&request, false, at(1)).unwrap();
+        assert_eq!(begun.asked.len(), 2, "they are answered");
+        let opening = Opening { by_id: false, random: 1 };
+        let answered = begun.asked.iter().map(|asked| (asked, QUIET));
+        let id = world.cache.open(opening, at(1), answered);
+        assert_eq!((id, world.cache.len()), (0, 0), "{name}");
+
+        let id = world.open(&[(0, 0)]);
+        let more = self::request(id, 1, vec![topic(name, &[(0, 0)])]);
+        assert_eq!(world.go_on(&more), Err(SessionError::NotFound), "{name}");
+        assert!(world.cache.is_empty());
+    }
+    assert!(world.open(&[(0, 0)]) > 0);
+}
+
+#[test]
+fn a_session_that_has_forgotten_most_of_its_partitions_holds_no_memory_for_them() {
+    let mut world = World::new(SessionLimits { partitions_max: 5_000, ..SMALL });
+    let all: Vec<i32> = (0..5_000).collect();
+    let id = world.open(&all.iter().map(|index| (*index, 0)).collect::<Vec<_>>());
+    let mut change = request(id, 1, vec![]);
+    change.forgotten_topics_data = vec![ForgottenTopic {
+        topic: "t".into(),
+        topic_id: Uuid::default(),
+        partitions: all[1..].to_vec(),
+    }];
+    assert_eq!(world.go_on(&change).map(|(asked, _)| named(&asked)), Ok(vec![(0, 0)]));
+    world.cache.check();
 }

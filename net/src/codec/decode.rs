@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::{Str, Version};
+use super::{STRING_BYTES_MAX, Str, Version};
 
 /// Why a frame could not be decoded, where, and in which field.
 ///
@@ -65,6 +65,9 @@ pub enum DecodeErrorKind {
     /// Null where this version has none.
     #[error("null is not allowed here in this version")]
     UnexpectedNull,
+    /// A string of more than [`STRING_BYTES_MAX`].
+    #[error("string of {0} bytes")]
+    StringTooLong(usize),
     /// A string that is not UTF-8.
     #[error("string is not UTF-8")]
     NotUtf8,
@@ -274,11 +277,15 @@ impl<'a> Decoder<'a> {
     /// The length before a string (16 bits, or compact); `None` for null.
     #[inline]
     pub(crate) fn string_len(&mut self, version: Version) -> Result<Option<usize>> {
-        if version.flexible {
-            self.compact_len()
-        } else {
+        if !version.flexible {
             let len = self.i16()?;
-            self.plain_len(i32::from(len))
+            return self.plain_len(i32::from(len));
+        }
+        match self.compact_len()? {
+            Some(len) if len > STRING_BYTES_MAX => {
+                Err(self.error(DecodeErrorKind::StringTooLong(len)))
+            }
+            len => Ok(len),
         }
     }
 

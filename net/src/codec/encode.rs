@@ -13,7 +13,8 @@ pub enum EncodeError {
     /// `None` in a version in which the field has no null.
     #[error("null is not allowed in this version")]
     NullNotAllowed,
-    /// A string, array or payload longer than its length field can say.
+    /// A string of more than [`STRING_BYTES_MAX`](super::STRING_BYTES_MAX), or an array or payload longer than its length
+    /// field can say.
     #[error("length {0} does not fit its length field")]
     TooLong(usize),
     /// A frame of more than 2 GiB - 1.
@@ -155,10 +156,8 @@ impl Encoder {
 
     /// The length before a string: 16 bits, or compact.
     pub(crate) fn put_string_len(&mut self, len: Option<usize>, version: Version) {
-        if version.flexible {
-            return self.put_compact_len(len);
-        }
         match len.map_or(Ok(-1), i16::try_from) {
+            Ok(_) if version.flexible => self.put_compact_len(len),
             Ok(len) => self.put(&len.to_be_bytes()),
             Err(_) => self.fail(EncodeError::TooLong(len.unwrap_or(0))),
         }

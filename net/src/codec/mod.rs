@@ -29,6 +29,9 @@ pub use lazy::LazyArray;
 pub use records::Records;
 pub use text::Str;
 
+/// Bytes of the longest string, in both of its forms: as Kafka's own codec reads and writes them.
+pub const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
 /// A version of one API, with what it means for the encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Version {

@@ -72,3 +72,22 @@ impl<K: Hash + Eq> Once<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Once, Place};
+
+    #[test]
+    fn a_partition_named_again_has_the_place_of_the_first_mention() {
+        let mut once = Once::default();
+        let (a, b) = (once.topic("a"), once.topic("b"));
+        assert_eq!(once.partition(a, 0), Place::First);
+        assert_eq!(once.partition(b, 0), Place::First);
+        assert_eq!(once.partition(a, 7), Place::First);
+        let a = once.topic("a");
+        assert_eq!(once.partition(a, 7), Place::Again(2));
+        assert_eq!(once.partition(a, 0), Place::Again(0));
+        assert_eq!(once.partition(b, 0), Place::Again(1));
+        assert_eq!(once.partition(b, -1), Place::First);
+    }
+}
