@@ -6,21 +6,36 @@
 //! - [`null_broker`]: a broker that does only what physics demands: the limit of one core
 //! - [`report`]: the ceiling, for people and as JSON
 //!
+//! How much of it a broker makes use of:
+//! - [`produce`], [`ping_pong`]: workloads: what is asked, and what an answer must say
+//! - [`load`]: requests on a schedule or a fixed number under way, over plain threads and
+//!   non-blocking sockets; latencies from the intended time, and the naive ones beside them
+//! - `batch`: records, built once and sent again and again
+//! - [`usage`]: what client, broker and machine spent meanwhile
+//! - [`load_report`], [`environment`]: the outcome, for people and as JSON
+//!
 //! What all of it uses:
 //! - [`wire`], `poller`: frames to and from non-blocking sockets, without the broker's runtime
 //! - `client`: topics made and deleted, one request at a time
 //! - [`stop`], [`error`]: how a run ends early, and why
 //! - `cores`, `direct_file`: pinning, and files past the page cache
 
+mod batch;
 pub mod ceiling;
 mod client;
 mod cores;
 mod direct_file;
+pub mod environment;
 pub mod error;
+pub mod load;
+pub mod load_report;
 pub mod null_broker;
+pub mod ping_pong;
 mod poller;
+pub mod produce;
 pub mod report;
 pub mod stop;
+pub mod usage;
 pub mod wire;
 
 #[cfg(test)]

@@ -61,6 +61,11 @@ impl Control {
         Ok(control)
     }
 
+    /// The `host:port` that accepted.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The highest version that both sides know.
     pub(crate) fn version(&self, api: Api) -> Result<i16, BenchError> {
         let theirs = self.offered.api_keys.iter().find(|offered| offered.api_key == api.key());

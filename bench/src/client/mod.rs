@@ -6,5 +6,5 @@
 mod control;
 mod topic;
 
-pub(crate) use control::{CLIENT_ID, Control};
+pub(crate) use control::{CLIENT_ID, Control, connect};
 pub(crate) use topic::{Partition, Topic};

@@ -210,7 +210,9 @@ impl Connection {
     }
 
     fn release(&mut self, written: Ticket) -> Result<(), Closed> {
-        while let Some(held) = self.held.pop_front_if(|held| held.ticket <= written) {
+        while self.held.front().is_some_and(|held| held.ticket <= written)
+            && let Some(held) = self.held.pop_front()
+        {
             held.response.encode(held.version, held.correlation_id, self.outbox.encoder())?;
         }
         Ok(())

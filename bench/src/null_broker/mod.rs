@@ -19,7 +19,7 @@ mod answers;
 mod connection;
 mod records;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod topics;
 mod write_through;
 

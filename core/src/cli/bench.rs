@@ -1,0 +1,331 @@
+//! The command line of `corelane bench`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use corelane_bench::CeilingArgs;
+use corelane_bench::load::{LoadArgs, Pace};
+use corelane_bench::null_broker::NullBrokerArgs;
+use corelane_bench::ping_pong::{PingPongArgs, PingPongSettings};
+use corelane_bench::produce::{ProduceArgs, ProducePace, ProduceSettings};
+
+use super::{block_bytes, bytes};
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Measure the disk under a directory as a broker uses it: direct writes, reads, fdatasync
+    ///
+    /// The bounds that a broker's throughput and its strict acknowledgements are to be held
+    /// against. Writes one file without a name, which is gone afterwards.
+    Ceiling(CeilingOptions),
+
+    /// Be a broker that does only what physics demands: the limit to hold others against
+    ///
+    /// Receives, checks CRC-32C, copies once, writes if told to, answers; on one core. Nothing
+    /// survives its end, and nothing is read back from the disk.
+    NullBroker(NullBrokerOptions),
+
+    /// Produce batches to any Kafka-compatible broker, and measure
+    ///
+    /// Exit code 0: all was measured; 3: only a part, or requests were refused or not answered;
+    /// 1: nothing; 2: the command line is wrong.
+    Produce(ProduceOptions),
+
+    /// Send the smallest requests there are to any Kafka-compatible broker, and measure
+    ///
+    /// They are ApiVersions requests, which no partition and no disk sees. Exit codes as of
+    /// produce.
+    PingPong(PingPongOptions),
+}
+
+/// Settings of `corelane bench ceiling`.
+#[derive(Clone, Debug, Args)]
+pub struct CeilingOptions {
+    /// Directory on the disk to measure
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Bytes to write, and then to read
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
+    pub bytes: u64,
+
+    /// Bytes of one write or read
+    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = block_bytes)]
+    pub block_bytes: u32,
+
+    /// Writes or reads under way at once
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub depth: u16,
+}
+
+impl From<CeilingOptions> for CeilingArgs {
+    fn from(options: CeilingOptions) -> CeilingArgs {
+        CeilingArgs {
+            bytes: options.bytes,
+            block_bytes: options.block_bytes as usize,
+            depth: usize::from(options.depth),
+            ..CeilingArgs::new(&options.dir)
+        }
+    }
+}
+
+/// Settings of `corelane bench null-broker`.
+#[derive(Clone, Debug, Args)]
+pub struct NullBrokerOptions {
+    /// Address and port to accept clients on; port 0 lets the system choose
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub listen: String,
+
+    /// Write what is produced to a file below this directory, past the page cache, and answer then
+    ///
+    /// The file takes 1 GiB, is written again from its start when it is full, has no name, and is
+    /// gone at the end. Nothing is kept for fetches then.
+    #[arg(long, value_name = "DIR")]
+    pub write: Option<PathBuf>,
+
+    /// Bytes of the last batches that fetches find
+    #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = bytes)]
+    pub keep_bytes: u64,
+
+    /// End after this long, as 90s or 5m [default: at SIGINT or SIGTERM]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+
+    /// Core to run on [default: any]
+    #[arg(long, value_name = "N")]
+    pub core: Option<usize>,
+}
+
+impl From<NullBrokerOptions> for NullBrokerArgs {
+    fn from(options: NullBrokerOptions) -> NullBrokerArgs {
+        NullBrokerArgs {
+            listen: options.listen,
+            write_dir: options.write,
+            kept_bytes: options.keep_bytes,
+            duration: options.duration,
+            core: options.core,
+        }
+    }
+}
+
+/// What all loads have in common.
+#[derive(Clone, Debug, Args)]
+pub struct LoadOptions {
+    /// Address and port of a broker, or several with commas between
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub bootstrap: String,
+
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub connections: u32,
+
+    /// Time to measure, as 10s, 500ms or 5m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub duration: Duration,
+
+    /// Time of load before it, which does not count
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub warmup: Duration,
+
+    /// Cores to run on, one thread each [default: one thread, on any]
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    pub core: Vec<usize>,
+
+    /// Process of the broker: its CPU time, memory and disk bytes are watched, with its children's
+    #[arg(long, value_name = "PID")]
+    pub broker_pid: Option<u32>,
+
+    /// Write the result to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+impl LoadOptions {
+    fn to_args(&self) -> LoadArgs {
+        LoadArgs {
+            duration: self.duration,
+            warmup: self.warmup,
+            cores: self.core.clone(),
+            bytes_max: u64::MAX,
+            broker_pid: self.broker_pid,
+        }
+    }
+}
+
+/// Settings of `corelane bench produce`.
+#[derive(Clone, Debug, Args)]
+pub struct ProduceOptions {
+    /// What all loads have in common.
+    #[command(flatten)]
+    pub load: LoadOptions,
+
+    /// Topic to write to, which must exist [default: one of the run's own, deleted afterwards]
+    #[arg(long, value_name = "NAME", conflicts_with = "partitions")]
+    pub topic: Option<String>,
+
+    /// Partitions of the run's own topic
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub partitions: u32,
+
+    /// Bytes of a record's value
+    #[arg(long, value_name = "BYTES", default_value = "100", value_parser = bytes)]
+    pub record_bytes: u64,
+
+    /// Bytes of a batch at most; a request carries one
+    #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = bytes)]
+    pub batch_bytes: u64,
+
+    /// Who must have a batch: -1 (or all), 1, or 0 for nobody
+    #[arg(long, value_name = "ACKS", default_value = "-1", value_parser = acks)]
+    #[arg(allow_hyphen_values = true)]
+    pub acks: i16,
+
+    /// Closed loop: requests under way on each connection
+    #[arg(long, value_name = "N", default_value_t = 5, conflicts_with = "rate")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub in_flight: u32,
+
+    /// Open loop: records a second of all connections together, sent whatever the answers do
+    #[arg(long, value_name = "RECORDS")]
+    pub rate: Option<f64>,
+
+    /// More than 10 GB may be written
+    #[arg(long)]
+    pub yes: bool,
+}
+
+impl From<&ProduceOptions> for ProduceArgs {
+    fn from(options: &ProduceOptions) -> ProduceArgs {
+        let in_flight = options.in_flight as usize;
+        ProduceArgs {
+            bootstrap: options.load.bootstrap.clone(),
+            pace: match options.rate {
+                Some(rate) => ProducePace::RecordsPerSecond(rate),
+                None => ProducePace::InFlight(in_flight),
+            },
+            settings: ProduceSettings {
+                topic: options.topic.clone(),
+                partitions: options.partitions,
+                record_bytes: usize::try_from(options.record_bytes).unwrap_or(usize::MAX),
+                batch_bytes: usize::try_from(options.batch_bytes).unwrap_or(usize::MAX),
+                connections: options.load.connections as usize,
+                acks: options.acks,
+                in_flight: options.rate.is_none().then_some(in_flight),
+                records_per_s: options.rate,
+            },
+            is_confirmed: options.yes,
+            load: options.load.to_args(),
+        }
+    }
+}
+
+/// Settings of `corelane bench ping-pong`.
+#[derive(Clone, Debug, Args)]
+pub struct PingPongOptions {
+    /// What all loads have in common.
+    #[command(flatten)]
+    pub load: LoadOptions,
+
+    /// Closed loop: requests under way on each connection
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "rate")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub in_flight: u32,
+
+    /// Open loop: requests a second of all connections together, sent whatever the answers do
+    #[arg(long, value_name = "REQUESTS")]
+    pub rate: Option<f64>,
+}
+
+impl From<&PingPongOptions> for PingPongArgs {
+    fn from(options: &PingPongOptions) -> PingPongArgs {
+        let in_flight = options.in_flight as usize;
+        PingPongArgs {
+            bootstrap: options.load.bootstrap.clone(),
+            pace: match options.rate {
+                Some(rate) => Pace::RequestsPerSecond(rate),
+                None => Pace::InFlight(in_flight),
+            },
+            settings: PingPongSettings {
+                connections: options.load.connections as usize,
+                in_flight: options.rate.is_none().then_some(in_flight),
+                requests_per_s: options.rate,
+            },
+            load: options.load.to_args(),
+        }
+    }
+}
+
+/// A time: digits, and ms, s, m or h.
+fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    let parsed = units.iter().find_map(|(unit, unit_ms)| {
+        let count = text.strip_suffix(unit)?.trim().parse::<u64>().ok()?;
+        count.checked_mul(*unit_ms).map(Duration::from_millis)
+    });
+    // A week: what is meant to last longer is meant to be a broker.
+    parsed
+        .filter(|duration| *duration <= Duration::from_secs(7 * 86_400))
+        .ok_or_else(|| "expected a time of at most a week, such as 500ms, 10s or 5m".to_owned())
+}
+
+fn acks(text: &str) -> Result<i16, String> {
+    match text {
+        "all" | "-1" => Ok(-1),
+        "1" => Ok(1),
+        "0" => Ok(0),
+        _ => Err("expected -1, all, 1 or 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+    use corelane_bench::produce::{ProduceArgs, ProducePace};
+
+    use super::{BenchCommand, duration};
+    use crate::cli::{Cli, Command};
+
+    fn parse(line: &str) -> Result<BenchCommand, clap::Error> {
+        match Cli::try_parse_from(line.split_whitespace())?.command {
+            Command::Bench(command) => Ok(command),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2 m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "10", "s", "-1s", "1.5s", "9999h", "99999999999999999999s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_load_is_read() {
+        let line = "corelane bench produce --acks -1 --rate 1e6 --core 0,2 --batch-bytes 16KiB \
+                    --connections 8 --duration 500ms";
+        let Ok(BenchCommand::Produce(options)) = parse(line) else { panic!("{line}") };
+        let args = ProduceArgs::from(&options);
+        assert_eq!(args.pace, ProducePace::RecordsPerSecond(1e6));
+        assert_eq!((args.settings.in_flight, args.settings.batch_bytes), (None, 16 << 10));
+        assert_eq!((args.load.cores, args.settings.connections), (vec![0, 2], 8));
+        for wrong in [
+            "produce --rate 5 --in-flight 3",
+            "produce --topic t --partitions 3",
+            "produce --acks 2",
+            "produce --in-flight 0",
+            "ping-pong --connections 0",
+            "ping-pong --duration 1y",
+        ] {
+            assert!(parse(&format!("corelane bench {wrong}")).is_err(), "{wrong}");
+        }
+    }
+}
