@@ -22,7 +22,7 @@ fn measure(name: &str, mut step: impl FnMut(u64)) {
 
 fn main() {
     let window = Window { start_ns: 0, end_ns: u64::MAX };
-    let work = Work { records: 600, value_bytes: 60_000 };
+    let work = Work { records: 600, bytes: 60_000 };
     let mut recorder = Recorder::new(window);
     // Latencies from 50 us to 16 ms, in no order that a cache or a branch predictor could learn.
     let latency_ns = |step: u64| 50_000 + (step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40);

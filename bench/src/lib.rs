@@ -7,7 +7,7 @@
 //! - [`report`]: the ceiling, for people and as JSON
 //!
 //! How much of it a broker makes use of:
-//! - [`produce`], [`ping_pong`]: workloads: what is asked, and what an answer must say
+//! - [`produce`], [`consume`], [`ping_pong`]: workloads: what is asked, and what an answer must say
 //! - [`load`]: requests on a schedule or a fixed number under way, over plain threads and
 //!   non-blocking sockets; latencies from the intended time, and the naive ones beside them
 //! - `batch`: records, built once and sent again and again
@@ -23,6 +23,7 @@
 mod batch;
 pub mod ceiling;
 mod client;
+pub mod consume;
 mod cores;
 mod direct_file;
 pub mod environment;

@@ -57,10 +57,10 @@ pub struct LoadResult {
     pub records: u64,
     /// The same per second.
     pub records_per_s: f64,
-    /// Bytes of the records' values.
-    pub value_bytes: u64,
-    /// 10^6 bytes of values per second.
-    pub value_mb_per_s: f64,
+    /// Bytes of the records' values; of whole batches where they are consumed.
+    pub bytes: u64,
+    /// 10^6 of them per second.
+    pub mb_per_s: f64,
     /// Requests without an answer, 5 s after the end or when the run was ended.
     pub unanswered: u64,
     /// Refused requests by error; they count nowhere else.
@@ -82,11 +82,11 @@ pub struct LoadResult {
     pub generator_was_bottleneck: bool,
     /// CPU, memory and disk meanwhile.
     pub usage: Usage,
-    /// CPU seconds of the broker's processes per 10^9 value bytes.
+    /// CPU seconds of the broker's processes per 10^9 bytes.
     pub broker_cpu_s_per_gb: Option<f64>,
     /// CPU seconds of the broker's processes per 10^6 requests.
     pub broker_cpu_s_per_million_requests: Option<f64>,
-    /// CPU seconds of the machine less this program per 10^9 value bytes.
+    /// CPU seconds of the machine less this program per 10^9 bytes.
     pub machine_cpu_s_per_gb: Option<f64>,
 }
 
@@ -167,7 +167,7 @@ impl LoadResult {
             Pace::RequestsPerSecond(_) => Quantiles::of(&recorder.lateness),
             Pace::InFlight(_) => None,
         };
-        let value_bytes = recorder.work.value_bytes;
+        let bytes = recorder.work.bytes;
         let per =
             |cpu_s: f64, count: u64, unit: f64| (count > 0).then(|| cpu_s / (count as f64 / unit));
         let broker_cpu_s = outcome.usage.broker.as_ref().map(|broker| broker.cpu_s);
@@ -177,8 +177,8 @@ impl LoadResult {
             requests_per_s: per_s(recorder.requests as f64),
             records: recorder.work.records,
             records_per_s: per_s(recorder.work.records as f64),
-            value_bytes,
-            value_mb_per_s: per_s(value_bytes as f64) / 1e6,
+            bytes,
+            mb_per_s: per_s(bytes as f64) / 1e6,
             unanswered: recorder.unanswered,
             refusals: (recorder.refusals.iter())
                 .map(|(code, count)| (ErrorCode::from_number(*code).to_string(), *count))
@@ -194,10 +194,10 @@ impl LoadResult {
                 schedule_lateness,
                 outcome.busiest_thread,
             ),
-            broker_cpu_s_per_gb: broker_cpu_s.and_then(|cpu_s| per(cpu_s, value_bytes, 1e9)),
+            broker_cpu_s_per_gb: broker_cpu_s.and_then(|cpu_s| per(cpu_s, bytes, 1e9)),
             broker_cpu_s_per_million_requests: broker_cpu_s
                 .and_then(|cpu_s| per(cpu_s, recorder.requests, 1e6)),
-            machine_cpu_s_per_gb: per(outcome.usage.machine_minus_client_cpu_s(), value_bytes, 1e9),
+            machine_cpu_s_per_gb: per(outcome.usage.machine_minus_client_cpu_s(), bytes, 1e9),
             usage: outcome.usage.clone(),
         }
     }
@@ -241,8 +241,8 @@ impl fmt::Display for LoadResult {
         writeln!(f, "  requests   {:>12}   {:>12.0} /s", self.requests, self.requests_per_s)?;
         if self.records > 0 {
             writeln!(f, "  records    {:>12}   {:>12.0} /s", self.records, self.records_per_s)?;
-            let mb = self.value_bytes as f64 / 1e6;
-            writeln!(f, "  values     {mb:>9.0} MB   {:>12.1} MB/s", self.value_mb_per_s)?;
+            let mb = self.bytes as f64 / 1e6;
+            writeln!(f, "  bytes      {mb:>9.0} MB   {:>12.1} MB/s", self.mb_per_s)?;
         }
         for (error, count) in &self.refusals {
             writeln!(f, "  REFUSED    {count:>12}   {error}")?;

@@ -1,6 +1,5 @@
 //! `bench produce`: batches of equal records to all partitions of a topic.
 
-use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use corelane_net::messages::{
 use serde::Serialize;
 
 use crate::batch::Batch;
-use crate::client::{Control, Partition, Topic};
+use crate::client::{Control, Topic, shares};
 use crate::environment::Environment;
 use crate::error::BenchError;
 use crate::load::{Frame, Judged, LoadArgs, Pace, Work, Workload, drive};
@@ -148,35 +147,6 @@ fn lanes(
     Ok(lanes)
 }
 
-/// Deals connections to leaders, and each leader's partitions to its connections. Where there are
-/// more connections than partitions, several share one.
-fn shares(
-    partitions: &[Partition],
-    connections: usize,
-) -> Result<Vec<(String, Vec<i32>)>, BenchError> {
-    let mut by_leader: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for partition in partitions {
-        by_leader.entry(&partition.leader).or_default().push(partition.index);
-    }
-    let leaders = by_leader.len();
-    if connections < leaders {
-        return Err(BenchError::Argument(format!(
-            "{leaders} brokers lead the topic's partitions: as many connections are needed"
-        )));
-    }
-    let mut shares = Vec::with_capacity(connections);
-    for (number, (leader, indexes)) in by_leader.into_iter().enumerate() {
-        let ours = (connections - number).div_ceil(leaders);
-        for connection in 0..ours {
-            let share: Vec<i32> = indexes.iter().copied().skip(connection).step_by(ours).collect();
-            let share =
-                if share.is_empty() { vec![indexes[connection % indexes.len()]] } else { share };
-            shares.push((leader.to_owned(), share));
-        }
-    }
-    Ok(shares)
-}
-
 fn frame(
     topic: &Topic,
     index: i32,
@@ -196,8 +166,8 @@ fn frame(
         .into(),
         ..Default::default()
     });
-    let value_bytes = (batch.records * settings.record_bytes) as u64;
-    Ok(Frame::new(&request, version, Work { records: batch.records as u64, value_bytes })?)
+    let bytes = (batch.records * settings.record_bytes) as u64;
+    Ok(Frame::new(&request, version, Work { records: batch.records as u64, bytes })?)
 }
 
 /// One connection's batches: to its partitions in turn.
@@ -235,31 +205,5 @@ impl Workload for ProduceLane {
 
     fn is_answered(&self) -> bool {
         self.is_answered
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Partition, shares};
-
-    fn partitions(leaders: &[&str]) -> Vec<Partition> {
-        let partition = |(index, leader): (usize, &&str)| Partition {
-            index: index as i32,
-            leader: (*leader).to_owned(),
-        };
-        leaders.iter().enumerate().map(partition).collect()
-    }
-
-    #[test]
-    fn every_partition_has_a_connection_to_its_leader() {
-        let all = partitions(&["a", "b", "a", "a", "b"]);
-        let dealt = shares(&all, 3).unwrap();
-        let share = |leader: &str, indexes: &[i32]| (leader.to_owned(), indexes.to_vec());
-        assert_eq!(dealt, [share("a", &[0, 3]), share("a", &[2]), share("b", &[1, 4])]);
-        // More connections than partitions.
-        let dealt = shares(&partitions(&["a", "a"]), 5).unwrap();
-        let indexes: Vec<_> = dealt.iter().flat_map(|(_, indexes)| indexes.clone()).collect();
-        assert_eq!(indexes, [0, 1, 0, 1, 0]);
-        assert!(shares(&all, 1).is_err());
     }
 }

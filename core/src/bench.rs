@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use corelane_bench::load_report::LoadReport;
-use corelane_bench::{BenchError, CeilingError, Stop, null_broker, ping_pong, produce};
+use corelane_bench::{BenchError, CeilingError, Stop, consume, null_broker, ping_pong, produce};
 use serde::Serialize;
 
 use crate::cli::BenchCommand;
@@ -53,6 +53,10 @@ pub fn run(command: BenchCommand) -> Result<ExitCode, Error> {
         }
         BenchCommand::Produce(options) => {
             let report = produce::run(&(&options).into(), &Stop::on_signals()?)?;
+            finish(&report, options.load.json.as_deref())
+        }
+        BenchCommand::Consume(options) => {
+            let report = consume::run(&(&options).into(), &Stop::on_signals()?)?;
             finish(&report, options.load.json.as_deref())
         }
         BenchCommand::PingPong(options) => {

@@ -1,5 +1,6 @@
 //! The topic that is written to.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,10 +8,11 @@ use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
     Api, CreatableTopic, CreateTopicsRequest, DeleteTopicState, DeleteTopicsRequest,
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, Response,
+    LATEST_TIMESTAMP, MetadataRequest, MetadataRequestTopic, MetadataResponse, Response,
 };
 
 use super::control::{Control, refused};
+use super::offsets::offsets;
 use crate::error::BenchError;
 use crate::stop::Stop;
 
@@ -84,7 +86,7 @@ impl Topic {
         }
         // From here on it exists, and goes whatever happens.
         let made = Topic { name, id: Uuid::ZERO, partitions: Vec::new(), is_own: true };
-        match wait_for_leaders(control, &made.name, stop) {
+        match wait_until_served(control, &made.name, stop) {
             Ok(topic) => Ok(Topic { is_own: true, ..topic }),
             Err(error) => {
                 // The first error says more than that of the deletion could.
@@ -128,10 +130,14 @@ fn own_name() -> Str {
     Str::from(format!("corelane-bench-{}-{}", std::process::id(), since.as_nanos()))
 }
 
-fn wait_for_leaders(control: &mut Control, name: &Str, stop: &Stop) -> Result<Topic, BenchError> {
+/// Waits until all partitions have leaders, and these know it: a broker may tell of a leader before
+/// the leader itself has heard of it.
+fn wait_until_served(control: &mut Control, name: &Str, stop: &Stop) -> Result<Topic, BenchError> {
     let began = Instant::now();
     loop {
-        if let Described::Topic(topic) = describe(control, name)? {
+        if let Described::Topic(topic) = describe(control, name)?
+            && is_served(&topic)?
+        {
             return Ok(topic);
         }
         if began.elapsed() >= LEADERS_TIMEOUT || stop.is_set() {
@@ -139,6 +145,28 @@ fn wait_for_leaders(control: &mut Control, name: &Str, stop: &Stop) -> Result<To
         }
         thread::sleep(ASK_AGAIN);
     }
+}
+
+fn is_served(topic: &Topic) -> Result<bool, BenchError> {
+    let leaders = topic.partitions.iter().map(|partition| &partition.leader);
+    for leader in leaders.collect::<BTreeSet<_>>() {
+        let theirs = topic.partitions.iter().filter(|partition| partition.leader == *leader);
+        let indexes: Vec<i32> = theirs.map(|partition| partition.index).collect();
+        let mut control = Control::connect(leader)?;
+        match offsets(&mut control, &topic.name, &indexes, LATEST_TIMESTAMP) {
+            Ok(_) => {}
+            Err(BenchError::Refused {
+                code:
+                    ErrorCode::NotLeaderOrFollower
+                    | ErrorCode::UnknownTopicOrPartition
+                    | ErrorCode::LeaderNotAvailable
+                    | ErrorCode::ReplicaNotAvailable,
+                ..
+            }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 fn no_leader(name: &Str, waited: Duration) -> BenchError {

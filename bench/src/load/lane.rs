@@ -33,6 +33,11 @@ pub(crate) trait Workload: Send {
     /// Reads an answer, given without its length; the correlation id is the right one.
     fn judge(&mut self, answer: &Bytes) -> Result<Judged, BenchError>;
 
+    /// False if there is nothing left to ask for.
+    fn has_more(&self) -> bool {
+        true
+    }
+
     /// False for requests that are never answered.
     fn is_answered(&self) -> bool {
         true
@@ -100,9 +105,15 @@ impl<W: Workload> Lane<W> {
         self.workload.is_answered()
     }
 
+    /// True if all that there was to ask for is answered.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.in_flight.is_empty() && !self.workload.has_more()
+    }
+
     /// True if nothing is due, on its way or unanswered.
     pub(crate) fn is_idle(&self) -> bool {
-        self.due == 0 && self.in_flight.is_empty() && self.outbox.is_empty()
+        let has_due = self.due > 0 && self.workload.has_more();
+        !has_due && self.in_flight.is_empty() && self.outbox.is_empty()
     }
 
     /// Sends what is due, as far as socket and `depth` let it; `intended_ns` tells the time of the
@@ -122,12 +133,13 @@ impl<W: Workload> Lane<W> {
                     return Ok(sent_bytes);
                 }
             }
-            if self.due == 0 || self.in_flight.len() >= depth {
+            if self.due == 0 || self.in_flight.len() >= depth || !self.workload.has_more() {
                 return Ok(sent_bytes);
             }
             let now_ns = clock.now_ns();
             while self.due > 0
                 && self.in_flight.len() < depth
+                && self.workload.has_more()
                 && self.outbox.fresh_bytes() < STAGED_BYTES
             {
                 let asked = Asked { intended_ns: intended_ns(self.sent, now_ns), sent_ns: now_ns };

@@ -40,8 +40,8 @@ pub struct Asked {
 pub struct Work {
     /// Records.
     pub records: u64,
-    /// Bytes of the records' values.
-    pub value_bytes: u64,
+    /// Bytes of the records' values; of whole batches where they are consumed.
+    pub bytes: u64,
 }
 
 /// Latencies and counts of one thread; merged at the end.
@@ -111,7 +111,7 @@ impl Recorder {
         if self.window.has(now_ns) {
             self.requests += 1;
             self.work.records += work.records;
-            self.work.value_bytes += work.value_bytes;
+            self.work.bytes += work.bytes;
         }
         if self.window.has(asked.intended_ns) {
             let naive_ns = now_ns.saturating_sub(asked.sent_ns.max(previous_ns));
@@ -125,7 +125,7 @@ impl Recorder {
         if self.window.has(now_ns) {
             self.requests += 1;
             self.work.records += work.records;
-            self.work.value_bytes += work.value_bytes;
+            self.work.bytes += work.bytes;
         }
     }
 
@@ -158,7 +158,8 @@ impl Recorder {
 
     /// Adds another thread's.
     pub fn merge(&mut self, other: &Recorder) {
-        self.window.end_ns = self.window.end_ns.min(other.window.end_ns);
+        // A thread may finish before the others; none goes on for long when one has failed.
+        self.window.end_ns = self.window.end_ns.max(other.window.end_ns);
         for (into, from) in [
             (&mut self.latency, &other.latency),
             (&mut self.naive, &other.naive),
@@ -168,7 +169,7 @@ impl Recorder {
         }
         self.requests += other.requests;
         self.work.records += other.work.records;
-        self.work.value_bytes += other.work.value_bytes;
+        self.work.bytes += other.work.bytes;
         self.unanswered += other.unanswered;
         for (code, count) in &other.refusals {
             *self.refusals.entry(*code).or_default() += count;
@@ -184,7 +185,7 @@ mod tests {
 
     use super::{Asked, Recorder, Window, Work};
 
-    const WORK: Work = Work { records: 10, value_bytes: 1000 };
+    const WORK: Work = Work { records: 10, bytes: 1000 };
 
     fn asked(intended_ns: u64, sent_ns: u64) -> Asked {
         Asked { intended_ns, sent_ns }
@@ -235,9 +236,9 @@ mod tests {
         other.cut(900);
         sum.merge(&other);
         assert_eq!((sum.requests, sum.latency.len(), sum.latency.max()), (2, 2, 700));
-        assert_eq!(sum.work, Work { records: 20, value_bytes: 2000 });
+        assert_eq!(sum.work, Work { records: 20, bytes: 2000 });
         assert_eq!(sum.refusals.into_iter().collect::<Vec<_>>(), [(2, 1)]);
         assert_eq!((sum.throttled, sum.throttle_ms_max), (1, 30));
-        assert_eq!(sum.window.end_ns, 900);
+        assert_eq!(sum.window.end_ns, 1_000);
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{LoadArgs, Pace};
 use crate::client::{Control, Topic};
+use crate::consume::{self, Beginning, ConsumeArgs, ConsumeSettings};
 use crate::error::BenchError;
 use crate::load_report::LoadReport;
 use crate::null_broker::tests::Running;
@@ -116,7 +117,7 @@ fn all_that_was_asked_is_answered_and_counted() {
         assert!(result.requests > 10 && result.latency.unwrap().samples > 10, "{report}");
         // 16 KiB hold 61 bytes of header and records of 109 and 110 bytes.
         assert_eq!(result.records, result.requests * 148, "{report}");
-        assert_eq!(result.value_bytes, result.records * 100);
+        assert_eq!(result.bytes, result.records * 100);
         assert!(result.schedule_lateness.is_none() && report.left_behind.is_none());
     }
     let mut args = produce(broker.address, 100);
@@ -251,5 +252,43 @@ fn the_report_is_json_with_its_version_and_surroundings() {
     for told in ["produce, 0.05 s", "latency", "naive", "MB/s", "broker", "generator"] {
         assert!(text.contains(told), "{told}: {text}");
     }
+    broker.end();
+}
+
+#[test]
+fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
+    let broker = Running::start(None);
+    let mut control = Control::connect(&broker.address.to_string()).unwrap();
+    let topic = Topic::create(&mut control, 3, &Stop::new()).unwrap();
+    let mut produced = produce(broker.address, 10_000);
+    produced.settings.topic = Some(topic.name.to_string());
+    produced.load.bytes_max = 5_000_000;
+    produced.load.warmup = Duration::ZERO;
+    run(&produced);
+    let consume = |from, duration_ms| ConsumeArgs {
+        bootstrap: broker.address.to_string(),
+        settings: ConsumeSettings {
+            topic: topic.name.to_string(),
+            from,
+            connections: 2,
+            fetch_bytes: 100_000,
+            max_wait_ms: 20,
+        },
+        load: LoadArgs { warmup: Duration::ZERO, ..load(duration_ms) },
+    };
+    let report = consume::run(&consume(Beginning::Earliest, 30_000), &Stop::new()).unwrap();
+    let result = &report.result;
+    assert!(report.complete && !result.has_failures() && result.seconds < 20.0, "{report}");
+    // Whole batches of 148 records, some below 5 MB and at most what was under way above it.
+    assert!(result.records.is_multiple_of(148) && result.bytes > 4_900_000, "{report}");
+    assert_eq!(result.bytes / (result.records / 148), 16_277, "{report}");
+
+    let tail = consume(Beginning::Latest, 300);
+    let consuming = thread::spawn(move || consume::run(&tail, &Stop::new()).unwrap());
+    thread::sleep(Duration::from_millis(100));
+    produced.load.bytes_max = 1_000_000;
+    run(&produced);
+    let report = consuming.join().unwrap();
+    assert!(report.complete && report.result.bytes > 900_000, "{report}");
     broker.end();
 }

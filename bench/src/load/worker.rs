@@ -116,7 +116,9 @@ impl<W: Workload> Worker<W> {
                     awake.push(index);
                 }
             }
-            if now_ns >= end_ns + DRAIN_NS || now_ns >= end_ns && self.is_idle() {
+            let is_drained = now_ns >= end_ns && self.is_idle();
+            let is_finished = self.lanes.iter().all(Lane::is_finished);
+            if is_drained || is_finished || now_ns >= end_ns + DRAIN_NS {
                 return Ok(WorkerEnd::Complete);
             }
             let timeout = if awake.is_empty() { self.timeout() } else { Duration::ZERO };

@@ -87,7 +87,7 @@ mod tests {
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
             self.writes += 1;
-            if self.writes % 3 == 0 {
+            if self.writes.is_multiple_of(3) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let before = self.taken.len();

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use corelane_bench::CeilingArgs;
+use corelane_bench::consume::{Beginning, ConsumeArgs, ConsumeSettings};
 use corelane_bench::load::{LoadArgs, Pace};
 use corelane_bench::null_broker::NullBrokerArgs;
 use corelane_bench::ping_pong::{PingPongArgs, PingPongSettings};
@@ -32,6 +33,12 @@ pub enum BenchCommand {
     /// Exit code 0: all was measured; 3: only a part, or requests were refused or not answered;
     /// 1: nothing; 2: the command line is wrong.
     Produce(ProduceOptions),
+
+    /// Consume batches from any Kafka-compatible broker, and measure
+    ///
+    /// From the beginning of a topic to where it ended when the run began, or what is produced
+    /// meanwhile. Checks each batch's CRC-32C. Exit codes as of produce.
+    Consume(ConsumeOptions),
 
     /// Send the smallest requests there are to any Kafka-compatible broker, and measure
     ///
@@ -224,6 +231,63 @@ impl From<&ProduceOptions> for ProduceArgs {
     }
 }
 
+/// Settings of `corelane bench consume`.
+#[derive(Clone, Debug, Args)]
+pub struct ConsumeOptions {
+    /// What all loads have in common.
+    #[command(flatten)]
+    pub load: LoadOptions,
+
+    /// Topic to consume; it must exist
+    #[arg(long, value_name = "NAME")]
+    pub topic: String,
+
+    /// Where to begin
+    #[arg(long, value_enum, default_value_t = Start::Earliest)]
+    pub from: Start,
+
+    /// Bytes of a fetch at most
+    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = fetch_bytes)]
+    pub fetch_bytes: u32,
+
+    /// Time that a fetch may wait for a first byte
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
+    pub max_wait: Duration,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Start {
+    /// The backlog, to where it ends when the run begins; there is no warm-up
+    Earliest,
+    /// The tail: what is produced meanwhile
+    Latest,
+}
+
+impl From<&ConsumeOptions> for ConsumeArgs {
+    fn from(options: &ConsumeOptions) -> ConsumeArgs {
+        let mut load = options.load.to_args();
+        let from = match options.from {
+            Start::Earliest => {
+                load.warmup = Duration::ZERO;
+                Beginning::Earliest
+            }
+            Start::Latest => Beginning::Latest,
+        };
+        ConsumeArgs {
+            bootstrap: options.load.bootstrap.clone(),
+            settings: ConsumeSettings {
+                topic: options.topic.clone(),
+                from,
+                connections: options.load.connections as usize,
+                fetch_bytes: options.fetch_bytes,
+                max_wait_ms: u32::try_from(options.max_wait.as_millis()).unwrap_or(u32::MAX),
+            },
+            load,
+        }
+    }
+}
+
 /// Settings of `corelane bench ping-pong`.
 #[derive(Clone, Debug, Args)]
 pub struct PingPongOptions {
@@ -271,6 +335,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     parsed
         .filter(|duration| *duration <= Duration::from_secs(7 * 86_400))
         .ok_or_else(|| "expected a time of at most a week, such as 500ms, 10s or 5m".to_owned())
+}
+
+/// What a fetch may ask for.
+fn fetch_bytes(text: &str) -> Result<u32, String> {
+    u32::try_from(bytes(text)?)
+        .ok()
+        .filter(|bytes| (1..=100 << 20).contains(bytes))
+        .ok_or_else(|| "expected 1 to 100MiB".to_owned())
 }
 
 fn acks(text: &str) -> Result<i16, String> {
