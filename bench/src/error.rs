@@ -91,6 +91,9 @@ pub enum BenchError {
         /// How long was waited, seconds.
         waited_s: u64,
     },
+    /// The user wished it, before there was anything to tell.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
     /// A file.
     #[error("{operation} {}: {source}", path.display())]
     File {

@@ -10,6 +10,7 @@ use corelane_storage::log;
 pub use bench::BenchCommand;
 
 pub mod bench;
+pub mod load;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
 ///

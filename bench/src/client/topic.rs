@@ -140,7 +140,10 @@ fn wait_until_served(control: &mut Control, name: &Str, stop: &Stop) -> Result<T
         {
             return Ok(topic);
         }
-        if began.elapsed() >= LEADERS_TIMEOUT || stop.is_set() {
+        if stop.is_set() {
+            return Err(BenchError::Interrupted);
+        }
+        if began.elapsed() >= LEADERS_TIMEOUT {
             return Err(no_leader(name, began.elapsed()));
         }
         thread::sleep(ASK_AGAIN);

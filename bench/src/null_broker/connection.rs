@@ -174,17 +174,27 @@ impl Connection {
             }
             Outcome::Fetched(fetched) => {
                 let Request::Fetch(request) = request else { return Err(unknown) };
-                let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
-                let wait = Duration::from_millis(wait_ms).min(FETCH_WAIT_MAX);
-                if fetched.is_enough || wait.is_zero() {
-                    let response = fetched.response.into();
-                    return self.hold(Held { ticket: 0, version, correlation_id, response });
-                }
-                let until = Instant::now() + wait;
-                self.parked = Some(Parked { request, version, correlation_id, until });
-                Ok(())
+                self.answer_or_park(request, fetched, version, correlation_id)
             }
         }
+    }
+
+    fn answer_or_park(
+        &mut self,
+        request: FetchRequest,
+        fetched: records::Fetched,
+        version: i16,
+        correlation_id: i32,
+    ) -> Result<(), Closed> {
+        let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
+        let wait = Duration::from_millis(wait_ms).min(FETCH_WAIT_MAX);
+        if fetched.is_enough || wait.is_zero() {
+            let response = fetched.response.into();
+            return self.hold(Held { ticket: 0, version, correlation_id, response });
+        }
+        let until = Instant::now() + wait;
+        self.parked = Some(Parked { request, version, correlation_id, until });
+        Ok(())
     }
 
     /// Answers the fetch that waits, if it has waited enough or has enough.

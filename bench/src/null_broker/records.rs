@@ -6,13 +6,14 @@ use bytes::Bytes;
 use corelane_net::codec::{Records, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData, PartitionProduceData,
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceResponse,
 };
 use corelane_storage::batch::{BatchError, BatchHeader};
 
 use super::answers::State;
-use super::topics::Topics;
+use super::topics::{Partition, Topics};
 
 /// Takes all batches of a request.
 ///
@@ -74,44 +75,16 @@ pub(super) struct Fetched {
 /// Reads what is kept. Sessions are not kept: every request must name its partitions, and the
 /// answer says so with session 0 (KIP-227).
 pub(super) fn fetch(request: &FetchRequest, topics: &Topics) -> Fetched {
-    let mut left_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
-    let (mut found_bytes, mut has_error) = (0, false);
+    let bytes = |count: i32| usize::try_from(count).unwrap_or(0);
+    let mut reader =
+        Reader { left_bytes: bytes(request.max_bytes), found_bytes: 0, has_error: false };
     let mut responses = Vec::with_capacity(request.topics.len());
     for asked in &request.topics {
         let topic = topics.find(asked.topic_id, &asked.topic).and_then(|id| topics.topic(id));
-        let read = |asked: &corelane_net::messages::FetchPartition| {
-            let mut data = PartitionData {
-                partition_index: asked.partition,
-                high_watermark: -1,
-                records: Some(Records::new()),
-                ..Default::default()
-            };
-            let partition = topic
-                .and_then(|topic| topic.partitions.get(usize::try_from(asked.partition).ok()?));
-            let max_bytes = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
-            let records = match partition {
-                None => Err(ErrorCode::UnknownTopicOrPartition),
-                // The first batch of all may be larger than asked for, no other (KIP-74).
-                Some(_) if left_bytes == 0 && found_bytes > 0 => Ok(Records::new()),
-                Some(partition) => partition.read(asked.fetch_offset, max_bytes.min(left_bytes)),
-            };
-            if let Some(partition) = partition {
-                data.high_watermark = partition.end_offset();
-                data.last_stable_offset = partition.end_offset();
-                data.log_start_offset = partition.start_offset();
-            }
-            match records {
-                Ok(records) => {
-                    found_bytes += records.len_bytes();
-                    left_bytes = left_bytes.saturating_sub(records.len_bytes());
-                    data.records = Some(records);
-                }
-                Err(error_code) => {
-                    has_error = true;
-                    data.error_code = error_code;
-                }
-            }
-            data
+        let read = |asked: &FetchPartition| {
+            let index = usize::try_from(asked.partition).ok();
+            let partition = topic.and_then(|topic| topic.partitions.get(index?));
+            reader.read(partition, asked)
         };
         responses.push(FetchableTopicResponse {
             topic: asked.topic.clone(),
@@ -119,9 +92,49 @@ pub(super) fn fetch(request: &FetchRequest, topics: &Topics) -> Fetched {
             partitions: asked.partitions.iter().map(read).collect(),
         });
     }
-    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
     Fetched {
         response: FetchResponse { responses, ..Default::default() },
-        is_enough: has_error || found_bytes >= min_bytes,
+        is_enough: reader.has_error || reader.found_bytes >= bytes(request.min_bytes),
+    }
+}
+
+/// What a fetch has found, and may still.
+struct Reader {
+    left_bytes: usize,
+    found_bytes: usize,
+    has_error: bool,
+}
+
+impl Reader {
+    fn read(&mut self, partition: Option<&Partition>, asked: &FetchPartition) -> PartitionData {
+        let mut data = PartitionData {
+            partition_index: asked.partition,
+            high_watermark: -1,
+            records: Some(Records::new()),
+            ..Default::default()
+        };
+        let Some(partition) = partition else {
+            self.has_error = true;
+            data.error_code = ErrorCode::UnknownTopicOrPartition;
+            return data;
+        };
+        data.high_watermark = partition.end_offset();
+        data.last_stable_offset = partition.end_offset();
+        data.log_start_offset = partition.start_offset();
+        let max_bytes = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
+        // The first batch of all may be larger than asked for, no other (KIP-74).
+        let is_first = self.found_bytes == 0;
+        match partition.read(asked.fetch_offset, max_bytes.min(self.left_bytes), is_first) {
+            Ok(records) => {
+                self.found_bytes += records.len_bytes();
+                self.left_bytes = self.left_bytes.saturating_sub(records.len_bytes());
+                data.records = Some(records);
+            }
+            Err(error_code) => {
+                self.has_error = true;
+                data.error_code = error_code;
+            }
+        }
+        data
     }
 }

@@ -47,15 +47,22 @@ impl Partition {
         self.next_offset
     }
 
-    /// Whole batches from the one that holds `offset`, at most `max_bytes` but at least one.
-    pub(super) fn read(&self, offset: i64, max_bytes: usize) -> Result<Records, ErrorCode> {
+    /// Whole batches from the one that holds `offset`, at most `max_bytes`; with `is_first` the
+    /// first of them even if it is larger.
+    pub(super) fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        is_first: bool,
+    ) -> Result<Records, ErrorCode> {
         if !(self.start_offset()..=self.next_offset).contains(&offset) {
             return Err(ErrorCode::OffsetOutOfRange);
         }
         let first = self.kept.partition_point(|kept| kept.end_offset <= offset);
         let mut records = Records::new();
         for kept in self.kept.range(first..) {
-            if !records.is_empty() && records.len_bytes() + kept.bytes.len() > max_bytes {
+            let is_excused = is_first && records.is_empty();
+            if !is_excused && records.len_bytes() + kept.bytes.len() > max_bytes {
                 break;
             }
             records.push(kept.bytes.clone());
@@ -221,12 +228,13 @@ mod tests {
         let partition = &topics.topic(id).unwrap().partitions[1];
         assert_eq!((partition.start_offset(), partition.end_offset()), (0, 15));
         let read = |offset, max_bytes| {
-            let records = partition.read(offset, max_bytes)?;
+            let records = partition.read(offset, max_bytes, true)?;
             let first = records.parts().first().map(|part| BatchHeader::read(part).unwrap());
             Ok((records.parts().len(), first.map(|header| header.base_offset())))
         };
         assert_eq!(read(4, 1), Ok((1, Some(3))));
         assert_eq!(read(4, 1 << 20), Ok((4, Some(3))));
+        assert_eq!(partition.read(4, 1, false), Ok(Default::default()));
         assert_eq!(read(15, 1 << 20), Ok((0, None)));
         assert_eq!(read(16, 1), Err(ErrorCode::OffsetOutOfRange));
         assert_eq!(read(-1, 1), Err(ErrorCode::OffsetOutOfRange));

@@ -64,7 +64,7 @@ impl Inbox {
             Ok((read, _)) => {
                 let read_bytes = read.len();
                 // SAFETY: the kernel has just written `read_bytes` bytes at the start of the spare
-                // capacity; zeroing it before each read costs as much as a third of the copy.
+                // capacity. Zeroing it before each read would be one more pass over the bytes.
                 unsafe { self.buf.advance_mut(read_bytes) };
                 Ok(if read_bytes == 0 { Filled::End } else { Filled::Bytes(read_bytes) })
             }
