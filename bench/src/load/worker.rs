@@ -94,6 +94,7 @@ impl<W: Workload> Worker<W> {
         let mut ready = Vec::new();
         // Lanes that may have something to send.
         let mut awake: Vec<usize> = (0..self.lanes.len()).collect();
+        let mut turn = Vec::new();
         for (index, lane) in self.lanes.iter().enumerate() {
             self.poller.add(&lane.socket, index as u64).map_err(system("waiting for sockets"))?;
         }
@@ -110,7 +111,8 @@ impl<W: Workload> Worker<W> {
                 return Ok(WorkerEnd::Refused);
             }
             self.release(now_ns, &mut awake);
-            for index in std::mem::take(&mut awake) {
+            std::mem::swap(&mut awake, &mut turn);
+            for index in turn.drain(..) {
                 self.pump(index)?;
                 if self.goes_on_unanswered(index, now_ns) {
                     awake.push(index);

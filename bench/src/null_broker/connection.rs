@@ -118,9 +118,10 @@ impl Connection {
         written: Ticket,
         report: &mut NullBrokerReport,
     ) -> Result<bool, Closed> {
-        self.release(written)?;
         let mut reads_left = READS_PER_TURN;
         loop {
+            // Each time: nothing may wake an answer whose batches were written before it was given.
+            self.release(written)?;
             let frame = if self.may_begin() { self.inbox.next_frame()? } else { None };
             if frame.is_none() || self.outbox.fresh_bytes() >= ANSWER_BYTES {
                 let is_written = self.outbox.flush(&self.socket)?;
