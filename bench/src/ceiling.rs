@@ -1,9 +1,8 @@
 //! The disk under a directory: how fast it writes, reads and syncs, without a broker.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,10 +11,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use crate::direct_file::{ALIGN_BYTES, AlignedBlock, fill, open_unnamed, preallocate};
 use crate::report::{CeilingReport, Latency, Throughput};
-
-/// Direct I/O is aligned to this.
-const ALIGN_BYTES: usize = 4096;
 
 /// Slower syncs count as this, a minute.
 const SYNC_NANOS_MAX: u64 = 60_000_000_000;
@@ -137,38 +134,6 @@ fn check(args: &CeilingArgs) -> Result<(), CeilingError> {
     Ok(())
 }
 
-/// A file without a name, and whether it does direct I/O.
-fn open_unnamed(dir: &Path) -> io::Result<(File, bool)> {
-    let path = dir.join(format!(".ceiling-{}", std::process::id()));
-    let open = |flags| {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true).custom_flags(flags).open(&path)
-    };
-    let opened = match open(libc::O_DIRECT) {
-        Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => {
-            // The refused open may have made the file all the same.
-            let _ = fs::remove_file(&path);
-            open(0).map(|file| (file, false))
-        }
-        other => other.map(|file| (file, true)),
-    }?;
-    fs::remove_file(&path)?;
-    Ok(opened)
-}
-
-fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
-    let len = libc::off_t::try_from(bytes).map_err(io::Error::other)?;
-    // SAFETY: the descriptor is open; fallocate takes no pointers.
-    if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, len) } == 0 {
-        return Ok(());
-    }
-    match io::Error::last_os_error() {
-        // Not every filesystem reserves; then files grow, as a broker's would.
-        cause if cause.raw_os_error() == Some(libc::EOPNOTSUPP) => file.set_len(bytes),
-        cause => Err(cause),
-    }
-}
-
 /// Runs `operation` over the blocks in order, `depth` at once, until all are done or the time is
 /// up; returns how many were done. They are the first ones, without a gap.
 fn transfer(
@@ -181,9 +146,9 @@ fn transfer(
     let failure = Mutex::new(None);
     let deadline = Instant::now() + args.duration_max;
     let worker = || {
-        let mut memory = vec![0; args.block_bytes + ALIGN_BYTES];
-        let block = aligned(&mut memory, args.block_bytes);
-        fill(block);
+        let mut memory = AlignedBlock::new(args.block_bytes);
+        let block = memory.bytes_mut();
+        fill(block, block.as_ptr().addr() as u64);
         loop {
             // Judged before a block is taken: what was taken is done.
             let over = next.load(Ordering::Relaxed) > 0 && Instant::now() >= deadline;
@@ -220,9 +185,9 @@ fn transfer(
 fn time_syncs(args: &CeilingArgs, file: &File, written: u64) -> io::Result<Latency> {
     let mut nanos =
         Histogram::<u64>::new_with_bounds(1, SYNC_NANOS_MAX, 3).map_err(io::Error::other)?;
-    let mut memory = vec![0; 2 * ALIGN_BYTES];
-    let block = aligned(&mut memory, ALIGN_BYTES);
-    fill(block);
+    let mut memory = AlignedBlock::new(ALIGN_BYTES);
+    let block = memory.bytes_mut();
+    fill(block, 0);
     let places = (written * args.block_bytes as u64 / ALIGN_BYTES as u64).max(1);
     file.sync_data()?;
     let started = Instant::now();
@@ -242,23 +207,6 @@ fn time_syncs(args: &CeilingArgs, file: &File, written: u64) -> io::Result<Laten
         p99_us: us(nanos.value_at_quantile(0.99)),
         max_us: us(nanos.max()),
     })
-}
-
-/// `len` aligned bytes of `memory`, which has room for them.
-fn aligned(memory: &mut [u8], len: usize) -> &mut [u8] {
-    let start = memory.as_ptr().align_offset(ALIGN_BYTES);
-    &mut memory[start..start + len]
-}
-
-/// Bytes that a device can neither compress nor deduplicate away (xorshift64).
-fn fill(block: &mut [u8]) {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ block.as_ptr().addr() as u64;
-    for word in block.chunks_exact_mut(8) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        word.copy_from_slice(&state.to_ne_bytes());
-    }
 }
 
 fn progress(phase: &str) {

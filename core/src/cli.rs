@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use corelane_bench::CeilingArgs;
 use corelane_storage::log;
+
+pub use bench::BenchCommand;
+
+pub mod bench;
+pub mod load;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
 ///
@@ -49,51 +53,9 @@ pub enum Command {
     /// "warn,corelane_storage=debug").
     Serve(ServeOptions),
 
-    /// Measure what this machine can do
+    /// Measure what this machine can do, and how much of it a broker makes use of
     #[command(subcommand)]
     Bench(BenchCommand),
-}
-
-/// What to measure.
-#[derive(Debug, Subcommand)]
-pub enum BenchCommand {
-    /// Measure the disk under a directory as a broker uses it: direct writes, reads, fdatasync
-    ///
-    /// The bounds that a broker's throughput and its strict acknowledgements are to be held
-    /// against. Writes one file without a name, which is gone afterwards.
-    Ceiling(CeilingOptions),
-}
-
-/// Settings of `corelane bench ceiling`.
-#[derive(Clone, Debug, Args)]
-pub struct CeilingOptions {
-    /// Directory on the disk to measure
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
-
-    /// Bytes to write, and then to read
-    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
-    pub bytes: u64,
-
-    /// Bytes of one write or read
-    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = block_bytes)]
-    pub block_bytes: u32,
-
-    /// Writes or reads under way at once
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub depth: u16,
-}
-
-impl From<CeilingOptions> for CeilingArgs {
-    fn from(options: CeilingOptions) -> CeilingArgs {
-        CeilingArgs {
-            bytes: options.bytes,
-            block_bytes: options.block_bytes as usize,
-            depth: usize::from(options.depth),
-            ..CeilingArgs::new(&options.dir)
-        }
-    }
 }
 
 /// Settings of `corelane serve`.

@@ -1,6 +1,7 @@
 //! Corelane: what runs on each CPU core.
 //!
 //! - [`cli`]: the command line
+//! - [`bench`]: measurements, from options to a printed report
 //! - [`serve`]: from settings to a running broker, and its end
 //! - [`shard`]: one shard: its partitions, its mailbox, the controller on shard 0
 //! - [`api`]: the Kafka APIs, one file each, and the table of what is supported
@@ -12,6 +13,7 @@
 //! - [`runtime`]: executor, disk ring, sockets, signals: the only code that names glommio and io_uring
 
 pub mod api;
+pub mod bench;
 pub mod catalog;
 pub mod cli;
 pub mod fetch_session;

@@ -2,20 +2,17 @@
 
 use std::process::ExitCode;
 
-use corelane::cli::{BenchCommand, Cli, Command};
+use corelane::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let outcome = match Cli::read().command {
-        Command::Serve(options) => corelane::serve::run(options).map_err(|error| error.to_string()),
-        Command::Bench(BenchCommand::Ceiling(options)) => corelane_bench::run(&options.into())
-            .map(|report| println!("{report}"))
+        Command::Serve(options) => corelane::serve::run(options)
+            .map(|()| ExitCode::SUCCESS)
             .map_err(|error| error.to_string()),
+        Command::Bench(command) => corelane::bench::run(command).map_err(|error| error.to_string()),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("corelane: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        eprintln!("corelane: {error}");
+        ExitCode::FAILURE
+    })
 }

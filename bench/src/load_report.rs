@@ -1,0 +1,350 @@
+//! What a load came to, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use corelane_net::error_code::ErrorCode;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::environment::Environment;
+use crate::load::{Ended, LoadOutcome, Pace};
+use crate::usage::Usage;
+
+/// Version of the JSON form. It changes when a name changes its meaning or goes; names may come.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A thread that was busier than this had no time left to be punctual.
+const BUSY_SHARE: f64 = 0.95;
+
+/// A schedule that was later than this share of the latency has shaped it, microseconds aside.
+const LATE_SHARE: f64 = 0.1;
+
+/// No lateness below this matters, microseconds.
+const LATE_US: f64 = 100.0;
+
+/// One run.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadReport<S> {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// What was done: `produce`, `ping-pong` and so on.
+    pub workload: &'static str,
+    /// False if the run ended before its time: then the figures are of a part of it.
+    pub complete: bool,
+    /// Why it ended before its time.
+    pub ended_by: Option<String>,
+    /// A topic that the run has made and could not delete, and why.
+    pub left_behind: Option<String>,
+    /// What was asked for.
+    pub settings: S,
+    /// Where it was measured.
+    pub environment: Environment,
+    /// What was measured.
+    pub result: LoadResult,
+}
+
+/// The figures of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoadResult {
+    /// Time that counted, seconds.
+    pub seconds: f64,
+    /// Requests answered within it; with acks=0, sent.
+    pub requests: u64,
+    /// The same per second.
+    pub requests_per_s: f64,
+    /// Records in them.
+    pub records: u64,
+    /// The same per second.
+    pub records_per_s: f64,
+    /// Bytes of the records' values; of whole batches where they are consumed.
+    pub bytes: u64,
+    /// 10^6 of them per second.
+    pub mb_per_s: f64,
+    /// Requests without an answer, 5 s after the end or when the run was ended.
+    pub unanswered: u64,
+    /// Refused requests by error; they count nowhere else.
+    pub refusals: BTreeMap<String, u64>,
+    /// Answers that told the client to hold back, which it did not.
+    pub throttled: u64,
+    /// The longest time that one of them told, milliseconds.
+    pub throttle_ms_max: u64,
+    /// From the intended time of a request to its answer. Where none came, its age at the end.
+    pub latency: Option<Quantiles>,
+    /// From the sending, or the answer before if that came later: what a client says that waits for
+    /// each answer before it sends again.
+    pub naive_latency: Option<Quantiles>,
+    /// How late requests were noticed by the generator itself (open loop).
+    pub schedule_lateness: Option<Quantiles>,
+    /// The busiest thread's share of its core.
+    pub generator_busy_share: f64,
+    /// True if the generator, not the broker, was the limit: the figures are of the generator.
+    pub generator_was_bottleneck: bool,
+    /// CPU, memory and disk meanwhile.
+    pub usage: Usage,
+    /// CPU seconds of the broker's processes per 10^9 bytes.
+    pub broker_cpu_s_per_gb: Option<f64>,
+    /// CPU seconds of the broker's processes per 10^6 requests.
+    pub broker_cpu_s_per_million_requests: Option<f64>,
+    /// CPU seconds of the machine less this program per 10^9 bytes.
+    pub machine_cpu_s_per_gb: Option<f64>,
+}
+
+/// A distribution of times, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Quantiles {
+    pub samples: u64,
+    pub mean_us: f64,
+    pub p50_us: f64,
+    pub p90_us: f64,
+    pub p99_us: f64,
+    pub p99_9_us: f64,
+    pub p99_99_us: f64,
+    pub max_us: f64,
+}
+
+impl Quantiles {
+    /// Of nanoseconds; none of none.
+    pub(crate) fn of(nanos: &Histogram<u64>) -> Option<Quantiles> {
+        let at = |quantile| nanos.value_at_quantile(quantile) as f64 / 1000.0;
+        (!nanos.is_empty()).then(|| Quantiles {
+            samples: nanos.len(),
+            mean_us: nanos.mean() / 1000.0,
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p99_9_us: at(0.999),
+            p99_99_us: at(0.9999),
+            max_us: nanos.max() as f64 / 1000.0,
+        })
+    }
+}
+
+impl<S: Serialize> LoadReport<S> {
+    pub(crate) fn new(
+        workload: &'static str,
+        settings: S,
+        environment: Environment,
+        pace: Pace,
+        outcome: &LoadOutcome,
+    ) -> LoadReport<S> {
+        LoadReport {
+            schema_version: SCHEMA_VERSION,
+            workload,
+            complete: matches!(outcome.ended, Ended::Complete),
+            ended_by: match &outcome.ended {
+                Ended::Complete => None,
+                Ended::Interrupted => Some("interrupted".to_owned()),
+                Ended::ByteLimit => {
+                    Some("it has written as much as it may; --yes allows more".to_owned())
+                }
+                Ended::Refused => Some("the broker refused too many requests".to_owned()),
+                Ended::Failed(error) => Some(error.to_string()),
+            },
+            left_behind: None,
+            settings,
+            environment,
+            result: LoadResult::new(pace, outcome),
+        }
+    }
+
+    /// One JSON object, indented. Units are in the names.
+    ///
+    /// # Errors
+    /// Only those of the settings' own serialisation.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+}
+
+impl LoadResult {
+    fn new(pace: Pace, outcome: &LoadOutcome) -> LoadResult {
+        let (recorder, seconds) = (&outcome.recorder, outcome.seconds);
+        let per_s = |count: f64| if seconds > 0.0 { count / seconds } else { 0.0 };
+        let latency = Quantiles::of(&recorder.latency);
+        let schedule_lateness = match pace {
+            Pace::RequestsPerSecond(_) => Quantiles::of(&recorder.lateness),
+            Pace::InFlight(_) => None,
+        };
+        let bytes = recorder.work.bytes;
+        let per =
+            |cpu_s: f64, count: u64, unit: f64| (count > 0).then(|| cpu_s / (count as f64 / unit));
+        let broker_cpu_s = outcome.usage.broker.as_ref().map(|broker| broker.cpu_s);
+        LoadResult {
+            seconds,
+            requests: recorder.requests,
+            requests_per_s: per_s(recorder.requests as f64),
+            records: recorder.work.records,
+            records_per_s: per_s(recorder.work.records as f64),
+            bytes,
+            mb_per_s: per_s(bytes as f64) / 1e6,
+            unanswered: recorder.unanswered,
+            refusals: (recorder.refusals.iter())
+                .map(|(code, count)| (ErrorCode::from_number(*code).to_string(), *count))
+                .collect(),
+            throttled: recorder.throttled,
+            throttle_ms_max: recorder.throttle_ms_max,
+            latency,
+            naive_latency: Quantiles::of(&recorder.naive),
+            schedule_lateness,
+            generator_busy_share: outcome.busiest_thread,
+            generator_was_bottleneck: was_bottleneck(
+                latency,
+                schedule_lateness,
+                outcome.busiest_thread,
+            ),
+            broker_cpu_s_per_gb: broker_cpu_s.and_then(|cpu_s| per(cpu_s, bytes, 1e9)),
+            broker_cpu_s_per_million_requests: broker_cpu_s
+                .and_then(|cpu_s| per(cpu_s, recorder.requests, 1e6)),
+            machine_cpu_s_per_gb: per(outcome.usage.machine_minus_client_cpu_s(), bytes, 1e9),
+            usage: outcome.usage.clone(),
+        }
+    }
+
+    /// True if requests were refused or are missing.
+    pub fn has_failures(&self) -> bool {
+        self.unanswered > 0 || !self.refusals.is_empty()
+    }
+}
+
+fn was_bottleneck(
+    latency: Option<Quantiles>,
+    lateness: Option<Quantiles>,
+    busy_share: f64,
+) -> bool {
+    let was_late = match (latency, lateness) {
+        (Some(latency), Some(lateness)) => {
+            lateness.p99_us > LATE_US && lateness.p99_us > LATE_SHARE * latency.p99_us
+        }
+        _ => false,
+    };
+    was_late || busy_share >= BUSY_SHARE
+}
+
+impl<S> fmt::Display for LoadReport<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LoadReport { workload, result, ended_by, left_behind, .. } = self;
+        writeln!(f, "{workload}, {:.2} s", result.seconds)?;
+        if let Some(reason) = ended_by {
+            writeln!(f, "  PARTIAL: ended early: {reason}")?;
+        }
+        if let Some(topic) = left_behind {
+            writeln!(f, "  LEFT BEHIND: {topic}")?;
+        }
+        write!(f, "{result}")
+    }
+}
+
+impl fmt::Display for LoadResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  requests   {:>12}   {:>12.0} /s", self.requests, self.requests_per_s)?;
+        if self.records > 0 {
+            writeln!(f, "  records    {:>12}   {:>12.0} /s", self.records, self.records_per_s)?;
+            let mb = self.bytes as f64 / 1e6;
+            writeln!(f, "  bytes      {mb:>9.0} MB   {:>12.1} MB/s", self.mb_per_s)?;
+        }
+        for (error, count) in &self.refusals {
+            writeln!(f, "  REFUSED    {count:>12}   {error}")?;
+        }
+        if self.unanswered > 0 {
+            writeln!(f, "  UNANSWERED {:>12}", self.unanswered)?;
+        }
+        if self.throttled > 0 {
+            let (count, most) = (self.throttled, self.throttle_ms_max);
+            writeln!(f, "  throttled  {count:>12}   up to {most} ms")?;
+        }
+        self.latencies(f)?;
+        self.costs(f)
+    }
+}
+
+impl LoadResult {
+    fn latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.latency.is_some() {
+            writeln!(
+                f,
+                "  us         {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+                "p50", "p90", "p99", "p99.9", "p99.99", "max"
+            )?;
+        }
+        for (name, times) in [
+            ("latency", self.latency),
+            ("naive", self.naive_latency),
+            ("lateness", self.schedule_lateness),
+        ] {
+            let Some(times) = times else { continue };
+            writeln!(
+                f,
+                "  {name:<10} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}",
+                times.p50_us,
+                times.p90_us,
+                times.p99_us,
+                times.p99_9_us,
+                times.p99_99_us,
+                times.max_us
+            )?;
+        }
+        Ok(())
+    }
+
+    fn costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(broker) = &self.usage.broker {
+            let (cpu_s, mib) = (broker.cpu_s, broker.resident_bytes >> 20);
+            write!(f, "  broker     {cpu_s:.2} CPU s")?;
+            if let Some(per_gb) = self.broker_cpu_s_per_gb {
+                write!(f, " ({per_gb:.3} per GB)")?;
+            }
+            if let Some(per_million) = self.broker_cpu_s_per_million_requests {
+                write!(f, " ({per_million:.2} per million requests)")?;
+            }
+            let disk_mb = broker.disk_write_bytes as f64 / 1e6;
+            let switches = broker.context_switches;
+            writeln!(f, ", {mib} MiB resident, {switches} switches, {disk_mb:.0} MB written")?;
+        }
+        write!(
+            f,
+            "  machine    {:.2} CPU s without the client",
+            self.usage.machine_minus_client_cpu_s()
+        )?;
+        if let Some(per_gb) = self.machine_cpu_s_per_gb {
+            write!(f, " ({per_gb:.3} per GB)")?;
+        }
+        let busy = self.generator_busy_share * 100.0;
+        write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+        if self.generator_was_bottleneck {
+            write!(
+                f,
+                "\n  THE GENERATOR WAS THE BOTTLENECK: the figures are of it, not of the broker"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Quantiles, was_bottleneck};
+
+    fn all(us: f64) -> Option<Quantiles> {
+        Some(Quantiles {
+            samples: 1,
+            mean_us: us,
+            p50_us: us,
+            p90_us: us,
+            p99_us: us,
+            p99_9_us: us,
+            p99_99_us: us,
+            max_us: us,
+        })
+    }
+
+    #[test]
+    fn a_late_or_busy_generator_is_named() {
+        assert!(!was_bottleneck(all(10_000.0), all(500.0), 0.5));
+        assert!(was_bottleneck(all(1_000.0), all(500.0), 0.5));
+        assert!(!was_bottleneck(all(90.0), all(80.0), 0.5));
+        assert!(was_bottleneck(all(10_000.0), None, 0.99));
+        assert!(!was_bottleneck(None, None, 0.1));
+    }
+}

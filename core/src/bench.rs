@@ -1,0 +1,82 @@
+//! `corelane bench`: from options to a printed report and an exit code.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use corelane_bench::load_report::LoadReport;
+use corelane_bench::{BenchError, CeilingError, Stop, consume, null_broker, ping_pong, produce};
+use serde::Serialize;
+
+use crate::cli::BenchCommand;
+
+/// The exit code of figures that are not of a whole, faultless run.
+pub const PARTIAL: u8 = 3;
+
+/// Why there is nothing to report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk was not measured.
+    #[error(transparent)]
+    Ceiling(#[from] CeilingError),
+    /// The broker was not measured.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// The report has no JSON form.
+    #[error("the result as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The report was not written.
+    #[error("writing {}: {source}", path.display())]
+    Write {
+        /// Where to.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// Measures, prints, and says how it went.
+///
+/// # Errors
+/// Whatever kept it from measuring, or from keeping what was measured.
+pub fn run(command: BenchCommand) -> Result<ExitCode, Error> {
+    match command {
+        BenchCommand::Ceiling(options) => {
+            print(corelane_bench::run(&options.into())?);
+            Ok(ExitCode::SUCCESS)
+        }
+        BenchCommand::NullBroker(options) => {
+            let ready = |address| print(format_args!("null broker serves on {address}"));
+            print(null_broker::run(&options.into(), &Stop::on_signals()?, ready)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        BenchCommand::Produce(options) => {
+            let report = produce::run(&(&options).into(), &Stop::on_signals()?)?;
+            finish(&report, options.load.json.as_deref())
+        }
+        BenchCommand::Consume(options) => {
+            let report = consume::run(&(&options).into(), &Stop::on_signals()?)?;
+            finish(&report, options.load.json.as_deref())
+        }
+        BenchCommand::PingPong(options) => {
+            let report = ping_pong::run(&(&options).into(), &Stop::on_signals()?)?;
+            finish(&report, options.load.json.as_deref())
+        }
+    }
+}
+
+fn finish<S: Serialize>(report: &LoadReport<S>, json: Option<&Path>) -> Result<ExitCode, Error> {
+    print(report);
+    if let Some(path) = json {
+        let text = report.to_json()? + "\n";
+        fs::write(path, text).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+    }
+    let is_whole = report.complete && report.left_behind.is_none() && !report.result.has_failures();
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
+}
+
+/// A reader that has gone is no reason to lose what was measured.
+fn print(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stdout(), "{text}");
+}

@@ -1,0 +1,83 @@
+//! `corelane bench` as a program: exit codes, what it prints and writes, what it leaves behind.
+
+mod harness;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use harness::broker::Broker;
+use harness::options::Options;
+
+fn bench(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+    command.arg("bench").args(arguments.split_whitespace());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("{output:?}"))
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+fn json_file(name: &str) -> PathBuf {
+    let name = format!("{name}-{}.json", std::process::id());
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+#[test]
+fn a_broker_is_loaded_and_left_as_it_was() {
+    let broker = Broker::any(Options::default());
+    let (bootstrap, json) = (broker.bootstrap(), json_file("produce"));
+    let common = format!("--bootstrap {bootstrap} --duration 300ms --warmup 50ms");
+    let produce = format!(
+        "produce {common} --partitions 3 --connections 2 --batch-bytes 16KiB --json {}",
+        json.display()
+    );
+    let output = bench(&produce).output().expect("it runs");
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(text(&output.stdout).contains("records"), "{output:?}");
+    let written = fs::read_to_string(&json).expect("it was written");
+    fs::remove_file(&json).expect("it is there");
+    for told in ["\"complete\": true", "\"left_behind\": null", "\"partitions\": 3"] {
+        assert!(written.contains(told), "{told}: {written}");
+    }
+    let ping_pong = format!("ping-pong {common} --rate 500 --connections 3");
+    let output = bench(&ping_pong).output().expect("it runs");
+    assert_eq!(code(&output), 0, "{output:?}");
+
+    let absent = format!("produce {common} --topic corelane-bench-absent");
+    let output = bench(&absent).output().expect("it runs");
+    assert_eq!((code(&output), output.stdout.len()), (1, 0), "{output:?}");
+    assert!(text(&output.stderr).contains("does not exist"), "{output:?}");
+    let output = bench("produce --rate 1 --in-flight 1").output().expect("it runs");
+    assert_eq!(code(&output), 2, "{output:?}");
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_measured() {
+    let broker = Broker::any(Options::default());
+    let json = json_file("interrupted");
+    let arguments = format!(
+        "produce --bootstrap {} --duration 60s --warmup 0s --rate 10000 --json {}",
+        broker.bootstrap(),
+        json.display()
+    );
+    let child = bench(&arguments).spawn().expect("it runs");
+    std::thread::sleep(Duration::from_millis(1500));
+    // SAFETY: kill(2) touches no memory; the pid is a child that has not been reaped.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGINT) }, 0);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(code(&output), 3, "{output:?}");
+    assert!(text(&output.stdout).contains("PARTIAL: ended early: interrupted"), "{output:?}");
+    let written = fs::read_to_string(&json).expect("it was written");
+    fs::remove_file(&json).expect("it is there");
+    for told in ["\"complete\": false", "\"ended_by\": \"interrupted\"", "\"left_behind\": null"] {
+        assert!(written.contains(told), "{told}: {written}");
+    }
+}
