@@ -60,7 +60,7 @@ fn take(
 fn check(records: &Bytes) -> Result<BatchHeader, ErrorCode> {
     BatchHeader::validate_from_producer(records).map_err(|error| match error {
         BatchError::Corrupt(_) => ErrorCode::CorruptMessage,
-        BatchError::Invalid(_) => ErrorCode::InvalidRecord,
+        BatchError::Invalid(_) | BatchError::Transactional => ErrorCode::InvalidRecord,
         BatchError::UnsupportedMagic(_) => ErrorCode::UnsupportedForMessageFormat,
     })
 }

@@ -93,7 +93,6 @@ fn refuses_what_a_producer_may_not_send() {
     for attributes in [5i16, 6, 7, 8, 32] {
         assert!(invalid(&altered(21, &attributes.to_be_bytes())), "attributes {attributes}");
     }
-    assert_eq!(check(&altered(21, &16i16.to_be_bytes())), BatchError::Transactional);
     assert!(invalid(&altered(51, &(-1i16).to_be_bytes())), "producer id with negative epoch");
     assert!(invalid(&altered(53, &(-1i32).to_be_bytes())), "producer id with negative sequence");
     for at in CRC_START..batch().len() {
