@@ -2,7 +2,7 @@
 
 mod harness;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
@@ -13,7 +13,7 @@ use corelane_net::messages::{
 
 use corelane_storage::batch::BatchBuilder;
 
-use harness::batch::{Batch, ZSTD};
+use harness::batch::{Batch, ZSTD, zeros_by_zstd};
 use harness::broker::Broker;
 use harness::options::Options;
 use harness::rdkafka_client::fresh_topic;
@@ -124,8 +124,7 @@ fn records_too_far_from_the_clock_are_named() {
     let (topic, strict) = (fresh_topic("future"), fresh_topic("past"));
     create_ready_topic(connection, &topic, 1);
     create_topic_with(connection, &strict, 1, &[("message.timestamp.before.max.ms", "60000")]);
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let now_ms = since_1970.as_millis() as i64;
+    let now_ms = now_ms();
     let hour_ms = 3_600_000;
     let batch = |timestamps: &[i64]| {
         let add = |batch: BatchBuilder, timestamp: &i64| batch.value(*timestamp, "x");
@@ -209,4 +208,76 @@ fn a_topic_deleted_in_the_middle_of_a_produce() {
         }
     }
     assert!(refused_in_all > 0, "no deletion came in the middle");
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64
+}
+
+/// A topic whose batches of several records are all opened to look at their timestamps.
+fn create_strict_topic(connection: &mut Connection, partitions: i32) -> String {
+    let strict = fresh_topic("strict");
+    let limit = [("message.timestamp.before.max.ms", "3600000")];
+    create_topic_with(connection, &strict, partitions, &limit);
+    strict
+}
+
+/// Records that have to be decompressed first keep nobody waiting but those of their own topic.
+#[test]
+fn batches_that_take_long_to_check_do_not_hold_up_other_topics() {
+    const PARTITIONS: i32 = 40;
+    let broker = Broker::any(Options::default());
+    let (slow, other) = (&mut broker.connect(), &mut broker.connect());
+    let strict = create_strict_topic(slow, PARTITIONS);
+    let plain = fresh_topic("plain");
+    create_ready_topic(other, &plain, 8);
+    let large = zeros_by_zstd(500, now_ms());
+    let batches: Vec<_> = (0..PARTITIONS).map(|partition| (partition, large.clone())).collect();
+    let one = Batch::of(&[b"x"]).encode();
+    let others: Vec<_> = (0..8).map(|partition| (partition, one.clone())).collect();
+    let is_taken = |row: &&PartitionProduceResponse| row.error_code == ErrorCode::None;
+    std::thread::scope(|scope| {
+        let slow_end = scope.spawn(|| {
+            let answer = typed!(slow, 7, Produce, request(-1, &strict, &batches));
+            assert!(rows(&answer).iter().all(is_taken));
+            Instant::now()
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        let answer = typed!(other, 7, Produce, request(-1, &plain, &others));
+        let end = Instant::now();
+        assert!(rows(&answer).iter().all(is_taken));
+        assert!(end < slow_end.join().expect("no panic"), "the other topic had to wait");
+    });
+}
+
+#[test]
+fn a_batch_that_takes_long_to_check_keeps_its_place_in_the_partition() {
+    let broker = Broker::any(Options::default());
+    let connection = &mut broker.connect();
+    let strict = create_strict_topic(connection, 1);
+    let large = zeros_by_zstd(500, now_ms());
+    let mut small = Batch::of(&[b"x"]);
+    small.timestamps_ms = vec![now_ms()];
+    let small = small.encode();
+    for batch in [&large, &small, &large, &small] {
+        typed::send(connection, 7, request(-1, &strict, &[(0, batch.clone())]));
+    }
+    for base_offset in [0, 2, 3, 5] {
+        let Response::Produce(answer) = typed::receive(connection, Api::Produce, 7) else {
+            panic!("an answer of another API");
+        };
+        let row = rows(&answer)[0];
+        assert_eq!((row.error_code, row.base_offset), (ErrorCode::None, base_offset));
+    }
+}
+
+/// Apache Kafka decompresses it all.
+#[test]
+fn a_batch_is_not_decompressed_without_bound() {
+    let broker = Broker::start(Options::default());
+    let connection = &mut broker.connect();
+    let strict = create_strict_topic(connection, 1);
+    let mut produce = |blocks| one(connection, 7, &strict, zeros_by_zstd(blocks, now_ms())).0;
+    assert_eq!(produce(511), ErrorCode::None);
+    assert_eq!(produce(513), ErrorCode::InvalidRecord);
 }

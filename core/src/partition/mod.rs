@@ -58,12 +58,38 @@ pub struct Partition {
     log: Log<ShardRuntime>,
     broken: RefCell<Option<Arc<str>>>,
     deleted: Cell<bool>,
+    /// Batches whose records are still to be looked at, and those behind them.
+    queued: Cell<usize>,
+}
+
+/// A batch that could not be appended at once.
+pub struct Queued(Rc<Partition>);
+
+impl Queued {
+    /// Looks at the records of `batch`, and appends it. Those before it must be gone.
+    pub async fn append(self, batch: &[u8]) -> Result<Appended, PartitionError> {
+        let partition = &self.0;
+        partition.guarded_async(partition.log.check_timestamps(batch)).await?;
+        Ok(partition.guarded(|log| log.append(batch))??)
+    }
+
+    /// Where it goes.
+    pub fn partition(&self) -> &Rc<Partition> {
+        &self.0
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.queued.set(self.0.queued.get() - 1);
+    }
 }
 
 impl Partition {
     /// The partition over its log.
     pub fn new(id: PartitionId, log: Log<ShardRuntime>) -> Rc<Partition> {
-        Rc::new(Partition { id, log, broken: RefCell::default(), deleted: Cell::new(false) })
+        let (deleted, queued) = (Cell::new(false), Cell::new(0));
+        Rc::new(Partition { id, log, broken: RefCell::default(), deleted, queued })
     }
 
     /// Its topic is deleted: whoever still waits is told that there is no such partition.
@@ -76,14 +102,22 @@ impl Partition {
         let _ = self.guarded(|log| log.set_config(config));
     }
 
-    /// Judges the timestamps of a batch that is about to be appended; almost always at once.
-    pub async fn check_timestamps(&self, batch: &[u8]) -> Result<(), PartitionError> {
-        self.guarded_async(self.log.check_timestamps(batch)).await
+    /// Appends one batch; acknowledged later, see [`Partition::acknowledged`]. `None`, and nothing
+    /// is appended, if its records have to be looked at first, or if batches before it still wait
+    /// for that: it has to queue behind them ([`Partition::queue`]).
+    pub fn append_at_once(&self, batch: &[u8]) -> Result<Option<Appended>, PartitionError> {
+        let is_behind = self.queued.get() > 0;
+        let appended = self.guarded(|log| {
+            let must_wait = is_behind || log.must_check_timestamps(batch);
+            (!must_wait).then(|| log.append(batch)).transpose()
+        })?;
+        Ok(appended?)
     }
 
-    /// Appends one batch; acknowledged later, see [`Partition::acknowledged`].
-    pub fn append(&self, batch: &[u8]) -> Result<Appended, PartitionError> {
-        Ok(self.guarded(|log| log.append(batch))??)
+    /// Until this is dropped, what comes later has to queue.
+    pub fn queue(self: &Rc<Self>) -> Queued {
+        self.queued.set(self.queued.get() + 1);
+        Queued(self.clone())
     }
 
     /// Resolves when everything below `next_offset` is acknowledged.

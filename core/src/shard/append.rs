@@ -1,4 +1,7 @@
 //! Appends in arrival order, and their acknowledgement.
+//!
+//! A batch whose records have to be looked at first, which may take long, leaves the shard's order
+//! for a queue of its own, and takes with it what comes later for the same partition.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -7,9 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use corelane_storage::ids::PartitionId;
 use corelane_storage::log::Appended;
+use corelane_storage::runtime::Runtime;
 
 use super::Shard;
-use crate::partition::{Partition, PartitionError};
+use super::semaphore::Acquire;
+use crate::partition::{Partition, PartitionError, Queued};
 
 /// One batch of a produce request.
 #[derive(Clone, Debug)]
@@ -24,6 +29,14 @@ pub struct Batch {
 pub struct Accepted {
     partition: Rc<Partition>,
     appended: Appended,
+}
+
+/// The batches of one request that could not be appended at once.
+struct Late {
+    /// Their place among those whose records are looked at, one request at a time.
+    turn: Acquire,
+    /// Each with its place in the request.
+    batches: Vec<(usize, Queued)>,
 }
 
 /// What a producer is told of its batch.
@@ -56,22 +69,63 @@ impl Shard {
                 shard.store.admit().await;
                 turn
             };
-            let Some(_turn) = shard.until(deadline, admitted).await else {
+            let Some(turn) = shard.until(deadline, admitted).await else {
                 return batches.iter().map(|_| Err(PartitionError::TimedOut)).collect();
             };
-            let mut accepted = Vec::with_capacity(batches.len());
-            for batch in &batches {
-                accepted.push(shard.append_one(batch).await);
+            let (mut accepted, late) = shard.append_at_once(&batches);
+            drop(turn);
+            if let Some(late) = late {
+                // Boxed: hardly a request needs it, and all would have to carry it.
+                Box::pin(shard.append_late(late, &batches, &mut accepted, deadline)).await;
             }
             accepted
         }
     }
 
-    async fn append_one(&self, batch: &Batch) -> Result<Accepted, PartitionError> {
-        let partition = self.partition(batch.partition)?;
-        partition.check_timestamps(&batch.records).await?;
-        let appended = partition.append(&batch.records)?;
-        Ok(Accepted { partition, appended })
+    /// What is late counts as timed out until it is appended.
+    fn append_at_once(
+        &self,
+        batches: &[Batch],
+    ) -> (Vec<Result<Accepted, PartitionError>>, Option<Late>) {
+        let mut late = Vec::new();
+        let append_one = |(place, batch): (usize, &Batch)| {
+            let partition = self.partition(batch.partition)?;
+            match partition.append_at_once(&batch.records)? {
+                Some(appended) => Ok(Accepted { partition, appended }),
+                None => {
+                    late.push((place, partition.queue()));
+                    Err(PartitionError::TimedOut)
+                }
+            }
+        };
+        let accepted = batches.iter().enumerate().map(append_one).collect();
+        // Its turn is taken now, in the shard's order.
+        let late = (!late.is_empty())
+            .then(|| Late { turn: self.late_append_turn.acquire(1), batches: late });
+        (accepted, late)
+    }
+
+    async fn append_late(
+        &self,
+        late: Late,
+        batches: &[Batch],
+        accepted: &mut [Result<Accepted, PartitionError>],
+        deadline: Duration,
+    ) {
+        let Some(_turn) = self.until(deadline, late.turn).await else { return };
+        for (place, queued) in late.batches {
+            if self.runtime.monotonic() >= deadline {
+                return;
+            }
+            let partition = queued.partition().clone();
+            let admitted = async {
+                self.store.admit().await;
+                queued.append(&batches[place].records).await
+            };
+            if let Some(outcome) = self.until(deadline, admitted).await {
+                accepted[place] = outcome.map(|appended| Accepted { partition, appended });
+            }
+        }
     }
 
     /// One result per batch, in order: with `wait`, when every accepted batch is acknowledged or

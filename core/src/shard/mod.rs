@@ -118,6 +118,8 @@ pub struct Shard {
     pub record_searches: Semaphore,
     /// Appends happen in the order in which they queue here.
     append_turn: Semaphore,
+    /// Those whose records have to be looked at first queue here.
+    late_append_turn: Semaphore,
     producer_ids: ProducerIds,
 }
 
@@ -165,6 +167,7 @@ impl Shard {
             partitions: RefCell::default(),
             record_searches: Semaphore::new(RECORD_SEARCHES_MAX),
             append_turn: Semaphore::new(1),
+            late_append_turn: Semaphore::new(1),
             producer_ids: ProducerIds::default(),
         };
         for id in owned(&parts.catalog, shard.id, shard.count) {

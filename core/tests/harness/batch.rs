@@ -22,6 +22,7 @@ pub struct Batch {
     pub crc_damage: u32,
 }
 
+const HEADER_BYTES: usize = 61;
 /// Attributes bit of a control batch.
 pub const CONTROL: i16 = 1 << 5;
 /// Attributes of a batch whose records are compressed with zstd.
@@ -77,6 +78,36 @@ impl Batch {
             .raw(&covered.0)
             .0
     }
+}
+
+/// A batch of two records, the first of which has a value of `blocks` times 128 KiB of zeros: a few
+/// bytes a block, in a Zstandard frame (RFC 8878) of blocks that repeat one byte.
+pub fn zeros_by_zstd(blocks: usize, timestamp_ms: i64) -> Vec<u8> {
+    const BLOCK_BYTES: usize = 128 << 10;
+    let mut batch = Batch::of(&[b"", b""]);
+    (batch.attributes, batch.timestamps_ms) = (ZSTD, vec![timestamp_ms]);
+    let mut bytes = batch.encode();
+    bytes.truncate(HEADER_BYTES);
+    let value_bytes = blocks * BLOCK_BYTES;
+    let front = Encoder::new().i8(0).varint(0).varint(0).varint(-1).varint(value_bytes as i64).0;
+    let record_bytes = front.len() + value_bytes + 1;
+    let front = Encoder::new().varint(record_bytes as i64).raw(&front).0;
+    let second = Encoder::new().i8(0).varint(0).varint(1).varint(-1).varint(0).varint(0).0;
+    let back = Encoder::new().varint(0).varint(second.len() as i64).raw(&second).0;
+    let block = |is_last: bool, kind: usize, bytes: usize, content: &[u8]| {
+        let head = usize::from(is_last) | kind << 1 | bytes << 3;
+        [&head.to_le_bytes()[..3], content].concat()
+    };
+    // No checksum, no size, a window of 128 KiB.
+    bytes.extend([0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3]);
+    bytes.extend(block(false, 0, front.len(), &front));
+    bytes.extend(block(false, 1, BLOCK_BYTES, &[0]).repeat(blocks));
+    bytes.extend(block(true, 0, back.len(), &back));
+    let length = (bytes.len() - 12) as i32;
+    bytes[8..12].copy_from_slice(&length.to_be_bytes());
+    let crc = crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    bytes
 }
 
 /// A message set of the format before v2 (magic 0 or 1) with one message, as clients of Kafka 0.10 sent it.

@@ -57,7 +57,7 @@ pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use log_start::DeleteRecordsError;
 pub use publish::Offline;
 pub use state::{Durability, LogConfig, LogOffsets};
-pub use timestamps::RefusedTimestamp;
+pub use timestamps::{CHECKED_BYTES_MAX, RefusedTimestamp};
 
 use crate::ids::PartitionId;
 use crate::log::state::LogState;

@@ -9,7 +9,12 @@ use crate::runtime::Runtime;
 /// Records named in one refusal.
 const REFUSED_MAX: usize = 100;
 
-/// Pauses of 64 KiB for which the records of a batch are walked that its header alone refuses: it is
+/// Bytes to which a batch's records may be decompressed before it is appended; a batch that is
+/// larger itself may yield its own size. Kafka has no such bound, but 64 times what a topic takes by
+/// default is no batch that a producer means.
+pub const CHECKED_BYTES_MAX: u64 = 64 << 20;
+
+/// Pauses of at most 64 KiB for which the records of a batch are walked that its header alone refuses: it is
 /// to name them, and must not be worth gigabytes to decompress.
 const REFUSED_PAUSES_MAX: usize = 16;
 
@@ -70,23 +75,36 @@ impl Limits {
 }
 
 impl<R: Runtime> Log<R> {
-    /// Judges the timestamps of a batch that is about to be appended. At once where its header
-    /// says enough, which by default it does for every batch that is not refused; else its records
-    /// are walked, decompressed if need be, in turns with other tasks: batches that must stay in
-    /// order have to wait for each other. A batch that [`Log::append`] will refuse for something
-    /// else may pass.
-    ///
-    /// # Errors
-    /// [`AppendError::InvalidTimestamp`]; [`AppendError::Records`] if the records can't be walked.
-    pub async fn check_timestamps(&self, batch: &[u8]) -> Result<(), AppendError> {
-        let Ok(header) = BatchHeader::read(batch) else { return Ok(()) };
+    /// True if the header of a batch that is about to be appended does not say enough of its
+    /// timestamps, so that [`Log::check_timestamps`] has to look at its records. By default it does
+    /// for every batch that is not refused. False for one that [`Log::append`] refuses for its size.
+    pub fn must_check_timestamps(&self, batch: &[u8]) -> bool {
+        self.unsure(batch).is_some()
+    }
+
+    /// The batch's header, and the limits of which it does not show that they are kept.
+    fn unsure<'a>(&self, batch: &'a [u8]) -> Option<(&'a BatchHeader, Limits)> {
+        let header = BatchHeader::read(batch).ok()?;
         let now_ms = self.inner_runtime().now_ms();
         let limits = self.with_state(|state| {
-            (!state.config.log_append_time).then(|| Limits::of(&state.config, now_ms))
-        });
-        let Some(limits) = limits.filter(|limits| !limits.surely_allow(header)) else {
-            return Ok(());
-        };
+            let config = &state.config;
+            let has_limits =
+                !config.log_append_time && batch.len() <= config.max_message_bytes as usize;
+            has_limits.then(|| Limits::of(config, now_ms))
+        })?;
+        (!limits.surely_allow(header)).then_some((header, limits))
+    }
+
+    /// Judges the timestamps of a batch that is about to be appended. Its records may have to be
+    /// walked, decompressed if need be, in turns with other tasks: batches that must stay in order
+    /// have to wait for each other. A batch that [`Log::append`] will refuse for something else may
+    /// pass.
+    ///
+    /// # Errors
+    /// [`AppendError::InvalidTimestamp`]; [`AppendError::Records`] if the records can't be walked,
+    /// or decompress to more than [`CHECKED_BYTES_MAX`].
+    pub async fn check_timestamps(&self, batch: &[u8]) -> Result<(), AppendError> {
+        let Some((header, limits)) = self.unsure(batch) else { return Ok(()) };
         let Some(bytes) = batch.get(HEADER_BYTES..header.total_bytes()) else { return Ok(()) };
         if header.verify_crc(batch).is_err() {
             return Ok(());
@@ -100,7 +118,8 @@ impl<R: Runtime> Log<R> {
         };
         let is_refused = limits.surely_refuse(header);
         let pauses_max = if is_refused { REFUSED_PAUSES_MAX } else { usize::MAX };
-        let walk = RecordWalk::new(header, bytes)?;
+        let limit_bytes = CHECKED_BYTES_MAX.max(bytes.len() as u64);
+        let walk = RecordWalk::up_to(header, bytes, limit_bytes)?;
         let walked = walk_with_pauses(self.inner_runtime(), walk, pauses_max, &mut visit).await?;
         match records.is_empty() && walked != Walked::TooFar {
             true => Ok(()),

@@ -230,6 +230,30 @@ fn a_batch_that_is_refused_is_not_worth_gigabytes_to_decompress() {
 }
 
 #[test]
+fn records_are_looked_at_only_where_the_header_does_not_do() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        let now_ms = broker.runtime.now_ms();
+        let of = |ages_ms: &[i64]| {
+            let timestamps: Vec<_> = ages_ms.iter().map(|age_ms| now_ms - age_ms).collect();
+            broker.log.must_check_timestamps(&batch_of(&timestamps, 1, Compression::None))
+        };
+        assert!(!of(&[0, 9]));
+        assert!(of(&[0, -7_200_000]), "too late");
+        broker.log.set_config(LogConfig { timestamp_before_max_ms: 1_000, ..small_segments() });
+        assert!(!of(&[9]), "one record is of the header's time");
+        assert!(of(&[0, 9]));
+        broker.log.set_config(LogConfig {
+            timestamp_before_max_ms: 1_000,
+            max_message_bytes: 70,
+            ..small_segments()
+        });
+        assert!(!of(&[0, 9]), "too large in any case");
+    });
+}
+
+#[test]
 fn an_index_is_not_read_while_another_reader_repairs_it() {
     let sim = Simulation::new(1);
     sim.run_until(async {
