@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::config_resource_type::{BROKER, TOPIC};
+use corelane_net::messages::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, Response,
+};
 use harness::batch::Batch;
 use harness::broker::Broker;
 use harness::options::Options;
@@ -20,6 +23,7 @@ use harness::topics::{
     alter, alteration, create, creation, delete, deletion, describe, described, error_of, grow,
     growth, topic, try_call,
 };
+use harness::typed::call;
 use harness::wire::Connection;
 
 fn start(test: &str) -> Option<Broker> {
@@ -68,6 +72,36 @@ fn configs_survive_a_kill() {
     assert_eq!(after, before);
     assert_eq!(described(&mut connection, TOPIC, "t", "segment.ms"), ("5000".to_owned(), 1));
     assert_eq!(topic(&mut connection, "t").map(|(_, partitions)| partitions), Some(5));
+}
+
+#[test]
+fn long_values_asked_for_again_and_again_make_no_answer_of_any_size() {
+    let Some(broker) = start("long_values_asked_for_again_and_again") else { return };
+    let mut connection = broker.connect();
+    let replicas: Vec<_> = (10_000..14_000).map(|number| format!("{number}:1")).collect();
+    let (key, replicas) = ("leader.replication.throttled.replicas", replicas.join(","));
+    let made = create(&mut connection, "t", 1, &[(key, &replicas)]);
+    assert_eq!(made.error_code, ErrorCode::None, "{:?}", made.error_message);
+    let resource = DescribeConfigsResource {
+        resource_type: TOPIC,
+        resource_name: "t".into(),
+        configuration_keys: Some(vec![key.into()]),
+    };
+    let resources = vec![resource; 4_000];
+    let request = DescribeConfigsRequest { resources, ..Default::default() };
+    let Response::DescribeConfigs(response) = call(&mut connection, 4, request) else {
+        unreachable!()
+    };
+    let bytes: usize =
+        response.results.iter().flat_map(|result| &result.configs).map(value_bytes).sum();
+    assert!((60 << 20..68 << 20).contains(&bytes), "{bytes} bytes of values");
+    assert_eq!(response.results.len(), 4_000, "each is answered");
+    assert_eq!(response.results[0].error_code, ErrorCode::None);
+    assert_eq!(response.results[3_999].error_code, ErrorCode::PolicyViolation);
+}
+
+fn value_bytes(config: &DescribeConfigsResourceResult) -> usize {
+    config.value.as_ref().map_or(0, |value| value.len())
 }
 
 #[test]

@@ -11,7 +11,6 @@ use corelane_net::messages::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use corelane_storage::runtime::Runtime;
 
 use super::errors;
 use crate::catalog::change::Refusal;
@@ -20,13 +19,14 @@ use crate::catalog::config::{
 };
 use crate::catalog::name;
 use crate::shard::Shard;
+use crate::shard::pauses::Pauses;
 
 /// Configs that one answer may tell of: all those of 10,000 topics. A request of a few megabytes
 /// could ask for gigabytes else.
 const ANSWERED_CONFIGS_MAX: usize = 340_000;
 
-/// Configs told of before others get their turn.
-const BEFORE_A_PAUSE: usize = 256;
+/// Bytes of text that one answer may hold, one resource more or less: values may be long.
+const ANSWERED_BYTES_MAX: usize = 64 << 20;
 
 /// Answers resource by resource, with pauses.
 pub async fn answer(shard: Rc<Shard>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
@@ -38,24 +38,30 @@ pub async fn answer(shard: Rc<Shard>, request: DescribeConfigsRequest) -> Descri
         synonyms: request.include_synonyms,
         documentation: request.include_documentation,
     };
-    let (mut answered, mut since_pause) = (0, 0);
+    let (mut answered, mut answered_bytes) = (0, 0);
+    let mut pauses = Pauses::new(&shard.runtime);
     for resource in request.resources {
-        let described = match answered {
+        let fits = answered < ANSWERED_CONFIGS_MAX && answered_bytes < ANSWERED_BYTES_MAX;
+        let described = match fits {
             // One unknown type spoils the whole request.
             _ if !all_known => Err(Refusal::Request(UNKNOWN_TYPE.to_owned())),
-            0..ANSWERED_CONFIGS_MAX => asked.describe(&resource),
-            _ => Err(Refusal::TooManyConfigs(ANSWERED_CONFIGS_MAX)),
+            true => asked.describe(&resource),
+            false => Err(Refusal::TooManyConfigs),
         };
         let result = result(resource, described);
         answered += result.configs.len();
-        since_pause += 1 + result.configs.len();
+        answered_bytes += result.configs.iter().map(text_bytes).sum::<usize>();
+        let steps = 1 + result.configs.len();
         response.results.push(result);
-        if since_pause > BEFORE_A_PAUSE {
-            since_pause = 0;
-            shard.runtime.yield_now().await;
-        }
+        pauses.after(steps).await;
     }
     response
+}
+
+/// Bytes of the texts of one config that may be long.
+fn text_bytes(config: &DescribeConfigsResourceResult) -> usize {
+    let synonyms = config.synonyms.iter().map(|synonym| &synonym.value);
+    synonyms.chain([&config.value, &config.documentation]).flatten().map(|text| text.len()).sum()
 }
 
 const UNKNOWN_TYPE: &str = "The request names a resource type that has no configs.";

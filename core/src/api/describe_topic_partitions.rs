@@ -1,6 +1,7 @@
 //! DescribeTopicPartitions (KIP-966): topics in pages, in the order of their names.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
@@ -30,10 +31,10 @@ pub fn answer(
     let left = asked_limit.clamp(1, PARTITIONS_MAX);
     let mut page = Page { broker, from, left, response: Default::default() };
     if names.is_empty() {
-        let mut topics = catalog.topics();
+        let mut topics = catalog.topics_from(from.0);
         while topics.next().is_some_and(|topic| page.add(&topic.name, Some(topic))) {}
     } else {
-        let mut names = names.into_iter();
+        let mut names = names.range::<str, _>((Bound::Included(from.0), Bound::Unbounded));
         while names.next().is_some_and(|name| page.add(name, catalog.topic(name).map(|t| &**t))) {}
     }
     page.response
@@ -73,11 +74,8 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Adds a topic, as far as it fits and lies behind the cursor; false once the page is full.
+    /// Adds a topic that is not before the cursor's, as far as it fits; false once the page is full.
     fn add(&mut self, name: &str, topic: Option<&Topic>) -> bool {
-        if name < self.from.0 {
-            return true;
-        }
         if self.left == 0 {
             self.ends_at(name, 0);
             return false;

@@ -98,9 +98,9 @@ pub fn refusal_code(refusal: &Refusal) -> ErrorCode {
         Refusal::NoPartitions | Refusal::SamePartitions(_) | Refusal::FewerPartitions { .. } => {
             ErrorCode::InvalidPartitions
         }
-        Refusal::TooManyPartitionsAtOnce
-        | Refusal::TooManyPartitions
-        | Refusal::TooManyConfigs(_) => ErrorCode::PolicyViolation,
+        Refusal::TooManyPartitionsAtOnce | Refusal::TooManyPartitions | Refusal::TooManyConfigs => {
+            ErrorCode::PolicyViolation
+        }
         Refusal::NoReplicas | Refusal::TooManyReplicas(_) => ErrorCode::InvalidReplicationFactor,
         Refusal::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
         Refusal::Config(_)

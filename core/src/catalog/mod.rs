@@ -60,6 +60,12 @@ impl Catalog {
         self.by_name.values()
     }
 
+    /// The topics from this name on, whether or not there is one of this name.
+    pub fn topics_from(&self, name: &str) -> impl Iterator<Item = &Arc<Topic>> {
+        let from = (Bound::Included(name), Bound::Unbounded);
+        self.by_name.range::<str, _>(from).map(|(_, topic)| topic)
+    }
+
     /// How many topics there are.
     pub fn topic_count(&self) -> usize {
         self.by_name.len()

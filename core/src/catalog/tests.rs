@@ -28,6 +28,18 @@ fn legal_names_are_kafkas() {
 }
 
 #[test]
+fn topics_are_told_from_any_name_on() {
+    let mut catalog = Catalog::default();
+    for (id, name) in [(1, "b"), (2, "d"), (3, "a")] {
+        catalog.apply(&Command::CreateTopic(topic(name, id, 1)));
+    }
+    for (from, expected) in [("", "abd"), ("a", "abd"), ("b", "bd"), ("c", "d"), ("e", "")] {
+        let told: String = catalog.topics_from(from).map(|topic| &*topic.name).collect();
+        assert_eq!(told, expected, "{from}");
+    }
+}
+
+#[test]
 fn a_dot_and_an_underscore_collide() {
     let mut catalog = Catalog::default();
     catalog.apply(&Command::CreateTopic(topic("a.b", 1, 1)));

@@ -94,18 +94,19 @@ impl Controller {
         self.log.append(&command.encode()).await?;
         let command = Arc::new(command);
         // This shard first: its catalog is what the next change is checked against.
-        for shard_index in 0..shard.count {
+        let applied = on_each(shard.count, async |shard_index| {
             let command = command.clone();
             let apply = move |shard: &Rc<Shard>| {
                 let shard = shard.clone();
                 async move { shard.apply(&command).await }
             };
-            shard.call_async(shard_index, apply).await?;
-        }
+            shard.call_async(shard_index, apply).await
+        });
+        let applied = applied.await;
         if let Some(topic) = deleted {
             shard.runtime.spawn(remove_files(shard.clone(), topic));
         }
-        Ok(())
+        Ok(applied?)
     }
 }
 
@@ -232,16 +233,30 @@ fn find(catalog: &Catalog, key: &TopicKey) -> Result<Arc<Topic>, ChangeError> {
     }
 }
 
+/// Carries out on one shard after another what is durable already, on all of them whatever becomes
+/// of it on some: else these would differ for as long as the broker runs. The first error.
+pub(super) async fn on_each<E>(
+    shards: usize,
+    mut call: impl AsyncFnMut(usize) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut outcome = Ok(());
+    for shard_index in 0..shards {
+        let called = call(shard_index).await;
+        outcome = outcome.and(called);
+    }
+    outcome
+}
+
 /// Removes what is left of a deleted topic; what a failure or a stop leaves behind is swept at the
 /// next start.
 async fn remove_files(shard: Rc<Shard>, topic: Arc<Topic>) {
-    for owner in 0..shard.count {
+    let removed = on_each(shard.count, async |owner| {
         let theirs = topic.clone();
-        let removed = shard.call_async(owner, move |shard| shard.clone().remove_logs(theirs));
-        if let Err(error) = removed.await {
-            tracing::error!(topic = &*topic.name, %error, "the logs of a deleted topic stay");
-            return;
-        }
+        shard.call_async(owner, move |shard| shard.clone().remove_logs(theirs)).await
+    });
+    if let Err(error) = removed.await {
+        tracing::error!(topic = &*topic.name, %error, "logs of a deleted topic stay");
+        return;
     }
     if let Err(error) = shard.store.delete_topic_dir(topic.id).await {
         tracing::error!(topic = &*topic.name, %error, "the directory of a deleted topic stays");

@@ -6,6 +6,7 @@
 //! - `semaphore.rs`: a counter with a strictly fair queue; budgets and turns are made of it
 //! - `budget.rs`: bytes that fetch answers may hold
 //! - `turns.rs`: one loaded fetch answer per connection
+//! - `pauses.rs`: pauses of long work
 //! - `apply.rs`: changes of the catalog, as each shard carries them out
 //! - `append.rs`: appends in arrival order, and their acknowledgement
 //! - `read.rs`: plans of a fetch at the shard that owns the partitions
@@ -21,6 +22,7 @@ pub mod connections;
 pub mod controller;
 pub mod mailbox;
 pub mod metadata_cache;
+pub mod pauses;
 pub mod placement;
 pub mod producer_ids;
 pub mod read;

@@ -7,6 +7,7 @@ use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::task::LocalSpawnExt;
 
 use super::budget::FetchBudget;
+use super::controller::on_each;
 use super::mailbox::{CallError, Mailbox, inboxes};
 use super::placement::shard_of;
 use super::semaphore::Semaphore;
@@ -200,6 +201,25 @@ fn a_panic_in_a_job_is_an_error_of_its_caller_only() {
         assert_eq!(mailbox.send(1, |shard| shard.id).await.unwrap().await, Ok(1));
     };
     pool.run_until(calls);
+}
+
+#[test]
+fn what_is_durable_is_carried_out_on_every_shard_also_behind_one_that_panics() {
+    let mut pool = LocalPool::new();
+    let shards = start_shards(&pool.spawner(), 4, 1);
+    let mailbox = shards[0].mailbox.clone();
+    let carried_out = on_each(4, async |to| {
+        // The controller is shard 0, and its mailbox has no way to itself.
+        let Some(to) = (to > 0).then_some(to) else { return Ok(()) };
+        let job = |shard: &TestShard| {
+            assert!(shard.id != 1, "a shard that can't");
+            shard.seen.borrow_mut().push((0, 7));
+        };
+        mailbox.send(to, job).await?.await
+    });
+    assert_eq!(pool.run_until(carried_out), Err(CallError::Panicked));
+    let seen: Vec<_> = shards.iter().map(|shard| shard.seen.borrow().len()).collect();
+    assert_eq!(seen, [0, 0, 1, 1]);
 }
 
 #[test]

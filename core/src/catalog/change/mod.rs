@@ -111,8 +111,8 @@ pub enum Refusal {
     #[error("{0}")]
     Request(String),
     /// POLICY_VIOLATION (44).
-    #[error("The answer would tell of more than {0} configs: ask for fewer resources at once.")]
-    TooManyConfigs(usize),
+    #[error("The answer would tell of too many configs: ask for fewer resources at once.")]
+    TooManyConfigs,
     /// UNKNOWN_TOPIC_OR_PARTITION (3).
     #[error("The topic '{0}' does not exist.")]
     UnknownTopic(String),

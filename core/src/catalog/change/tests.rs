@@ -286,6 +286,16 @@ fn what_is_sent_is_bounded() {
         let change = altered(&[("leader.replication.throttled.replicas", operation, Some(&long))]);
         assert!(cluster.alter("t", change).is_err());
     }
+    let replicas = |from: usize| {
+        let replicas: Vec<_> = (from..from + 2_000).map(|number| format!("{number}:1")).collect();
+        replicas.join(",")
+    };
+    let append =
+        |from| altered(&[("leader.replication.throttled.replicas", 2, Some(&*replicas(from)))]);
+    for from in [10_000, 20_000] {
+        assert!(cluster.alter("t", append(from)).is_ok());
+    }
+    assert!(cluster.alter("t", append(30_000)).is_err(), "what they add up to counts");
     let many = (0..2_000).map(|number| (format!("k{number}"), Some("v".to_owned()))).collect();
     assert!(ConfigChange::Replace(many).check().is_err());
 }

@@ -38,8 +38,8 @@ pub use value::shown;
 /// Configs that were set for one topic, one broker or all brokers: key and text.
 pub type Configs = BTreeMap<String, String>;
 
-/// Longest value taken. The longest sensible one lists every partition of a topic.
-pub const VALUE_BYTES_MAX: usize = 256 << 10;
+/// Longest value taken: as long as a text of Kafka's older encodings, in which it is told, can be.
+pub const VALUE_BYTES_MAX: usize = i16::MAX as usize;
 
 /// Most keys that one resource may be given at once: far more than there are.
 pub const KEYS_MAX: usize = 1_000;

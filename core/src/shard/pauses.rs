@@ -1,0 +1,31 @@
+//! Pauses of long work: a shard must not be held for more than 500 us.
+
+use corelane_storage::runtime::Runtime;
+
+use crate::runtime::ShardRuntime;
+
+/// Steps that are taken before others get their turn.
+const BEFORE_A_PAUSE: usize = 256;
+
+/// Steps of about a microsecond each, taken since others had their turn.
+pub struct Pauses<'a> {
+    runtime: &'a ShardRuntime,
+    steps: usize,
+}
+
+impl<'a> Pauses<'a> {
+    /// For work that begins.
+    pub fn new(runtime: &'a ShardRuntime) -> Pauses<'a> {
+        Pauses { runtime, steps: 0 }
+    }
+
+    /// Counts `steps`, and lets others have their turn once there are many. Nothing that others
+    /// need may be borrowed across it.
+    pub async fn after(&mut self, steps: usize) {
+        self.steps += steps;
+        if self.steps >= BEFORE_A_PAUSE {
+            self.steps = 0;
+            self.runtime.yield_now().await;
+        }
+    }
+}
