@@ -296,6 +296,46 @@ fn clients_that_ask_for_much_and_never_read() {
     victim.assert_serves("the silent ones are gone");
 }
 
+/// Each search takes a second or more, and nobody waits for what it finds.
+#[test]
+fn clients_that_ask_for_long_searches_and_leave() {
+    const SHARDS: usize = 2;
+    let mut victim = Victim::start();
+    if !victim.broker.is_corelane() {
+        return println!("passed over: Apache Kafka searches to the end for those who have left");
+    }
+    let topic = fresh_topic("searched");
+    let mut client = victim.broker.connect();
+    create_ready_topic(&mut client, &topic, 4);
+    let [begin_ms, end_ms] = [1_700_000_000_000, 1_700_000_001_000];
+    let batch = Batch::slow_to_search([begin_ms, end_ms]).encode();
+    let mut body = Encoder::new().i32(-1).i8(0).i32(1).string(&topic).i32(4);
+    for partition in 0..4 {
+        // The first version with zstd.
+        let slow = Request { version: 7, ..requests::produce(-1, &topic, &[(partition, &batch)]) };
+        client.call(&slow).expect("an answer");
+        body = body.i32(partition).i64(end_ms);
+    }
+    let search = Request { api_key: 2, version: 2, body: body.0 };
+    let mut others: Vec<Connection> = (0..2 * SHARDS).map(|_| victim.broker.connect()).collect();
+    // More calls than one shard may have under way to another (1,024), from each shard.
+    for _ in 0..1_100 * SHARDS {
+        victim.broker.connect().send(&search).expect("sent");
+    }
+    // Connections are accepted in order: all of them are in.
+    victim.broker.connect().api_versions_v0().expect("an answer");
+    let since = Instant::now();
+    for other in &mut others {
+        for partition in 0..4 {
+            let offset = produce_one(other, &topic, partition, &Batch::of(&[b"served"]).encode());
+            assert!(offset >= 2, "behind the two records to be searched");
+        }
+    }
+    println!("served within {:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(8), "served after {:?}", since.elapsed());
+    victim.assert_serves("searches that nobody waits for");
+}
+
 #[test]
 fn producers_that_send_a_byte_now_and_then() {
     let mut victim = Victim::start();

@@ -1,21 +1,32 @@
 //! ListOffsets: a partition's first and last offset, and those of its records by time.
 
+use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
     EARLIEST_LOCAL_TIMESTAMP, EARLIEST_PENDING_UPLOAD_TIMESTAMP, EARLIEST_TIMESTAMP,
-    LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
-    ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
+    LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartitionResponse, ListOffsetsRequest,
+    ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
 };
 use corelane_storage::ids::PartitionId;
 use corelane_storage::log::TimestampOffset;
+use futures_util::future::{Either, select};
 
 use super::topics::Finder;
 use super::{errors, fan_out};
 use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
+
+/// Least time that searches in records get, whatever the client asks for: it means tiered storage.
+const TIMEOUT_MIN_MS: i32 = 1_000;
+/// Most time that they get, and what they get in versions that don't say: Kafka's clients wait no
+/// longer (`request.timeout.ms`).
+const TIMEOUT_MAX_MS: i32 = 30_000;
+/// First version with `timeout_ms`.
+const TIMEOUT_SINCE: i16 = 10;
 
 /// What a timestamp asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +51,27 @@ pub async fn answer(
     version: i16,
 ) -> ListOffsetsResponse {
     let known_isolation = matches!(request.isolation_level, 0 | 1);
-    let (mut response, asked) = sort(&shard, request);
+    let timeout_ms = match version {
+        TIMEOUT_SINCE.. => request.timeout_ms.clamp(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS),
+        _ => TIMEOUT_MAX_MS,
+    };
+    let deadline = shard.deadline(timeout_ms);
+    let (mut response, mut asked) = sort(&shard, request, version);
+    // Taken before any other shard is called: those who wait for it have no call under way.
+    let turn = match asked.iter().flatten().any(|asked| asked.wanted.is_searched()) {
+        true => shard.until(deadline, shard.search_calls.acquire(1)).await,
+        false => None,
+    };
+    if turn.is_none() {
+        refuse_searches(&mut asked);
+    }
+    let (asker, gone) = flume::bounded(0);
+    let limits = SearchLimits { deadline, gone };
     let found = fan_out::ask_found(&shard, asked, move |shard, asked| {
-        let shard = shard.clone();
-        async move {
-            let mut found = Vec::with_capacity(asked.len());
-            for asked in asked {
-                found.push(look_up(&shard, &asked, version).await);
-            }
-            found
-        }
+        look_up_all(shard.clone(), asked, limits.clone())
     });
     let found = found.await;
+    drop((asker, turn));
     let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
     for (partition, found) in partitions.zip(found) {
         match known_isolation {
@@ -65,7 +85,7 @@ pub async fn answer(
 type Sorted = (ListOffsetsResponse, Vec<Result<Asked, PartitionError>>);
 
 /// The response's frame, and what is asked about each of its partitions.
-fn sort(shard: &Shard, request: ListOffsetsRequest) -> Sorted {
+fn sort(shard: &Shard, request: ListOffsetsRequest, version: i16) -> Sorted {
     let mut response = ListOffsetsResponse::default();
     let mut all = Vec::new();
     let mut once = Once::default();
@@ -82,7 +102,11 @@ fn sort(shard: &Shard, request: ListOffsetsRequest) -> Sorted {
             }
             partitions.push(ListOffsetsPartitionResponse { partition_index, ..Default::default() });
             let found = finder.partition(&topic.name, Default::default(), partition_index);
-            all.push(found.map(|id| Asked { id, partition }));
+            all.push(found.map(|id| Asked {
+                id,
+                current_leader_epoch: partition.current_leader_epoch,
+                wanted: wanted(partition.timestamp, version),
+            }));
         }
         if !partitions.is_empty() {
             response.topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
@@ -91,10 +115,7 @@ fn sort(shard: &Shard, request: ListOffsetsRequest) -> Sorted {
     (response, all)
 }
 
-fn fill(
-    partition: &mut ListOffsetsPartitionResponse,
-    found: Result<Option<TimestampOffset>, PartitionError>,
-) {
+fn fill(partition: &mut ListOffsetsPartitionResponse, found: Found) {
     match found {
         Ok(Some(found)) => {
             partition.timestamp = found.timestamp_ms;
@@ -106,10 +127,11 @@ fn fill(
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Asked {
     id: PartitionId,
-    partition: ListOffsetsPartition,
+    current_leader_epoch: i32,
+    wanted: Wanted,
 }
 
 impl fan_out::Placed for Asked {
@@ -118,17 +140,41 @@ impl fan_out::Placed for Asked {
     }
 }
 
+/// Leaves only what is answered without a search.
+fn refuse_searches(asked: &mut [Result<Asked, PartitionError>]) {
+    for asked in asked {
+        if asked.as_ref().is_ok_and(|asked| asked.wanted.is_searched()) {
+            *asked = Err(PartitionError::TimedOut);
+        }
+    }
+}
+
+/// When the searches of a request end, found or not.
+#[derive(Clone)]
+struct SearchLimits {
+    /// Monotonic time.
+    deadline: Duration,
+    /// Disconnected as soon as nobody waits for the answer.
+    gone: flume::Receiver<()>,
+}
+
+type Found = Result<Option<TimestampOffset>, PartitionError>;
+
+async fn look_up_all(shard: Rc<Shard>, asked: Vec<Asked>, limits: SearchLimits) -> Vec<Found> {
+    let mut found = Vec::with_capacity(asked.len());
+    for asked in asked {
+        found.push(look_up(&shard, &asked, &limits).await);
+    }
+    found
+}
+
 /// Offset, time (-1 where it is an end of the log) and epoch; `None` if there is no such record.
-async fn look_up(
-    shard: &Shard,
-    asked: &Asked,
-    version: i16,
-) -> Result<Option<TimestampOffset>, PartitionError> {
+async fn look_up(shard: &Shard, asked: &Asked, limits: &SearchLimits) -> Found {
     let partition = shard.partition(asked.id)?;
-    partition.check_leader_epoch(asked.partition.current_leader_epoch)?;
+    partition.check_leader_epoch(asked.current_leader_epoch)?;
     let end =
         |offset, leader_epoch| Some(TimestampOffset { offset, timestamp_ms: -1, leader_epoch });
-    match wanted(asked.partition.timestamp, version) {
+    match asked.wanted {
         Wanted::Earliest => {
             let offset = partition.offsets()?.log_start;
             Ok(end(offset, partition.epoch_of(offset)?))
@@ -136,15 +182,35 @@ async fn look_up(
         // Without transactions the last stable offset is the high watermark.
         Wanted::Latest => Ok(end(partition.offsets()?.high_watermark, partition.leader_epoch()?)),
         Wanted::Since(timestamp_ms) => {
-            let _turn = shard.record_searches.acquire(1).await;
-            partition.offset_for_timestamp(timestamp_ms).await
+            search(shard, limits, partition.offset_for_timestamp(timestamp_ms)).await
         }
-        Wanted::Newest => {
-            let _turn = shard.record_searches.acquire(1).await;
-            partition.max_timestamp().await
-        }
+        Wanted::Newest => search(shard, limits, partition.max_timestamp()).await,
         Wanted::Nothing => Ok(None),
         Wanted::Unsupported => Err(PartitionError::UnsupportedTimestamp),
+    }
+}
+
+/// Searches when it is its turn; gives up, at the next pause of the search, if it takes too long or
+/// whoever asked has gone.
+async fn search(
+    shard: &Shard,
+    limits: &SearchLimits,
+    searching: impl Future<Output = Found>,
+) -> Found {
+    let in_turn = Box::pin(async {
+        let _turn = shard.record_searches.acquire(1).await;
+        searching.await
+    });
+    match shard.until(limits.deadline, select(limits.gone.recv_async(), in_turn)).await {
+        Some(Either::Right((found, _))) => found,
+        Some(Either::Left(_)) | None => Err(PartitionError::TimedOut),
+    }
+}
+
+impl Wanted {
+    /// Whether records have to be read for it.
+    fn is_searched(self) -> bool {
+        matches!(self, Wanted::Since(_) | Wanted::Newest)
     }
 }
 

@@ -63,7 +63,7 @@ use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
 
-/// Searches in records that one shard does at once.
+/// Searches in records that one shard does at once, and requests for some that it has under way.
 const RECORD_SEARCHES_MAX: usize = 2;
 
 /// What is the same on every shard for as long as the broker runs.
@@ -116,6 +116,9 @@ pub struct Shard {
     /// Answers made from `catalog` as it is.
     pub metadata_cache: RefCell<MetadataCache>,
     partitions: RefCell<HashMap<PartitionId, Rc<Partition>>>,
+    /// Requests of this shard's connections that have searches under way, here or on other shards:
+    /// such a call may last long, and to each shard there are only so many at once.
+    pub search_calls: Semaphore,
     /// Searches in records, each of which may hold a decompressor's window (up to 128 MiB).
     pub record_searches: Semaphore,
     /// Appends happen in the order in which they queue here.
@@ -167,6 +170,7 @@ impl Shard {
             catalog: RefCell::default(),
             metadata_cache: RefCell::default(),
             partitions: RefCell::default(),
+            search_calls: Semaphore::new(RECORD_SEARCHES_MAX),
             record_searches: Semaphore::new(RECORD_SEARCHES_MAX),
             append_turn: Semaphore::new(1),
             late_append_turn: Semaphore::new(1),

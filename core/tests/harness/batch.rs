@@ -14,6 +14,8 @@ pub struct Batch {
     pub values: Vec<Vec<u8>>,
     /// Milliseconds since the epoch, one a record; the last one's for those that are missing.
     pub timestamps_ms: Vec<i64>,
+    /// Bytes that stand in place of the records.
+    pub raw_records: Option<Vec<u8>>,
     /// Claimed instead of the number of records.
     pub count: Option<i32>,
     /// Claimed instead of the number of records minus one.
@@ -41,9 +43,39 @@ impl Batch {
             base_sequence: -1,
             values: values.iter().map(|value| value.to_vec()).collect(),
             timestamps_ms: vec![1_700_000_000_000],
+            raw_records: None,
             count: None,
             last_offset_delta: None,
             crc_damage: 0,
+        }
+    }
+
+    /// A batch of a few KiB whose two records have 1 GiB of zeros between them, to whoever searches it. Of the two
+    /// times in its header no record has the later one.
+    pub fn slow_to_search(times_ms: [i64; 2]) -> Batch {
+        /// Most bytes of one block of zstd.
+        const BLOCK_BYTES: u32 = 128 << 10;
+        const BLOCKS: u32 = 8 << 10;
+        let value_bytes = i64::from(BLOCKS * BLOCK_BYTES);
+        let front = Encoder::new().i8(0).varint(0).varint(0).varint(-1).varint(value_bytes).0;
+        let first = Encoder::new().varint(front.len() as i64 + value_bytes + 1).raw(&front).0;
+        // Behind the value: no headers, and the second record.
+        let second = Encoder::new().i8(0).varint(0).varint(1).varint(-1).varint(-1).varint(0).0;
+        let last = Encoder::new().varint(0).varint(second.len() as i64).raw(&second).0;
+        let block = |is_last: bool, is_repeated: bool, len: u32| {
+            let header = len << 3 | u32::from(is_repeated) << 1 | u32::from(is_last);
+            header.to_le_bytes()[..3].to_vec()
+        };
+        // RFC 8878: a frame of unknown length, with a window of one block.
+        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3];
+        frame.extend([block(false, false, first.len() as u32), first].concat());
+        (0..BLOCKS).for_each(|_| frame.extend([block(false, true, BLOCK_BYTES), vec![0]].concat()));
+        frame.extend([block(true, false, last.len() as u32), last].concat());
+        Batch {
+            attributes: ZSTD,
+            timestamps_ms: times_ms.to_vec(),
+            raw_records: Some(frame),
+            ..Batch::of(&[b"", b""])
         }
     }
 
@@ -61,7 +93,11 @@ impl Batch {
             .i16(self.producer_epoch)
             .i32(self.base_sequence)
             .i32(self.count.unwrap_or(records));
-        for (delta, value) in self.values.iter().enumerate() {
+        if let Some(raw) = &self.raw_records {
+            covered = covered.raw(raw);
+        }
+        let written = if self.raw_records.is_some() { &[][..] } else { &self.values };
+        for (delta, value) in written.iter().enumerate() {
             let age_ms = timestamp_ms(delta) - timestamp_ms(0);
             let record = Encoder::new().i8(0).varint(age_ms).varint(delta as i64).varint(-1);
             let record = record.varint(value.len() as i64).raw(value).varint(0).0;
