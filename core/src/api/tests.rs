@@ -10,8 +10,8 @@ use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
 use super::once::{Once, Place};
-use super::{APIS, api_versions, delete_topics, errors, init_producer_id};
-use crate::catalog::change::{AssignmentError, Refusal};
+use super::{APIS, api_versions, create_topics, delete_topics, errors, init_producer_id};
+use crate::catalog::change::{AssignmentError, NewTopic, Refusal};
 use crate::catalog::config::ConfigError;
 use crate::catalog::name::NameError;
 use crate::catalog::{Catalog, Command, Topic};
@@ -211,9 +211,13 @@ fn whoever_names_a_topic_twice_deletes_it_not_at_all() {
         (sorted.wanted, refused.collect::<Vec<_>>())
     };
     let (by_name, by_id) = (state(Some("a"), Uuid::ZERO), state(None, id(2)));
-    let (mut wanted, refused) = sort(&[by_name.clone(), by_id.clone()]);
-    wanted.sort_by_key(|state| state.topic_id.0);
-    assert_eq!((wanted, refused), (vec![by_name.clone(), by_id.clone()], vec![]));
+    for both in [[by_name.clone(), by_id.clone()], [by_id.clone(), by_name.clone()]] {
+        assert_eq!(sort(&both), (both.to_vec(), vec![]), "in the order of the request");
+    }
+    let many: Vec<_> = (0..50).rev().map(|n| state(Some(&n.to_string()), Uuid::ZERO)).collect();
+    assert_eq!(sort(&many), (many.clone(), vec![]));
+    let (_, repeated) = sort(&[&many[..], &many[..]].concat());
+    assert!(repeated.iter().map(|(name, _)| name).eq(many.iter().map(|state| &state.name)));
 
     let twice = sort(&[by_name.clone(), by_name.clone(), by_name.clone()]);
     assert_eq!(twice, (vec![], vec![(Some("a".into()), Uuid::ZERO)]));
@@ -231,6 +235,16 @@ fn whoever_names_a_topic_twice_deletes_it_not_at_all() {
         (vec![unknown], vec![]),
         "told by the controller"
     );
+}
+
+#[test]
+fn repeated_topics_are_told_once_in_the_order_of_the_request() {
+    let names: Vec<String> = (0..50).rev().map(|number| number.to_string()).collect();
+    let mut topics: Vec<_> = names.iter().map(|name| NewTopic::named(name)).collect();
+    topics.insert(7, NewTopic::named("once"));
+    topics.extend(names.iter().map(|name| NewTopic::named(name)));
+    assert_eq!(create_topics::take_repeated(&mut topics), names);
+    assert!(topics.iter().map(|topic| &*topic.name).eq(["once"]));
 }
 
 #[test]
