@@ -2,7 +2,9 @@ mod descriptions;
 
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{Api, DeleteTopicState, InitProducerIdRequest};
+use corelane_net::messages::{
+    Api, DeleteTopicState, InitProducerIdRequest, MetadataResponse, MetadataResponseTopic,
+};
 use corelane_storage::batch::{BatchError, RecordsError};
 use corelane_storage::ids::TopicId;
 use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
@@ -10,7 +12,7 @@ use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
 use super::once::{Once, Place};
-use super::{APIS, api_versions, create_topics, delete_topics, errors, init_producer_id};
+use super::{APIS, api_versions, create_topics, delete_topics, errors, init_producer_id, metadata};
 use crate::catalog::change::{AssignmentError, NewTopic, Refusal};
 use crate::catalog::config::ConfigError;
 use crate::catalog::name::NameError;
@@ -245,6 +247,23 @@ fn repeated_topics_are_told_once_in_the_order_of_the_request() {
     topics.extend(names.iter().map(|name| NewTopic::named(name)));
     assert_eq!(create_topics::take_repeated(&mut topics), names);
     assert!(topics.iter().map(|topic| &*topic.name).eq(["once"]));
+}
+
+/// A topic that was deleted while its creator's answer was made would be unknown to all others.
+#[test]
+fn metadata_that_lacks_a_topic_to_create_is_not_kept() {
+    let answer = |error_code| {
+        let topic = MetadataResponseTopic { error_code, ..Default::default() };
+        let there = MetadataResponseTopic::default();
+        MetadataResponse { topics: vec![there, topic], ..Default::default() }
+    };
+    let refused = metadata::Refused::from([(Str::from("t"), ErrorCode::InvalidTopicException)]);
+    let (none, unknown) = (Default::default(), answer(ErrorCode::UnknownTopicOrPartition));
+    assert!(!metadata::may_be_kept(&unknown, &none, true));
+    assert!(metadata::may_be_kept(&unknown, &none, false), "nobody would create it");
+    assert!(metadata::may_be_kept(&answer(ErrorCode::InvalidTopicException), &none, true));
+    assert!(metadata::may_be_kept(&answer(ErrorCode::None), &none, true));
+    assert!(!metadata::may_be_kept(&answer(ErrorCode::None), &refused, true));
 }
 
 #[test]
