@@ -1,6 +1,7 @@
 //! CreateTopics.
 
 use std::collections::HashMap;
+use std::mem;
 use std::rc::Rc;
 
 use corelane_net::codec::Str;
@@ -52,13 +53,22 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
 }
 
 /// Takes out the topics that are named more than once; Kafka answers for each name once.
-fn take_repeated(topics: &mut Vec<NewTopic>) -> Vec<String> {
+pub(super) fn take_repeated(topics: &mut Vec<NewTopic>) -> Vec<String> {
     let mut named: HashMap<String, usize> = HashMap::new();
     for topic in topics.iter() {
         *named.entry(topic.name.clone()).or_default() += 1;
     }
-    topics.retain(|topic| named.get(&topic.name) == Some(&1));
-    named.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
+    let mut repeated = Vec::new();
+    topics.retain(|topic| match named.get_mut(&topic.name).map(mem::take) {
+        Some(1) => true,
+        // Told already.
+        None | Some(0) => false,
+        Some(_) => {
+            repeated.push(topic.name.clone());
+            false
+        }
+    });
+    repeated
 }
 
 fn refused(name: Str, refusal: &Refusal) -> CreatableTopicResult {

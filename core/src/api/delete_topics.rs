@@ -1,8 +1,8 @@
 //! DeleteTopics: by name, from version 6 on also by id.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::mem;
 use std::rc::Rc;
 
 use corelane_net::codec::{Str, Uuid};
@@ -42,46 +42,53 @@ pub(super) struct Sorted {
 }
 
 /// Whoever names a topic twice, in whatever way, gets it deleted not at all: Kafka takes it for a
-/// mistake. Each name and id that is there twice is answered once.
+/// mistake. Each name and id that is there twice is answered once. The order is the request's.
 pub(super) fn sort(states: Vec<DeleteTopicState>, catalog: &Catalog) -> Sorted {
     let mut sorted = Sorted::default();
-    let (mut names, mut ids) = (Counted::default(), Counted::default());
-    for DeleteTopicState { name, topic_id } in states {
-        match (name, topic_id) {
-            (Some(name), Uuid::ZERO) => names.add(name),
-            (None, Uuid::ZERO) => sorted.refuse(None, topic_id, NEITHER),
-            (None, id) => ids.add(id),
+    let mut names = counts(states.iter().filter_map(|state| name_alone(state).cloned()));
+    let mut ids = counts(states.iter().filter(|state| state.name.is_none()).map(|s| s.topic_id));
+    let id_of = |name: &Str| catalog.topic(name).map(|topic| topics::uuid(topic.id));
+    let once = names.iter().filter(|(_, count)| **count == 1);
+    let named: HashSet<Uuid> = once.filter_map(|(name, _)| id_of(name)).collect();
+    for state in states {
+        let DeleteTopicState { name, topic_id } = &state;
+        match (name.clone(), *topic_id) {
+            (None, Uuid::ZERO) => sorted.refuse(None, Uuid::ZERO, NEITHER),
+            (None, id) => match take(&mut ids, &id) {
+                0 => {}
+                // Answered where it is named.
+                1 if named.contains(&id) => {}
+                1 => sorted.wanted.push(state),
+                _ => sorted.refuse(None, id, "Duplicate topic id."),
+            },
+            (Some(name), Uuid::ZERO) => match take(&mut names, &name) {
+                0 => {}
+                1 => match id_of(&name).filter(|id| ids.contains_key(id)) {
+                    Some(id) => sorted.refuse(Some(name), id, SAME),
+                    None => sorted.wanted.push(state),
+                },
+                _ => sorted.refuse(Some(name), Uuid::ZERO, "Duplicate topic name."),
+            },
             (Some(name), id) => sorted.refuse(Some(name), id, BOTH),
         }
     }
-    let (ids, repeated_ids) = ids.once_and_more();
-    let (names, repeated_names) = names.once_and_more();
-    for name in repeated_names {
-        sorted.refuse(Some(name), Uuid::ZERO, "Duplicate topic name.");
-    }
-    for id in &repeated_ids {
-        sorted.refuse(None, *id, "Duplicate topic id.");
-    }
-    let mut by_id: HashMap<Uuid, DeleteTopicState> = HashMap::new();
-    for id in ids {
-        by_id.insert(id, DeleteTopicState { name: None, topic_id: id });
-    }
-    for name in names {
-        let state = DeleteTopicState { name: Some(name.clone()), topic_id: Uuid::ZERO };
-        match catalog.topic(&name).map(|topic| topics::uuid(topic.id)) {
-            None => sorted.wanted.push(state),
-            Some(id) if repeated_ids.contains(&id) => sorted.refuse(Some(name), id, SAME),
-            Some(id) => match by_id.entry(id) {
-                Entry::Vacant(entry) => drop(entry.insert(state)),
-                Entry::Occupied(entry) => {
-                    entry.remove();
-                    sorted.refuse(Some(name), id, SAME);
-                }
-            },
-        }
-    }
-    sorted.wanted.extend(by_id.into_values());
     sorted
+}
+
+fn name_alone(state: &DeleteTopicState) -> Option<&Str> {
+    state.name.as_ref().filter(|_| state.topic_id == Uuid::ZERO)
+}
+
+/// How often each is there.
+fn counts<T: Hash + Eq>(all: impl Iterator<Item = T>) -> HashMap<T, usize> {
+    let mut counts = HashMap::new();
+    all.for_each(|one| *counts.entry(one).or_default() += 1);
+    counts
+}
+
+/// How often `one` is there; 0 once it was taken.
+fn take<T: Hash + Eq>(counts: &mut HashMap<T, usize>, one: &T) -> usize {
+    counts.get_mut(one).map(mem::take).unwrap_or_default()
 }
 
 const NEITHER: &str = "Neither topic name nor id were specified.";
@@ -96,27 +103,6 @@ impl Sorted {
             error_code: ErrorCode::InvalidRequest,
             error_message: Some(Str::from_static(words)),
         });
-    }
-}
-
-/// How often each was named.
-struct Counted<T>(HashMap<T, usize>);
-
-impl<T> Default for Counted<T> {
-    fn default() -> Self {
-        Counted(HashMap::new())
-    }
-}
-
-impl<T: Hash + Eq> Counted<T> {
-    fn add(&mut self, one: T) {
-        *self.0.entry(one).or_default() += 1;
-    }
-
-    fn once_and_more(self) -> (Vec<T>, Vec<T>) {
-        let (once, more): (Vec<_>, Vec<_>) = self.0.into_iter().partition(|(_, count)| *count == 1);
-        let keys = |counted: Vec<(T, usize)>| counted.into_iter().map(|(one, _)| one).collect();
-        (keys(once), keys(more))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Metadata: the one broker, its topics, and topics created because somebody names them.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use corelane_net::codec::{EncodeError, Str, Uuid};
+use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
     AUTHORIZED_OPERATIONS_NOT_ASKED, EncodedResponse, MetadataRequest, MetadataRequestTopic,
@@ -17,12 +19,17 @@ use super::{errors, topics};
 use crate::catalog::change::{NewTopic, Refusal};
 use crate::catalog::{Catalog, Topic, name};
 use crate::shard::controller::ChangeError;
+use crate::shard::pauses::Pauses;
 use crate::shard::{Broker, Shard};
 
 /// Names that were to be created, and why they were not.
-type Refused = HashMap<Str, ErrorCode>;
+pub(super) type Refused = HashMap<Str, ErrorCode>;
 
-/// Answers at once, unless topics have to be created: then when they can be used.
+/// Partitions of an answer that is encoded at once; a larger one is encoded aside.
+const ENCODED_AT_ONCE_MAX: usize = 1_000;
+
+/// Answers at once, unless topics have to be created (then when they can be used), or many are
+/// asked for.
 pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) -> Answer {
     if let Some(refused) = refused(&request, version) {
         return Answer::Send(refused.into());
@@ -31,13 +38,38 @@ pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) ->
         return Answer::SendEncoded(response);
     }
     let refused = create_missing(&shard, &request).await;
-    match describe(&shard, &request, version, &refused) {
-        Ok(response) => Answer::SendEncoded(response),
+    let generation = shard.metadata_cache.borrow().generation();
+    let response = describe(&shard, &request, version, &refused).await;
+    let keep = may_be_kept(&response, &refused, may_create(&shard, &request));
+    let partitions: usize = response.topics.iter().map(|topic| topic.partitions.len()).sum();
+    let encoded = match partitions.max(response.topics.len()) {
+        0..=ENCODED_AT_ONCE_MAX => {
+            EncodedResponse::new(&response.into(), version).map_err(io::Error::other)
+        }
+        _ => super::encode_aside(&shard, version, response.into()).await,
+    };
+    match encoded {
+        Ok(response) => {
+            if keep {
+                let mut cache = shard.metadata_cache.borrow_mut();
+                cache.put(generation, &request, version, &response);
+            }
+            Answer::SendEncoded(response)
+        }
         Err(error) => {
             tracing::error!(%error, version, "metadata that can't be encoded");
             Answer::Close
         }
     }
+}
+
+/// False if whoever asks next may be told something else though the catalog stays as it is: a topic
+/// that could not be created may be created then, and so may one that was created, or there, and is
+/// deleted again.
+pub(super) fn may_be_kept(response: &MetadataResponse, refused: &Refused, creates: bool) -> bool {
+    let is_unknown =
+        |topic: &MetadataResponseTopic| topic.error_code == ErrorCode::UnknownTopicOrPartition;
+    refused.is_empty() && !(creates && response.topics.iter().any(is_unknown))
 }
 
 /// The answer to a request that names topics as its version can't: ids came with version 12
@@ -64,20 +96,19 @@ fn refused(request: &MetadataRequest, version: i16) -> Option<MetadataResponse> 
     })
 }
 
-/// Nothing is awaited here: what is kept is of one catalog, and is forgotten when that changes.
-fn describe(
+async fn describe(
     shard: &Shard,
     request: &MetadataRequest,
     version: i16,
     refused: &Refused,
-) -> Result<EncodedResponse, EncodeError> {
+) -> MetadataResponse {
     let broker = &shard.broker;
     let cluster_operations = if request.include_cluster_authorized_operations {
         CLUSTER_OPERATIONS
     } else {
         AUTHORIZED_OPERATIONS_NOT_ASKED
     };
-    let response = MetadataResponse {
+    MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id: broker.node_id,
             host: Str::from(&*broker.advertised_host),
@@ -86,44 +117,95 @@ fn describe(
         }],
         cluster_id: Some(Str::from(&*broker.cluster_id)),
         controller_id: broker.node_id,
-        topics: describe_topics(&shard.catalog(), broker, request, version, refused),
+        topics: describe_topics(shard, request, version, refused).await,
         cluster_authorized_operations: cluster_operations,
         ..Default::default()
-    };
-    let response = EncodedResponse::new(&response.into(), version)?;
-    if refused.is_empty() {
-        shard.metadata_cache.borrow_mut().put(request, version, &response);
     }
-    Ok(response)
 }
 
-fn describe_topics(
-    catalog: &Catalog,
-    broker: &Broker,
+/// With pauses, between which the catalog may change: each topic is told as it is when its turn
+/// comes.
+async fn describe_topics(
+    shard: &Shard,
     request: &MetadataRequest,
     version: i16,
     refused: &Refused,
 ) -> Vec<MetadataResponseTopic> {
-    let mut topics: Vec<_> = match &request.topics {
+    let mut description = Description {
+        broker: &shard.broker,
+        with_operations: request.include_topic_authorized_operations,
+        pauses: Pauses::new(&shard.runtime),
+        topics: Vec::new(),
+    };
+    match &request.topics {
         Some(asked) if !(asked.is_empty() && version == 0) => {
             let mut described = HashSet::new();
-            asked
-                .iter()
-                .map(|asked| find(catalog, asked, refused))
+            for asked in asked {
+                let found = find(&shard.catalog(), asked, refused);
                 // Kafka answers once for a topic that is named twice.
-                .filter(|found| described.insert(found.as_ref().map_or_else(key, |t| Ok(t.id))))
-                .map(|found| found.map_or_else(|refusal| refusal, |t| describe_topic(broker, t)))
-                .collect()
+                if described.insert(found.as_ref().map_or_else(key, |topic| Ok(topic.id))) {
+                    description.add(found).await;
+                } else {
+                    description.pauses.after(1).await;
+                }
+            }
         }
         // Version 0 has no null: there, none asked about means all.
-        _ => catalog.topics().map(|topic| describe_topic(broker, topic)).collect(),
-    };
-    if request.include_topic_authorized_operations {
-        for topic in topics.iter_mut().filter(|topic| topic.error_code == ErrorCode::None) {
-            topic.topic_authorized_operations = TOPIC_OPERATIONS;
+        _ => {
+            let mut next = shard.catalog().topics().next().cloned();
+            while let Some(topic) = next {
+                description.add(Ok(topic.clone())).await;
+                next = shard.catalog().topic_behind(&topic.name).cloned();
+            }
         }
     }
-    topics
+    description.topics
+}
+
+/// Topics as they are told, with pauses.
+struct Description<'a> {
+    broker: &'a Broker,
+    with_operations: bool,
+    pauses: Pauses<'a>,
+    topics: Vec<MetadataResponseTopic>,
+}
+
+impl Description<'_> {
+    async fn add(&mut self, found: Result<Arc<Topic>, MetadataResponseTopic>) {
+        self.pauses.after(1).await;
+        let topic = match found {
+            Ok(topic) => topic,
+            Err(refusal) => return self.topics.push(refusal),
+        };
+        let count = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
+        let mut partitions = Vec::with_capacity(topic.partitions as usize);
+        for index in 0..count {
+            partitions.push(describe_partition(self.broker, index));
+            self.pauses.after(1).await;
+        }
+        let mut described = MetadataResponseTopic {
+            name: Some(Str::from(&*topic.name)),
+            topic_id: topics::uuid(topic.id),
+            is_internal: name::is_internal(&topic.name),
+            partitions,
+            ..Default::default()
+        };
+        if self.with_operations {
+            described.topic_authorized_operations = TOPIC_OPERATIONS;
+        }
+        self.topics.push(described);
+    }
+}
+
+fn describe_partition(broker: &Broker, index: i32) -> MetadataResponsePartition {
+    MetadataResponsePartition {
+        partition_index: index,
+        leader_id: broker.node_id,
+        leader_epoch: broker.leader_epoch,
+        replica_nodes: vec![broker.node_id],
+        isr_nodes: vec![broker.node_id],
+        ..Default::default()
+    }
 }
 
 /// What tells one topic that is not there from another.
@@ -132,11 +214,11 @@ fn key(refusal: &MetadataResponseTopic) -> Result<TopicId, (Option<Str>, Uuid)> 
 }
 
 /// The topic; its id counts if both are given.
-fn find<'a>(
-    catalog: &'a Catalog,
+fn find(
+    catalog: &Catalog,
     asked: &MetadataRequestTopic,
     refused: &Refused,
-) -> Result<&'a Topic, MetadataResponseTopic> {
+) -> Result<Arc<Topic>, MetadataResponseTopic> {
     let MetadataRequestTopic { topic_id, name } = asked;
     let (found, error_code) = match name {
         Some(name) if *topic_id == Uuid::ZERO => {
@@ -149,21 +231,30 @@ fn find<'a>(
         }
         _ => (catalog.topic_by_id(topics::topic_id(*topic_id)), ErrorCode::UnknownTopicId),
     };
-    found.map(|topic| &**topic).ok_or_else(|| MetadataResponseTopic {
-        name: if *topic_id == Uuid::ZERO { name.clone() } else { None },
+    let name = name.as_ref().filter(|_| *topic_id == Uuid::ZERO);
+    found.cloned().ok_or_else(|| MetadataResponseTopic {
+        name: name.cloned(),
         topic_id: *topic_id,
+        is_internal: name.is_some_and(|name| name::is_internal(name)),
         error_code,
         ..Default::default()
     })
 }
 
-/// Creates what is named and not there, if both sides want that.
+/// True if both sides want that naming a topic creates it.
+fn may_create(shard: &Shard, request: &MetadataRequest) -> bool {
+    shard.broker.auto_create_topics && request.allow_auto_topic_creation
+}
+
+/// Creates what is named and not there.
 async fn create_missing(shard: &Rc<Shard>, request: &MetadataRequest) -> Refused {
     let mut refused = Refused::new();
-    if !(shard.broker.auto_create_topics && request.allow_auto_topic_creation) {
+    if !may_create(shard, request) {
         return refused;
     }
+    let mut pauses = Pauses::new(&shard.runtime);
     for asked in request.topics.iter().flatten() {
+        pauses.after(1).await;
         let Some(name) = asked.name.as_ref().filter(|_| asked.topic_id == Uuid::ZERO) else {
             continue;
         };
@@ -183,22 +274,4 @@ async fn create_missing(shard: &Rc<Shard>, request: &MetadataRequest) -> Refused
         }
     }
     refused
-}
-
-fn describe_topic(broker: &Broker, topic: &Topic) -> MetadataResponseTopic {
-    let partition = |index: u32| MetadataResponsePartition {
-        partition_index: i32::try_from(index).unwrap_or(i32::MAX),
-        leader_id: broker.node_id,
-        leader_epoch: broker.leader_epoch,
-        replica_nodes: vec![broker.node_id],
-        isr_nodes: vec![broker.node_id],
-        ..Default::default()
-    };
-    MetadataResponseTopic {
-        name: Some(Str::from(&*topic.name)),
-        topic_id: topics::uuid(topic.id),
-        is_internal: name::is_internal(&topic.name),
-        partitions: (0..topic.partitions).map(partition).collect(),
-        ..Default::default()
-    }
 }

@@ -156,7 +156,10 @@ impl Handler {
                 later_encoded_aside(shard, version, response)
             }
             Request::AlterConfigs(request) => later(alter_configs::answer(shard, request)),
-            Request::DescribeLogDirs(request) => later(describe_log_dirs::answer(shard, request)),
+            Request::DescribeLogDirs(request) => {
+                let response = describe_log_dirs::answer(shard.clone(), request);
+                later_encoded_aside(shard, version, response)
+            }
             Request::CreatePartitions(request) => later(create_partitions::answer(shard, request)),
             Request::IncrementalAlterConfigs(request) => {
                 later(incremental_alter_configs::answer(shard, request))
@@ -197,16 +200,14 @@ fn later<R: Into<Response>>(response: impl Future<Output = R> + 'static) -> Pend
     Box::pin(async move { Answer::Send(response.await.into()) })
 }
 
-/// For answers that may list tens of thousands of configs: to encode those would hold the shard.
+/// For answers that may list tens of thousands of configs or partitions.
 fn later_encoded_aside<R: Into<Response>>(
     shard: Rc<Shard>,
     version: i16,
     response: impl Future<Output = R> + 'static,
 ) -> Pending {
     Box::pin(async move {
-        let response = response.await.into();
-        let encode = move || EncodedResponse::new(&response, version).map_err(io::Error::other);
-        match shard.runtime.blocking_io(encode).await {
+        match encode_aside(&shard, version, response.await.into()).await {
             Ok(encoded) => Answer::SendEncoded(encoded),
             Err(error) => {
                 tracing::error!(%error, version, "an answer that can't be encoded");
@@ -214,6 +215,16 @@ fn later_encoded_aside<R: Into<Response>>(
             }
         }
     })
+}
+
+/// Encodes on another thread: to encode (and to free) a large answer would hold the shard.
+async fn encode_aside(
+    shard: &Shard,
+    version: i16,
+    response: Response,
+) -> io::Result<EncodedResponse> {
+    let encode = move || EncodedResponse::new(&response, version).map_err(io::Error::other);
+    shard.runtime.blocking_io(encode).await
 }
 
 /// A panic while a request is answered costs its connection, nothing else.

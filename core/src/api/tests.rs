@@ -2,15 +2,17 @@ mod descriptions;
 
 use corelane_net::codec::{STRING_BYTES_MAX, Str, Uuid};
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{Api, DeleteTopicState, InitProducerIdRequest};
+use corelane_net::messages::{
+    Api, DeleteTopicState, InitProducerIdRequest, MetadataResponse, MetadataResponseTopic,
+};
 use corelane_storage::batch::{BatchError, RecordsError};
 use corelane_storage::ids::TopicId;
 use corelane_storage::log::{AppendError, DeleteRecordsError, ReadError};
 
 use super::fetch::share::{Offer, share_out};
 use super::list_offsets::{Wanted, wanted};
-use super::{APIS, api_versions, delete_topics, errors, init_producer_id};
-use crate::catalog::change::{AssignmentError, Refusal};
+use super::{APIS, api_versions, create_topics, delete_topics, errors, init_producer_id, metadata};
+use crate::catalog::change::{AssignmentError, NewTopic, Refusal};
 use crate::catalog::config::ConfigError;
 use crate::catalog::name::NameError;
 use crate::catalog::{Catalog, Command, Topic};
@@ -196,9 +198,13 @@ fn whoever_names_a_topic_twice_deletes_it_not_at_all() {
         (sorted.wanted, refused.collect::<Vec<_>>())
     };
     let (by_name, by_id) = (state(Some("a"), Uuid::ZERO), state(None, id(2)));
-    let (mut wanted, refused) = sort(&[by_name.clone(), by_id.clone()]);
-    wanted.sort_by_key(|state| state.topic_id.0);
-    assert_eq!((wanted, refused), (vec![by_name.clone(), by_id.clone()], vec![]));
+    for both in [[by_name.clone(), by_id.clone()], [by_id.clone(), by_name.clone()]] {
+        assert_eq!(sort(&both), (both.to_vec(), vec![]), "in the order of the request");
+    }
+    let many: Vec<_> = (0..50).rev().map(|n| state(Some(&n.to_string()), Uuid::ZERO)).collect();
+    assert_eq!(sort(&many), (many.clone(), vec![]));
+    let (_, repeated) = sort(&[&many[..], &many[..]].concat());
+    assert!(repeated.iter().map(|(name, _)| name).eq(many.iter().map(|state| &state.name)));
 
     let twice = sort(&[by_name.clone(), by_name.clone(), by_name.clone()]);
     assert_eq!(twice, (vec![], vec![(Some("a".into()), Uuid::ZERO)]));
@@ -216,6 +222,33 @@ fn whoever_names_a_topic_twice_deletes_it_not_at_all() {
         (vec![unknown], vec![]),
         "told by the controller"
     );
+}
+
+#[test]
+fn repeated_topics_are_told_once_in_the_order_of_the_request() {
+    let names: Vec<String> = (0..50).rev().map(|number| number.to_string()).collect();
+    let mut topics: Vec<_> = names.iter().map(|name| NewTopic::named(name)).collect();
+    topics.insert(7, NewTopic::named("once"));
+    topics.extend(names.iter().map(|name| NewTopic::named(name)));
+    assert_eq!(create_topics::take_repeated(&mut topics), names);
+    assert!(topics.iter().map(|topic| &*topic.name).eq(["once"]));
+}
+
+/// A topic that was deleted while its creator's answer was made would be unknown to all others.
+#[test]
+fn metadata_that_lacks_a_topic_to_create_is_not_kept() {
+    let answer = |error_code| {
+        let topic = MetadataResponseTopic { error_code, ..Default::default() };
+        let there = MetadataResponseTopic::default();
+        MetadataResponse { topics: vec![there, topic], ..Default::default() }
+    };
+    let refused = metadata::Refused::from([(Str::from("t"), ErrorCode::InvalidTopicException)]);
+    let (none, unknown) = (Default::default(), answer(ErrorCode::UnknownTopicOrPartition));
+    assert!(!metadata::may_be_kept(&unknown, &none, true));
+    assert!(metadata::may_be_kept(&unknown, &none, false), "nobody would create it");
+    assert!(metadata::may_be_kept(&answer(ErrorCode::InvalidTopicException), &none, true));
+    assert!(metadata::may_be_kept(&answer(ErrorCode::None), &none, true));
+    assert!(!metadata::may_be_kept(&answer(ErrorCode::None), &refused, true));
 }
 
 #[test]

@@ -17,7 +17,12 @@ pub struct MetadataCache {
     /// The one used last is in front.
     entries: VecDeque<Entry>,
     bytes: usize,
+    generation: Generation,
 }
+
+/// Which state of the catalog an answer is made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generation(u64);
 
 struct Entry {
     version: i16,
@@ -37,10 +42,22 @@ impl MetadataCache {
         Some(response)
     }
 
-    /// Keeps an answer, unless it is too large.
-    pub fn put(&mut self, request: &MetadataRequest, version: i16, response: &EncodedResponse) {
+    /// The catalog's state, for whoever begins an answer.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Keeps an answer that was begun in `generation`, unless it is too large, or the catalog has
+    /// changed since.
+    pub fn put(
+        &mut self,
+        generation: Generation,
+        request: &MetadataRequest,
+        version: i16,
+        response: &EncodedResponse,
+    ) {
         let bytes = request_bytes(request) + response.len_bytes();
-        if bytes > BYTES_MAX {
+        if bytes > BYTES_MAX || generation != self.generation {
             return;
         }
         while self.bytes + bytes > BYTES_MAX || self.entries.len() == ENTRIES_MAX {
@@ -54,7 +71,8 @@ impl MetadataCache {
 
     /// Forgets them all: the catalog has changed.
     pub fn clear(&mut self) {
-        *self = MetadataCache::default();
+        let generation = Generation(self.generation.0 + 1);
+        *self = MetadataCache { generation, ..MetadataCache::default() };
     }
 }
 
@@ -91,10 +109,30 @@ mod tests {
         EncodedResponse::new(&Response::from(response), version).unwrap()
     }
 
+    fn put(
+        cache: &mut MetadataCache,
+        request: &MetadataRequest,
+        version: i16,
+        response: &EncodedResponse,
+    ) {
+        cache.put(cache.generation(), request, version, response);
+    }
+
+    #[test]
+    fn what_was_begun_before_a_change_is_not_kept() {
+        let mut cache = MetadataCache::default();
+        let begun = cache.generation();
+        cache.clear();
+        cache.put(begun, &asking_for("a"), 9, &answer(1, 9));
+        assert_eq!(cache.get(&asking_for("a"), 9), None);
+        cache.put(cache.generation(), &asking_for("a"), 9, &answer(1, 9));
+        assert!(cache.get(&asking_for("a"), 9).is_some());
+    }
+
     #[test]
     fn an_answer_is_found_by_request_and_version() {
         let mut cache = MetadataCache::default();
-        cache.put(&asking_for("a"), 9, &answer(1, 9));
+        put(&mut cache, &asking_for("a"), 9, &answer(1, 9));
         assert_eq!(cache.get(&asking_for("a"), 9), Some(answer(1, 9)));
         assert_eq!(cache.get(&asking_for("a"), 8), None);
         assert_eq!(cache.get(&asking_for("b"), 9), None);
@@ -106,10 +144,10 @@ mod tests {
     fn the_one_used_longest_ago_goes_first() {
         let mut cache = MetadataCache::default();
         for number in 0..ENTRIES_MAX {
-            cache.put(&asking_for(&number.to_string()), 9, &answer(1, 9));
+            put(&mut cache, &asking_for(&number.to_string()), 9, &answer(1, 9));
         }
         assert!(cache.get(&asking_for("0"), 9).is_some());
-        cache.put(&asking_for("one more"), 9, &answer(1, 9));
+        put(&mut cache, &asking_for("one more"), 9, &answer(1, 9));
         assert!(cache.get(&asking_for("0"), 9).is_some());
         assert!(cache.get(&asking_for("1"), 9).is_none());
     }
@@ -119,12 +157,12 @@ mod tests {
         let mut cache = MetadataCache::default();
         let half = answer(BYTES_MAX / 2 / 30, 12);
         for number in 0..5 {
-            cache.put(&asking_for(&number.to_string()), 12, &half);
+            put(&mut cache, &asking_for(&number.to_string()), 12, &half);
             assert!(cache.bytes <= BYTES_MAX);
         }
         assert!(cache.entries.len() >= 2, "{} of {} bytes", cache.entries.len(), half.len_bytes());
         let before = cache.entries.len();
-        cache.put(&asking_for("huge"), 12, &answer(BYTES_MAX / 4, 12));
+        put(&mut cache, &asking_for("huge"), 12, &answer(BYTES_MAX / 4, 12));
         assert_eq!(cache.entries.len(), before, "what is too large pushes nobody out");
     }
 }

@@ -70,18 +70,21 @@ impl Known {
         let mut complaints: Vec<String> = unknown.into_iter().map(say).collect();
         let idle = self.rows.iter().filter(|row| whole && !row.matched.get());
         complaints.extend(idle.map(|row| {
-            format!("docs/differences.md:{}: listed, but nothing differs so", row.line)
+            format!(
+                "docs/differences.md:{}: listed, but nothing differs so, or an earlier row says it",
+                row.line
+            )
         }));
         complaints
     }
 
-    /// True if any row names it; every row that does is marked.
+    /// True if any row names it; the first that does is marked.
     fn names(&self, difference: &Difference) -> bool {
         let Difference { scenario, path, kafka, corelane } = difference;
         let values = [scenario, path, kafka, corelane];
         let fits = |row: &&Row| row.columns.iter().zip(values).all(|(p, v)| matches(p, v));
-        let rows = self.rows.iter().filter(fits);
-        rows.inspect(|row| row.matched.set(true)).count() > 0
+        let row = self.rows.iter().find(fits);
+        row.inspect(|row| row.matched.set(true)).is_some()
     }
 }
 
