@@ -54,7 +54,7 @@ pub enum BatchError {
     /// TRANSACTIONAL_ID_AUTHORIZATION_FAILED (53): part of a transaction; there are none yet.
     #[error("transactions are not supported")]
     Transactional,
-    /// UNSUPPORTED_FOR_MESSAGE_FORMAT (43): the message formats of before Kafka 0.11.
+    /// INVALID_RECORD (87): the message formats of before Kafka 0.11.
     #[error("batch has magic {0}, only 2 is supported")]
     UnsupportedMagic(i8),
 }

@@ -273,7 +273,7 @@ pub(crate) fn journal_file_number(name: &str) -> Option<u64> {
 }
 
 /// How long to wait before a full disk is tried again.
-const NO_SPACE_RETRY: std::time::Duration = std::time::Duration::from_millis(200);
+pub(crate) const NO_SPACE_RETRY: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Writes, waiting as long as the disk is full: what waits for it times out at the client and is
 /// still in order once there is space again.

@@ -29,7 +29,7 @@ pub struct Appended {
 /// Why a batch was not taken. Nothing was appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// CORRUPT_MESSAGE (2), INVALID_RECORD (87) or UNSUPPORTED_FOR_MESSAGE_FORMAT (43).
+    /// CORRUPT_MESSAGE (2), INVALID_RECORD (87) or TRANSACTIONAL_ID_AUTHORIZATION_FAILED (53).
     #[error(transparent)]
     Batch(#[from] BatchError),
     /// MESSAGE_TOO_LARGE (10).

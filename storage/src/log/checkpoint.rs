@@ -2,6 +2,7 @@
 //! otherwise have to read the log for. Once it is written, the journal's copies of what lies before
 //! it are not needed any more.
 
+use crate::journal::writer::NO_SPACE_RETRY;
 use crate::log::Log;
 use crate::log::checkpoint_file::{Checkpoint, SegmentTimes, write_checkpoint};
 use crate::log::state::{LogState, Mark};
@@ -48,19 +49,32 @@ impl<R: Runtime> Log<R> {
             sync_segment(self, end.segment_base).await?;
         }
         self.write_index_pages(end).await?;
-        {
-            let _turn = inner.slot_turns.take().await;
-            // The log start may have moved while the rest was written, with a slot of its own.
-            self.with_state(|state| {
-                checkpoint.sequence = state.checkpoint_sequence + 1;
-                checkpoint.log_start = state.log_start;
-            });
-            self.write_slot(&checkpoint).await?;
-            self.with_state(|state| state.checkpoint = end);
+        while !self.write_next_slot(&mut checkpoint).await? {
+            inner.shared.runtime.sleep(NO_SPACE_RETRY).await;
+            if self.offline_reason().is_some() {
+                return Ok(());
+            }
         }
         self.with_state(LogState::release_journal);
         self.publish();
         Ok(())
+    }
+
+    /// Writes this checkpoint to the next slot; false if the disk is full. The turn ends either way:
+    /// a deletion, which is to free space, must not wait for what waits for space.
+    async fn write_next_slot(&self, checkpoint: &mut Checkpoint) -> Result<bool, DiskError> {
+        let _turn = self.inner.slot_turns.take().await;
+        // The log start may have moved while the rest was written, with a slot of its own.
+        self.with_state(|state| {
+            checkpoint.sequence = state.checkpoint_sequence + 1;
+            checkpoint.log_start = state.log_start;
+        });
+        match self.write_slot(checkpoint).await {
+            Err(error) if error.is_no_space() => return Ok(false),
+            other => other?,
+        }
+        self.with_state(|state| state.checkpoint = checkpoint.end);
+        Ok(true)
     }
 
     /// Writes the next slot; durable on return. The turn must be taken.

@@ -11,7 +11,6 @@ use zerocopy::little_endian::{I32, I64, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::ids::PartitionId;
-use crate::journal::writer::write_stubbornly;
 use crate::log::seal::aligned;
 use crate::log::state::Mark;
 use crate::producers::{ProducerStates, SnapshotError};
@@ -285,7 +284,11 @@ pub(crate) async fn read_checkpoint<R: Runtime>(
     Ok(newest)
 }
 
-/// Writes the slot that is not the newest one; durable on return.
+/// Writes the slot that is not the newest one; durable on return. The other slot gets as much room:
+/// a deletion, which is to free space on a full disk, writes this checkpoint again and must need none.
+///
+/// # Errors
+/// Every [`DiskError`], also a full disk: then the newest checkpoint is still the one before.
 pub(crate) async fn write_checkpoint<R: Runtime>(
     runtime: &R,
     dir: &Path,
@@ -296,12 +299,29 @@ pub(crate) async fn write_checkpoint<R: Runtime>(
     runtime.create_dir_all(dir).await?;
     let file = runtime.open(&path, OpenMode::Create).await?;
     let data = aligned(&checkpoint.encode(id));
-    write_stubbornly(runtime, &file, 0, data).await?;
+    let length = data.len() as u64;
+    file.write_at(0, data).await?;
     file.sync_data().await?;
+    // Only now: while this slot is the only one, it must never be seen torn beside an empty one.
+    reserve_slot(runtime, &slot_path(dir, checkpoint.sequence + 1), length).await?;
     if checkpoint.sequence <= 2 {
         runtime.sync_dir(dir).await?;
     }
     Ok(())
+}
+
+async fn reserve_slot<R: Runtime>(runtime: &R, path: &Path, length: u64) -> Result<(), DiskError> {
+    let reserve = async {
+        let file = runtime.open(path, OpenMode::Create).await?;
+        if file.len().await? < length {
+            file.allocate(0, length).await?;
+        }
+        Ok(())
+    };
+    match reserve.await {
+        Err(error) if DiskError::is_no_space(&error) => Ok(()),
+        other => other,
+    }
 }
 
 /// Makes a slot durable that was read from a disk which a kill may have left unsynced.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::index::{INTERVAL_BYTES, SegmentIndex};
-use crate::journal::writer::write_stubbornly;
 use crate::log::seal::aligned;
 use crate::log::segment::index_path;
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil};
@@ -31,7 +30,8 @@ pub(crate) fn is_incomplete(index: &SegmentIndex, end: u64) -> bool {
 }
 
 /// Writes the index's pages from `first_page` on. Pages carry their own checksum, so an index
-/// that a crash leaves half-written is noticed and rebuilt, and needs no sync of its own.
+/// that a crash leaves half-written is noticed and rebuilt, and needs no sync of its own. So is one
+/// that is not written because the disk is full: nothing must wait for space only to save work.
 pub(crate) async fn write_index_file<R: Runtime>(
     runtime: &R,
     dir: &Path,
@@ -41,8 +41,14 @@ pub(crate) async fn write_index_file<R: Runtime>(
     if index.page_count() <= first_page {
         return Ok(());
     }
-    let file = runtime.open(&index_path(dir, index.base_offset()), OpenMode::Create).await?;
     let bytes = index.encode(first_page..index.page_count());
     let position = (first_page * BLOCK_BYTES) as u64;
-    write_stubbornly(runtime, &file, position, aligned(&bytes)).await
+    let write = async {
+        let file = runtime.open(&index_path(dir, index.base_offset()), OpenMode::Create).await?;
+        file.write_at(position, aligned(&bytes)).await
+    };
+    match write.await {
+        Err(error) if error.is_no_space() => Ok(()),
+        other => other,
+    }
 }

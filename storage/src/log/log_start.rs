@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::journal::writer::NO_SPACE_RETRY;
 use crate::log::checkpoint_file::{Checkpoint, CheckpointError, read_checkpoint};
 use crate::log::{Log, Offline};
 use crate::mutants::{Mutant, active};
@@ -59,8 +60,14 @@ impl<R: Runtime> Log<R> {
         // A task of its own: who waits may give up, but the write goes on, and must not meet another.
         let log = self.clone();
         self.spawn(async move {
-            if let Err(error) = log.persist_log_start(target).await {
-                log.fail("the log start can't be written", &error);
+            loop {
+                match log.persist_log_start(target).await {
+                    Err(CheckpointError::Disk(error)) if error.is_no_space() => {
+                        log.inner_runtime().sleep(NO_SPACE_RETRY).await;
+                    }
+                    Err(error) => return log.fail("the log start can't be written", &error),
+                    Ok(()) => return,
+                }
             }
         });
         let is_raised = || self.offsets().log_start >= target;

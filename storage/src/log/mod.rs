@@ -91,6 +91,8 @@ pub(crate) struct LogInner<R: Runtime> {
     index_turns: Turns,
     /// One checkpoint at a time.
     checkpointing: Cell<bool>,
+    /// Retention is at work.
+    retaining: Cell<bool>,
     /// One task at a time writes a checkpoint slot.
     slot_turns: Turns,
     /// Background tasks that still use the files.
@@ -115,6 +117,7 @@ impl<R: Runtime> Log<R> {
             file_lock: Cell::new(false),
             index_turns: Turns::default(),
             checkpointing: Cell::new(false),
+            retaining: Cell::new(false),
             slot_turns: Turns::default(),
             tasks: Cell::new(0),
         };

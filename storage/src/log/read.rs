@@ -111,12 +111,25 @@ impl<R: Runtime> Log<R> {
         // Its pages say nothing of the timestamps behind their last entry.
         rebuild_index(runtime, &file, &mut index, end).await?;
         if was_incomplete {
-            let _turn = inner.index_turns.take().await;
-            if self.has_segment(segment_base) {
-                self.write_index(&index, 0).await?;
-            }
+            self.repair_index(index.clone());
         }
         Ok(index)
+    }
+
+    /// Writes an index again. A task of its own: the removal of the log's directory waits for it.
+    fn repair_index(&self, index: SegmentIndex) {
+        let log = self.clone();
+        self.spawn(async move {
+            let _turn = log.inner.index_turns.take().await;
+            let segment_base = index.base_offset();
+            if log.offline_reason().is_some() || !log.has_segment(segment_base) {
+                return;
+            }
+            if let Err(error) = log.write_index(&index, 0).await {
+                let partition = log.inner.id;
+                tracing::warn!(%partition, segment_base, %error, "an index can't be repaired");
+            }
+        });
     }
 }
 

@@ -77,8 +77,24 @@ fn age_ms<F>(segment: &Segment<F>, now_ms: i64) -> Option<i64> {
 }
 
 impl<R: Runtime> Log<R> {
-    /// Deletes what the topic's retention lets go.
-    pub(crate) async fn apply_retention(&self) {
+    /// Deletes what the topic's retention lets go, in the background; nothing if it is still at it.
+    pub(crate) fn spawn_retention(&self) {
+        if self.inner.retaining.replace(true) {
+            return;
+        }
+        let log = self.clone();
+        self.spawn(async move {
+            log.apply_retention().await;
+            log.inner.retaining.set(false);
+        });
+    }
+
+    /// Resolves once retention is not at work on this log.
+    pub(crate) async fn retention_rests(&self) {
+        self.inner.changed.until(|| !self.inner.retaining.get()).await;
+    }
+
+    async fn apply_retention(&self) {
         loop {
             let now_ms = self.inner_runtime().now_ms();
             match self.with_state(|state| judge(state, now_ms)) {

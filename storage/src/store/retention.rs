@@ -3,12 +3,18 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::select;
+
 use crate::runtime::Runtime;
 use crate::store::WeakStore;
 use crate::store::shared::Shared;
 
 /// How long a stop may have to wait for this task to see it.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How long to wait for one log before the next is looked at too. One may wait for the space that
+/// only the others can free.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Logs looked at before other tasks get a turn.
 const LOGS_MAX: usize = 64;
@@ -32,7 +38,10 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>, store: WeakStore<R>) 
             if shared.stopping.get() {
                 return;
             }
-            log.apply_retention().await;
+            log.spawn_retention();
+            let rests = std::pin::pin!(log.retention_rests());
+            let patience = std::pin::pin!(shared.runtime.sleep(PATIENCE));
+            select(rests, patience).await;
             if i % LOGS_MAX == LOGS_MAX - 1 {
                 shared.runtime.yield_now().await;
             }

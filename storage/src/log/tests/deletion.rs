@@ -1,5 +1,7 @@
 //! The log start: by request and by retention.
 
+use futures_util::future::{Either, select};
+
 use super::*;
 use crate::batch::{BatchBuilder, BatchHeader};
 use crate::log::{DeleteRecordsError, Durability, Lease, ReadError};
@@ -199,4 +201,57 @@ fn the_age_of_a_closed_segment_is_known_after_a_restart() {
         };
         two_lives(seed, &config, end, before, after);
     }
+}
+
+#[test]
+fn a_full_disk_does_not_keep_retention_from_freeing_it() {
+    let sim = Simulation::new(7);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        let now_ms = broker.runtime.now_ms();
+        for _ in 0..10 {
+            broker.append(&ten_records_at(now_ms)).await;
+        }
+        broker.log.checkpoint().await;
+        assert_eq!(broker.log.with_state(|state| state.checkpoint_sequence), 1);
+        let disk = sim.disk();
+        disk.set_space_bytes(disk.used_bytes());
+        broker.log.set_config(LogConfig { retention_bytes: 0, ..small_segments() });
+        broker.sleep_s(20).await;
+        let offsets = broker.log.offsets();
+        assert_eq!((offsets.log_start, offsets.log_end), (100, 100));
+    });
+}
+
+#[test]
+fn a_deletion_does_not_wait_for_a_checkpoint_that_waits_for_space() {
+    let sim = Simulation::new(8);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, small_segments()).await;
+        let now_ms = broker.runtime.now_ms();
+        for _ in 0..5 {
+            broker.append(&ten_records_at(now_ms)).await;
+        }
+        broker.log.checkpoint().await;
+        // What is known of ten thousand producers needs more room than there is.
+        for producer_id in 0..10_000 {
+            let batch = BatchBuilder::new().producer(producer_id, 0, 0).value(now_ms, "x");
+            broker.append(&batch.build()).await;
+        }
+        broker.sleep_s(1).await;
+        let disk = sim.disk();
+        disk.set_space_bytes(disk.used_bytes());
+        let log = broker.log.clone();
+        broker.runtime.spawn(async move { log.checkpoint().await });
+        broker.sleep_s(2).await;
+        assert!(disk.counters().no_space > 0, "the checkpoint waits");
+        let delete = std::pin::pin!(broker.log.delete_records(Some(30)));
+        let patience = std::pin::pin!(broker.runtime.sleep(Duration::from_secs(20)));
+        let Either::Left((outcome, _)) = select(delete, patience).await else {
+            panic!("the deletion waits too");
+        };
+        assert_eq!(outcome, Ok(30));
+        disk.set_space_bytes(u64::MAX);
+        broker.sleep_s(2).await;
+    });
 }
