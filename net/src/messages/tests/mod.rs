@@ -2,6 +2,7 @@
 //! written by hand.
 
 mod by_hand;
+mod captured;
 mod hostile;
 mod oracle;
 mod round_trip;

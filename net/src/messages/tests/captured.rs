@@ -1,0 +1,104 @@
+//! Bytes that Apache Kafka 4.3.1's own client writes, in the versions that no oracle knows.
+
+use bytes::Bytes;
+
+use super::round_trip::{request_frame, response_frame};
+use crate::codec::Str;
+use crate::error_code::ErrorCode;
+use crate::messages::*;
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(digit).collect()
+}
+
+/// The body behind the header: key, version, correlation id, client id `client`, no tags.
+fn assert_request(request: impl Into<Request>, version: i16, body: &str) {
+    let request = request.into();
+    let frame = request_frame(&request, version);
+    let (header, ours) = frame.split_at(17);
+    assert_eq!(ours, bytes(body), "{request:?}");
+    let theirs = Bytes::from([header, &bytes(body)].concat());
+    assert_eq!(Request::decode(&theirs).unwrap().1, request);
+}
+
+/// The body behind the header: correlation id, no tags.
+fn assert_response(response: impl Into<Response>, version: i16, body: &str) {
+    let response = response.into();
+    let frame = response_frame(&response, version);
+    assert_eq!(&frame[5..], bytes(body), "{response:?}");
+    let theirs = Bytes::from([&frame[..5], &bytes(body)].concat());
+    let decoded = Response::decode(response.api(), version, &theirs).unwrap();
+    assert_eq!(decoded, (7, response));
+}
+
+#[test]
+fn list_offsets_11() {
+    let partition = ListOffsetsPartition {
+        partition_index: 7,
+        current_leader_epoch: 9,
+        timestamp: EARLIEST_PENDING_UPLOAD_TIMESTAMP,
+    };
+    let request = ListOffsetsRequest {
+        replica_id: -1,
+        isolation_level: 1,
+        topics: vec![ListOffsetsTopic { name: "logs".into(), partitions: vec![partition] }],
+        timeout_ms: 3_000,
+    };
+    let body = "ffffffff0102056c6f6773020000000700000009fffffffffffffffa000000000bb800";
+    assert_request(request, 11, body);
+    let partition = ListOffsetsPartitionResponse {
+        partition_index: 7,
+        error_code: ErrorCode::None,
+        timestamp: 1_234,
+        offset: 42,
+        leader_epoch: 9,
+    };
+    let response = ListOffsetsResponse {
+        throttle_time_ms: 5,
+        topics: vec![ListOffsetsTopicResponse { name: "logs".into(), partitions: vec![partition] }],
+    };
+    let body = "0000000502056c6f67730200000007000000000000000004d2\
+                000000000000002a00000009000000";
+    assert_response(response, 11, body);
+}
+
+#[test]
+fn describe_log_dirs_5() {
+    assert_request(DescribeLogDirsRequest { topics: None }, 5, "0000");
+    let partition = DescribeLogDirsPartition {
+        partition_index: 3,
+        partition_size: 77,
+        offset_lag: 2,
+        is_future_key: false,
+    };
+    let directory = DescribeLogDirsResult {
+        log_dir: "/d".into(),
+        topics: vec![DescribeLogDirsTopic { name: "t".into(), partitions: vec![partition] }],
+        total_bytes: 1_000,
+        usable_bytes: 10,
+        is_cordoned: true,
+        ..Default::default()
+    };
+    let response = DescribeLogDirsResponse {
+        throttle_time_ms: 1,
+        results: vec![directory],
+        ..Default::default()
+    };
+    let body = "000000010000020000032f640202740200000003000000000000004d0000000000000002\
+                00000000000000000003e8000000000000000a010000";
+    assert_response(response, 5, body);
+}
+
+#[test]
+fn init_producer_id_6() {
+    let request = InitProducerIdRequest {
+        transactional_id: Some(Str::from("tx")),
+        transaction_timeout_ms: 60_000,
+        producer_id: 4,
+        producer_epoch: 2,
+        enable_2_pc: true,
+        keep_prepared_txn: false,
+    };
+    assert_request(request, 6, "0374780000ea6000000000000000040002010000");
+}
