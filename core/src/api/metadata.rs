@@ -22,6 +22,9 @@ use crate::shard::controller::ChangeError;
 use crate::shard::pauses::Pauses;
 use crate::shard::{Broker, Shard};
 
+/// Most topics that one request creates. Others are unknown to it, and clients ask again.
+const CREATED_MAX: usize = 1_000;
+
 /// Names that were to be created, and why they were not.
 pub(super) type Refused = HashMap<Str, ErrorCode>;
 
@@ -252,6 +255,7 @@ async fn create_missing(shard: &Rc<Shard>, request: &MetadataRequest) -> Refused
     if !may_create(shard, request) {
         return refused;
     }
+    let mut asked_for = 0;
     let mut pauses = Pauses::new(&shard.runtime);
     for asked in request.topics.iter().flatten() {
         pauses.after(1).await;
@@ -261,6 +265,10 @@ async fn create_missing(shard: &Rc<Shard>, request: &MetadataRequest) -> Refused
         if name::check(name).is_err() || shard.topic(name).is_some() {
             continue;
         }
+        if asked_for == CREATED_MAX {
+            break;
+        }
+        asked_for += 1;
         match shard.create_topic(NewTopic::named(name), false).await {
             Ok(_) => {}
             // Somebody else was faster, and this shard has applied it unless it is gone again.
