@@ -96,3 +96,4 @@ step "client-compatibility-test" "^SUCCESS" \
     --num-cluster-nodes 1 --create-topics-supported true --describe-acls-supported true \
     --describe-configs-supported true --idempotent-producer-supported true
 step "kafka-topics --delete" "" topics --delete --topic "$topic"
+step "Java's client library" "^ok   delete topic" java -cp "$KAFKA_LIB/*" "$(dirname "$0")/ClientTour.java" "$bootstrap"

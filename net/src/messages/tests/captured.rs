@@ -1,4 +1,5 @@
-//! Bytes that Apache Kafka 4.3.1's own client writes, in the versions that no oracle knows.
+//! Bytes that Apache Kafka's own client writes (4.3.1; ApiVersions 5: 4.4.0), in the versions that no
+//! oracle knows.
 
 use bytes::Bytes;
 
@@ -30,6 +31,18 @@ fn assert_response(response: impl Into<Response>, version: i16, body: &str) {
     let theirs = Bytes::from([&frame[..5], &bytes(body)].concat());
     let decoded = Response::decode(response.api(), version, &theirs).unwrap();
     assert_eq!(decoded, (7, response));
+}
+
+#[test]
+fn api_versions_5() {
+    let request = ApiVersionsRequest {
+        client_software_name: "apache-kafka-java".into(),
+        client_software_version: "4.4.0".into(),
+        cluster_id: Some("abc".into()),
+        node_id: 258,
+    };
+    let body = "126170616368652d6b61666b612d6a61766106342e342e30046162630000010200";
+    assert_request(request, 5, body);
 }
 
 #[test]
