@@ -67,7 +67,8 @@ pub async fn begin(shard: &Rc<Shard>, request: ProduceRequest, version: i16) -> 
     let refusal = refusal(&request);
     let deadline = shard.deadline(request.timeout_ms.max(TIMEOUT_MIN_MS));
     let silent = request.acks == 0;
-    let (response, batches, outcomes) = sort(shard, request, version);
+    let (response, found) = sort(shard, request, version);
+    let outcomes = found.iter().map(|batch| batch.as_ref().err().cloned().map(Err)).collect();
     let mut begun = Begun {
         shard: shard.clone(),
         response,
@@ -83,7 +84,7 @@ pub async fn begin(shard: &Rc<Shard>, request: ProduceRequest, version: i16) -> 
             answer.ready()
         }
         None => {
-            begun.hand_over(batches).await;
+            begun.hand_over(found).await;
             Box::pin(begun.finish())
         }
     }
@@ -95,13 +96,13 @@ fn refusal(request: &ProduceRequest) -> Option<ErrorCode> {
     (!matches!(request.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks)
 }
 
-type Sorted = (ProduceResponse, Vec<(usize, Batch)>, Vec<Option<Outcome>>);
+type Sorted = (ProduceResponse, Vec<Result<Batch, PartitionError>>);
 
-/// The response's frame, the batches with their places in it, and what is known to fail. Of a
+/// The response's frame, and for each of its places the batch, or why it is known to fail. Of a
 /// partition that is named twice the last mention counts, as in Kafka.
 fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
     let mut response = ProduceResponse::default();
-    let mut found: Vec<Result<Batch, PartitionError>> = Vec::new();
+    let mut found = Vec::new();
     let mut once = Once::default();
     let catalog = shard.catalog();
     let finder = Finder { catalog: &catalog, by_id: version >= 13 };
@@ -130,10 +131,7 @@ fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
             });
         }
     }
-    let outcomes = found.iter().map(|batch| batch.as_ref().err().cloned().map(Err)).collect();
-    let batches = found.into_iter().enumerate();
-    let batches = batches.filter_map(|(place, batch)| Some((place, batch.ok()?))).collect();
-    (response, batches, outcomes)
+    (response, found)
 }
 
 /// Exactly one whole batch by its length: Kafka counts whole batches, and so answers INVALID_RECORD
@@ -179,7 +177,9 @@ fn check_compression(records: &[u8], version: i16) -> Result<(), PartitionError>
 }
 
 impl Begun {
-    async fn hand_over(&mut self, batches: Vec<(usize, Batch)>) {
+    async fn hand_over(&mut self, found: Vec<Result<Batch, PartitionError>>) {
+        let batches = found.into_iter().enumerate();
+        let batches = batches.filter_map(|(place, batch)| Some((place, batch.ok()?)));
         let (deadline, wait) = (self.deadline, !self.silent);
         let mut groups = fan_out::by_owner(&self.shard, batches);
         let here = groups.remove(&self.shard.id);
