@@ -7,6 +7,7 @@
 //! - [`frame`]: length-prefixed frames out of a byte stream, each paid for from the [`budget`]
 //! - [`messages`]: every API's schema, declared once, and the table of APIs and versions
 //! - [`codec`]: the protocol's primitives, the declaring macro, and both directions of it
+//! - [`group_records`]: what Kafka keeps of consumer groups in a topic of its own
 //! - [`service`]: what the broker implements: requests in, answers out, later and in order
 //! - [`connection`]: one connection's life: read, decode, begin, answer in order, limits
 //! - [`limits`]: what one connection may take
@@ -22,6 +23,7 @@ pub mod error_code;
 pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod group_records;
 pub mod limits;
 pub mod messages;
 pub mod service;

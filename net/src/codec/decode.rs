@@ -96,6 +96,9 @@ pub enum DecodeErrorKind {
         /// The version.
         version: i16,
     },
+    /// A version of a record that this codec does not declare.
+    #[error("version {0} is not declared")]
+    UnknownVersion(i16),
 }
 
 /// Decoded memory allowed per byte of a small frame.

@@ -1,10 +1,10 @@
-//! Bytes that Apache Kafka's own client writes (4.3.1; ApiVersions 5: 4.4.0), in the versions that no
+//! Bytes that Apache Kafka's own client writes (4.3.1; ApiVersions 5 and DeleteGroups 3: 4.4.0), in the versions that no
 //! oracle knows.
 
 use bytes::Bytes;
 
 use super::round_trip::{request_frame, response_frame};
-use crate::codec::Str;
+use crate::codec::{Str, Uuid};
 use crate::error_code::ErrorCode;
 use crate::messages::*;
 
@@ -114,4 +114,98 @@ fn init_producer_id_6() {
         keep_prepared_txn: false,
     };
     assert_request(request, 6, "0374780000ea6000000000000000040002010000");
+}
+
+/// A topic's id, as Java's `new Uuid(1, 2)`.
+const TOPIC_ID: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+
+#[test]
+fn offset_commit_10() {
+    let partition = OffsetCommitRequestPartition {
+        partition_index: 4,
+        committed_offset: 5,
+        committed_leader_epoch: 6,
+        committed_metadata: Some("x".into()),
+    };
+    let partitions = vec![partition];
+    let request = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: 3,
+        member_id: "m".into(),
+        group_instance_id: Some("i".into()),
+        topics: vec![OffsetCommitRequestTopic {
+            topic_id: TOPIC_ID,
+            partitions,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let body = "026700000003026d0269020000000000000001000000000000000202000000040000000000000005\
+                000000060278000000";
+    assert_request(request, 10, body);
+    let error_code = ErrorCode::UnknownTopicId;
+    let partitions = vec![OffsetCommitResponsePartition { partition_index: 4, error_code }];
+    let response = OffsetCommitResponse {
+        throttle_time_ms: 7,
+        topics: vec![OffsetCommitResponseTopic {
+            topic_id: TOPIC_ID,
+            partitions,
+            ..Default::default()
+        }],
+    };
+    assert_response(
+        response,
+        10,
+        "00000007020000000000000001000000000000000202000000040064000000",
+    );
+}
+
+#[test]
+fn offset_fetch_10() {
+    let topic = OffsetFetchRequestTopics {
+        topic_id: TOPIC_ID,
+        partition_indexes: vec![4],
+        ..Default::default()
+    };
+    let group = OffsetFetchRequestGroup {
+        group_id: "g".into(),
+        topics: Some(vec![topic]),
+        ..Default::default()
+    };
+    let request =
+        OffsetFetchRequest { groups: vec![group], require_stable: true, ..Default::default() };
+    let body = "02026700ffffffff0200000000000000010000000000000002020000000400000100";
+    assert_request(request, 10, body);
+    let partition = OffsetFetchResponsePartitions {
+        partition_index: 4,
+        committed_offset: 5,
+        committed_leader_epoch: 6,
+        metadata: Some("x".into()),
+        ..Default::default()
+    };
+    let topic = OffsetFetchResponseTopics {
+        topic_id: TOPIC_ID,
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    let group = OffsetFetchResponseGroup {
+        group_id: "g".into(),
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let response = OffsetFetchResponse { groups: vec![group], ..Default::default() };
+    let body = "00000000020267020000000000000001000000000000000202000000040000000000000005\
+                0000000602780000000000000000";
+    assert_response(response, 10, body);
+}
+
+#[test]
+fn delete_groups_3() {
+    let result = DeletableGroupResult {
+        group_id: "g".into(),
+        error_code: ErrorCode::GroupIdNotFound,
+        error_message: Some("no".into()),
+    };
+    let response = DeleteGroupsResponse { results: vec![result], ..Default::default() };
+    assert_response(response, 3, "000000000202670045036e6f0000");
 }
