@@ -13,6 +13,7 @@ use futures_util::future::{Either, select};
 use super::ServeError;
 use crate::api::Handler;
 use crate::cli::ServeOptions;
+use crate::metrics::counters::CloseReason;
 use crate::runtime::{ShardRuntime, TcpListener, TcpStream, bind};
 use crate::shard::Shard;
 use crate::shard::socket::{Clock, Socket};
@@ -100,9 +101,12 @@ async fn serve(shard: Rc<Shard>, socket: OwnedFd, peer: SocketAddr, limits: Limi
         }
     };
     let _open = shard.connections.opened(stream.clone());
+    shard.counters.connections_accepted.add(1);
     let shared = shard.connections.shared(|| shared(&limits, shard.count));
     let clock = Clock(shard.runtime.clone());
-    connection::serve(Socket::new(stream, peer), clock, Handler::new(&shard), shared).await;
+    let socket = Socket::new(stream, peer);
+    let closed = connection::serve(socket, clock, Handler::new(&shard), shared).await;
+    shard.counters.connections_closed.count(CloseReason::from(&closed));
 }
 
 /// What the connections of one shard share.
