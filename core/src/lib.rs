@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: the command line
 //! - [`bench`]: measurements, from options to a printed report
+//! - [`settings`]: what a broker is told: keys, sources, values
 //! - [`serve`]: from settings to a running broker, and its end
 //! - [`shard`]: one shard: its partitions, its mailbox, the controller on shard 0
 //! - [`api`]: the Kafka APIs, one file each, and the table of what is supported
@@ -27,6 +28,7 @@ mod once;
 pub mod partition;
 pub mod runtime;
 pub mod serve;
+pub mod settings;
 pub mod shard;
 
 #[cfg(test)]

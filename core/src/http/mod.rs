@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-pub use listen::{Bound, HttpListen, ListenError};
+pub use listen::{Bound, ListenError, bind};
 
 use crate::metrics::scrape::Scraper;
 use crate::metrics::status::Status;

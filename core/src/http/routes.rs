@@ -42,11 +42,9 @@ pub fn routes(status: Arc<Status>, scraper: Arc<Scraper>) -> Router {
 
 async fn metrics(scraper: &Scraper) -> Response<Body> {
     match scraper.scrape().await {
-        Some(page) => answer(
-            StatusCode::OK,
-            &[(CONTENT_TYPE, scrape::CONTENT_TYPE)],
-            Body::from(page),
-        ),
+        Some(page) => {
+            answer(StatusCode::OK, &[(CONTENT_TYPE, scrape::CONTENT_TYPE)], Body::from(page))
+        }
         None => answer(
             StatusCode::SERVICE_UNAVAILABLE,
             &[(CONTENT_TYPE, PLAIN), (RETRY_AFTER, "10")],
@@ -69,7 +67,11 @@ fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
 }
 
 /// One request a connection: see [`super::bounded`].
-fn answer(status: StatusCode, headers: &[(HeaderName, &'static str)], body: Body) -> Response<Body> {
+fn answer(
+    status: StatusCode,
+    headers: &[(HeaderName, &'static str)],
+    body: Body,
+) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let every = [(CONNECTION, "close"), (CACHE_CONTROL, "no-store")];

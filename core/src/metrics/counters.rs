@@ -19,8 +19,6 @@ pub struct Counters {
     pub apis: ApiCounters,
     /// By what connections ended of.
     pub connections_closed: ClosedCounters,
-    /// Connections that this shard was given.
-    pub connections_accepted: Count,
     /// What fetches were sent.
     pub sent: SentCounters,
     /// Partitions of fetches that were answered from memory alone.

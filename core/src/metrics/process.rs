@@ -27,7 +27,8 @@ pub fn read() -> ProcessGauges {
     let stat = fs::read_to_string("/proc/self/stat").ok();
     let stat = stat.as_deref().and_then(Stat::parse);
     // SAFETY: sysconf(3) takes and returns numbers.
-    let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
+    let (ticks, page) =
+        unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
     let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
     let (ticks, page) = (positive(ticks), positive(page));
     let seconds = |number: u64| Some(number as f64 / ticks? as f64);
@@ -104,7 +105,8 @@ mod tests {
 
     #[test]
     fn limits_and_boot_time_are_found() {
-        let limits = "Limit   Soft Limit  Hard Limit  Units\nMax open files    1024    4096   files\n";
+        let limits =
+            "Limit   Soft Limit  Hard Limit  Units\nMax open files    1024    4096   files\n";
         assert_eq!(max_fds(limits), Some(1024));
         assert_eq!(max_fds("Max open files  unlimited unlimited files"), None);
         assert_eq!(boot_time_s("cpu 1 2\nbtime 1700000000\n"), Some(1_700_000_000.0));

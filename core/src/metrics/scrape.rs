@@ -13,10 +13,11 @@ use corelane_tuning::Space;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::render::{Facts, ShardView, page};
+use super::render::{Facts, ListenerView, ShardView, page};
 use super::snapshot::ShardSnapshot;
 use super::status::{Phase, Status};
 use super::{process, render};
+use crate::shard::admission::{Admission, ConnectionCounters, Refused};
 
 pub use super::text::CONTENT_TYPE;
 
@@ -53,11 +54,23 @@ pub fn questions(shards: usize) -> (Vec<flume::Sender<Question>>, Vec<flume::Rec
     (0..shards).map(|_| flume::bounded(1)).unzip()
 }
 
+/// Where the numbers are.
+pub struct Sources {
+    /// How the broker is.
+    pub status: Arc<Status>,
+    /// Its data directory.
+    pub data_dir: PathBuf,
+    /// Each shard.
+    pub shards: Vec<flume::Sender<Question>>,
+    /// Names of the listeners, in the order of the configuration.
+    pub listeners: Vec<String>,
+    /// Their connections.
+    pub admission: Admission,
+}
+
 /// Makes pages.
 pub struct Scraper {
-    status: Arc<Status>,
-    data_dir: PathBuf,
-    shards: Vec<flume::Sender<Question>>,
+    sources: Sources,
     state: Mutex<State>,
     pages: Arc<Semaphore>,
     /// Scrapes that wait for their turn.
@@ -102,17 +115,11 @@ impl Drop for Waits<'_> {
 }
 
 impl Scraper {
-    /// Asks by `shards`.
-    pub fn new(
-        status: Arc<Status>,
-        data_dir: PathBuf,
-        shards: Vec<flume::Sender<Question>>,
-    ) -> Scraper {
-        let state = State { views: vec![ShardView::default(); shards.len()], last: None };
+    /// Asks `sources`.
+    pub fn new(sources: Sources) -> Scraper {
+        let state = State { views: vec![ShardView::default(); sources.shards.len()], last: None };
         Scraper {
-            status,
-            data_dir,
-            shards,
+            sources,
             state: Mutex::new(state),
             pages: Arc::new(Semaphore::new(PAGES_MAX)),
             waiting: AtomicUsize::new(0),
@@ -142,27 +149,39 @@ impl Scraper {
     }
 
     async fn page(&self, views: &mut [ShardView]) -> String {
-        let is_serving = self.status.phase() != Phase::Recovering;
+        let Sources { status, shards, .. } = &self.sources;
+        let is_serving = status.phase() != Phase::Recovering;
         let (space, ()) = futures_util::future::join(self.space(), async {
             if is_serving {
-                ask_all(&self.shards, views, SHARD_TIMEOUT).await;
+                ask_all(shards, views, SHARD_TIMEOUT).await;
             }
         })
         .await;
         let now = Instant::now();
         let facts = Facts {
             process: process::read(),
-            uptime: now.saturating_duration_since(self.status.began()),
-            is_ready: self.status.readiness(now).is_good,
+            uptime: now.saturating_duration_since(status.began()),
+            is_ready: status.readiness(now).is_good,
             space,
+            listeners: self.listeners(),
             shards: views.to_vec(),
         };
         page(&facts)
     }
 
+    fn listeners(&self) -> Vec<ListenerView> {
+        let Sources { listeners, admission, .. } = &self.sources;
+        let view = |(name, counters): (&String, &ConnectionCounters)| ListenerView {
+            name: name.clone(),
+            accepted: counters.accepted(),
+            refused: Refused::ALL.map(|reason| (reason, counters.refused(reason))),
+        };
+        listeners.iter().zip(admission.counters()).map(view).collect()
+    }
+
     async fn space(&self) -> Option<Space> {
         let permit = self.space.clone().try_acquire_owned().ok()?;
-        let dir = self.data_dir.clone();
+        let dir = self.sources.data_dir.clone();
         let asked = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             corelane_tuning::space(&dir).ok()

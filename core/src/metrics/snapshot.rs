@@ -53,8 +53,6 @@ pub struct ShardSnapshot {
     pub disk: DiskTotals,
     /// Connections, open now.
     pub connections_open: usize,
-    /// Connections that it was given.
-    pub connections_accepted: u64,
     /// Connections that ended, in the order of [`CloseReason::ALL`].
     pub connections_closed: [u64; CloseReason::ALL.len()],
     /// Fetch sessions, and the partitions that they remember.
@@ -176,7 +174,6 @@ fn at_once(shard: &Rc<Shard>) -> ShardSnapshot {
         pools: pools(shard, &store),
         store,
         connections_open: shard.connections.open_count(),
-        connections_accepted: counters.connections_accepted.get(),
         connections_closed: counters.connections_closed.totals(),
         fetch_sessions: (sessions.len(), sessions.partitions()),
         fetches_parked: counters.fetches_parked.get(),
@@ -220,10 +217,8 @@ async fn topics(shard: &Rc<Shard>, snapshot: &mut ShardSnapshot, slices: &mut Sl
                 let age = shard.runtime.monotonic().saturating_sub(since);
                 snapshot.flush_lag = snapshot.flush_lag.max(age);
                 let traffic = partition.traffic();
-                let received =
-                    [traffic.bytes.get(), traffic.records.get(), traffic.batches.get()];
-                let partition =
-                    PartitionSnapshot { topic: place, index: id.index, received, log };
+                let received = [traffic.bytes.get(), traffic.records.get(), traffic.batches.get()];
+                let partition = PartitionSnapshot { topic: place, index: id.index, received, log };
                 push(&mut snapshot.partitions, partition);
                 is_empty = false;
             }

@@ -17,7 +17,6 @@ const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Stops all shards; on shard 0.
 pub async fn stop(shard: &Rc<Shard>, stopping: flume::Sender<()>) -> Result<(), ServeError> {
-    shard.broker_status().enter(Phase::Stopping);
     // Listeners close, and long polls are answered with what there is.
     drop(stopping);
     let open: usize = everywhere(shard, |shard| drain(shard.clone())).await?.into_iter().sum();

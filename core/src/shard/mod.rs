@@ -14,8 +14,10 @@
 //! - `producer_ids.rs`: producer ids, handed out from a block
 //! - `pulse.rs`: what it tells of itself, unasked and asked
 //! - `connections.rs`: accepted sockets, and who gets the next one
+//! - `admission.rs`: how many may connect, and how many there are
 //! - `socket.rs`: what `net` needs of a socket and a clock
 
+pub mod admission;
 pub mod append;
 mod apply;
 pub mod budget;
@@ -58,6 +60,7 @@ use crate::metrics::scrape::Question;
 use crate::metrics::status::Status;
 use crate::partition::{Partition, PartitionError};
 use crate::runtime::ShardRuntime;
+use crate::settings::HostPort;
 
 use budget::FetchBudget;
 use connections::Connections;
@@ -71,6 +74,19 @@ use semaphore::Semaphore;
 /// Searches in records that one shard does at once, and requests for some that it has under way.
 const RECORD_SEARCHES_MAX: usize = 2;
 
+/// A listener, by its place in the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub usize);
+
+/// What the clients of one listener are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAddress {
+    /// The listener's name.
+    pub listener: String,
+    /// Where they connect to.
+    pub advertised: HostPort,
+}
+
 /// What is the same on every shard for as long as the broker runs.
 #[derive(Clone, Debug)]
 pub struct Broker {
@@ -78,10 +94,8 @@ pub struct Broker {
     pub node_id: i32,
     /// The cluster's id: base64url of 16 bytes, without padding, as Kafka writes it.
     pub cluster_id: String,
-    /// Host name that clients connect to.
-    pub advertised_host: String,
-    /// Port that clients connect to.
-    pub advertised_port: u16,
+    /// What the clients of each listener are told to connect to.
+    pub listeners: Vec<ClientAddress>,
     /// Where all data is; absolute.
     pub data_dir: PathBuf,
     /// Leader epoch of every partition in this run.
@@ -92,6 +106,13 @@ pub struct Broker {
     pub auto_create_topics: bool,
     /// What the command line says, as broker configs.
     pub settings: Settings,
+}
+
+impl Broker {
+    /// What clients are told to connect to that came in by `listener`.
+    pub fn advertised(&self, listener: ListenerId) -> &HostPort {
+        &self.listeners[listener.0].advertised
+    }
 }
 
 /// One shard's state; tasks of the shard share it by `Rc`.

@@ -21,6 +21,7 @@ use super::families as f;
 use super::process::ProcessGauges;
 use super::snapshot::ShardSnapshot;
 use super::text::{Page, labels};
+use crate::shard::admission::Refused;
 
 /// All that a page is made of.
 pub struct Facts {
@@ -32,8 +33,20 @@ pub struct Facts {
     pub is_ready: bool,
     /// Of the data directory's file system, if it told.
     pub space: Option<Space>,
+    /// In the order of the configuration.
+    pub listeners: Vec<ListenerView>,
     /// By shard.
     pub shards: Vec<ShardView>,
+}
+
+/// One listener's connections, since the start.
+pub struct ListenerView {
+    /// Its name.
+    pub name: String,
+    /// Taken.
+    pub accepted: u64,
+    /// Closed at once, and why.
+    pub refused: [(Refused, u64); Refused::ALL.len()],
 }
 
 /// One shard, as a scrape sees it.
@@ -51,6 +64,7 @@ pub fn page(facts: &Facts) -> String {
     process(&mut page, &facts.process);
     broker(&mut page, facts);
     requests(&mut page, &facts.shards);
+    listeners(&mut page, &facts.listeners);
     shards::render(&mut page, &facts.shards);
     partitions::render(&mut page, &facts.shards);
     page.into_text()
@@ -86,6 +100,24 @@ fn broker(page: &mut Page, facts: &Facts) {
     page.single(&f::PARTITIONS_OFFLINE, (!known.is_empty()).then_some(offline));
     page.single(&f::FILESYSTEM_SIZE, facts.space.map(|space| space.total_bytes));
     page.single(&f::FILESYSTEM_USABLE, facts.space.map(|space| space.usable_bytes));
+}
+
+fn listeners(page: &mut Page, listeners: &[ListenerView]) {
+    page.family(&f::CONNECTIONS_ACCEPTED);
+    for listener in listeners {
+        page.sample(&labels(&[("listener", &listener.name)]), listener.accepted);
+    }
+    page.family(&f::CONNECTIONS_REFUSED);
+    for listener in listeners {
+        for (reason, count) in listener.refused {
+            let reason = match reason {
+                Refused::Broker => "broker",
+                Refused::Listener => "listener",
+                Refused::Address => "address",
+            };
+            page.sample(&labels(&[("listener", &listener.name), ("reason", &reason)]), count);
+        }
+    }
 }
 
 /// Of all shards together. What a silent shard had counted when it last spoke stays counted: a sum

@@ -71,7 +71,6 @@ pub fn render(page: &mut Page, shards: &[ShardView]) {
 
 fn connections(shards: &mut Shards<'_>) {
     shards.each(&f::CONNECTIONS, |shard| shard.connections_open);
-    shards.each(&f::CONNECTIONS_ACCEPTED, |shard| shard.connections_accepted);
     shards.each_of(&f::CONNECTIONS_CLOSED, "reason", |shard| {
         let names = CloseReason::ALL.iter().map(|reason| reason.name());
         names.zip(shard.connections_closed).collect()
