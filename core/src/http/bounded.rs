@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 const CONNECTIONS_MAX: usize = 64;
 
 /// A connection's first request must be there, and be answered with its first byte, within this.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The whole of a connection. Each has one request: answers say `Connection: close`.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);

@@ -20,6 +20,9 @@ use crate::metrics::scrape::Scraper;
 use crate::metrics::status::Status;
 use bounded::BoundedListener;
 
+/// A tenth of a shard's share of a core that both want.
+const NICENESS: libc::c_int = 10;
+
 /// The port, open until this is dropped.
 #[derive(Debug)]
 pub struct HttpPort {
@@ -55,6 +58,7 @@ impl HttpPort {
             Ok::<(), io::Error>(())
         };
         let body = move || {
+            give_way();
             // Its end, whatever the cause, is no end of the broker.
             let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(serve)));
             match outcome {
@@ -72,6 +76,15 @@ impl HttpPort {
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+}
+
+/// Lowers the calling thread's priority: where all cores have a shard, it runs on one of theirs.
+fn give_way() {
+    // SAFETY: setpriority(2) takes numbers; 0 is the calling thread.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) } != 0 {
+        // It is as nice already, and may not be less.
+        tracing::debug!(error = %io::Error::last_os_error(), "the HTTP port keeps its priority");
     }
 }
 

@@ -69,9 +69,9 @@ families! {
         PARTITIONS_OFFLINE: Gauge "corelane_partitions_offline" []
             "Partitions that serve nobody before a restart or a repair; the log says why.", kafka "kafka.controller:type=KafkaController,name=OfflinePartitionsCount";
         FILESYSTEM_SIZE: Gauge "corelane_filesystem_size_bytes" []
-            "Size of the file system that holds the data directory.", kafka "kafka.log:type=LogManager, none (DescribeLogDirs has it)";
+            "Size of the file system that holds the data directory.", kafka "";
         FILESYSTEM_USABLE: Gauge "corelane_filesystem_usable_bytes" []
-            "What the broker may still write there.", kafka "kafka.log:type=LogManager, none (DescribeLogDirs has it)";
+            "What the broker may still write there.", kafka "";
     }
     "Requests" {
         REQUESTS: Counter "corelane_requests_total" ["api"]
@@ -91,7 +91,7 @@ families! {
         CONNECTIONS_ACCEPTED: Counter "corelane_connections_accepted_total" ["listener"]
             "Connections that were taken.", kafka "kafka.server:type=socket-server-metrics, connection-creation-total";
         CONNECTIONS_REFUSED: Counter "corelane_connections_refused_total" ["listener", "reason"]
-            "Connections that were closed at once, by the limit that was reached: max.connections (broker), that of the listener, or that of the client's address.", kafka "kafka.server:type=socket-server-metrics, connection-accept-throttle";
+            "Connections that were closed at once, by the limit that was reached: max.connections (broker), that of the listener, or that of the client's address.", kafka "";
         CONNECTIONS_CLOSED: Counter "corelane_connections_closed_total" ["shard", "reason"]
             "Connections that ended: closed by the client, lost, idle, too slow, for breaking the protocol, or by the broker.", kafka "kafka.server:type=socket-server-metrics, connection-close-total";
     }
@@ -165,7 +165,7 @@ families! {
         LOG_START: Gauge "corelane_partition_log_start_offset" ["topic", "partition"]
             "First offset that can be read.", kafka "kafka.log:type=Log,name=LogStartOffset,topic=*,partition=*";
         HIGH_WATERMARK: Gauge "corelane_partition_high_watermark" ["topic", "partition"]
-            "Offset behind the last record that is acknowledged and can be read.", kafka "kafka.cluster:type=Partition (by kafka-get-offsets.sh)";
+            "Offset behind the last record that is acknowledged and can be read.", kafka "";
         LOG_END: Gauge "corelane_partition_log_end_offset" ["topic", "partition"]
             "Offset that the next record gets.", kafka "kafka.log:type=Log,name=LogEndOffset,topic=*,partition=*";
         SIZE: Gauge "corelane_partition_size_bytes" ["topic", "partition"]

@@ -135,16 +135,21 @@ pub struct PartitionSnapshot {
 pub async fn take(shard: &Rc<Shard>) -> ShardSnapshot {
     let mut slices = Slices::new(&shard.runtime);
     let mut snapshot = at_once(shard);
-    let meters = shard.store.meters();
-    snapshot.disk = DiskTotals {
-        journal_writes: meters.journal_writes.durations(),
-        journal_written_bytes: meters.journal_written_bytes.get(),
-        segment_writes: meters.segment_writes.durations(),
-        segment_written_bytes: meters.segment_written_bytes.get(),
-        journal_syncs: meters.journal_syncs.durations(),
-        segment_syncs: meters.segment_syncs.durations(),
-    };
-    slices.after(5 * HISTOGRAM_WEIGHT).await;
+    slices.after(HISTOGRAM_WEIGHT).await;
+    let (meters, disk) = (shard.store.meters(), &mut snapshot.disk);
+    disk.journal_written_bytes = meters.journal_written_bytes.get();
+    disk.segment_written_bytes = meters.segment_written_bytes.get();
+    let copies = [
+        (&mut disk.journal_writes, &meters.journal_writes),
+        (&mut disk.segment_writes, &meters.segment_writes),
+        (&mut disk.journal_syncs, &meters.journal_syncs),
+        (&mut disk.segment_syncs, &meters.segment_syncs),
+        (&mut snapshot.timer_lateness, &shard.counters.timer_lateness),
+    ];
+    for (copy, latency) in copies {
+        *copy = latency.durations();
+        slices.after(HISTOGRAM_WEIGHT).await;
+    }
     for api in Api::ALL {
         if let Some(totals) = shard.counters.apis.totals(*api) {
             snapshot.apis.push((*api, totals));
@@ -167,7 +172,6 @@ fn at_once(shard: &Rc<Shard>) -> ShardSnapshot {
         partition_count: catalog.partition_count(),
         busy: shard.runtime.busy(),
         thread: ThreadTime::now().unwrap_or_default(),
-        timer_lateness: counters.timer_lateness.durations(),
         mailbox_depth: shard.mailbox().depth(),
         calls: shard.mailbox().calls(),
         ring: shard.runtime.ring_counters(),
