@@ -8,6 +8,7 @@
 //! - [`api`]: the Kafka APIs, one file each, and the table of what is supported
 //! - [`fetch_session`]: what a consumer asks for again and again (KIP-227)
 //! - [`partition`]: one partition as its leader sees it
+//! - [`group`]: consumer groups and their offsets
 //! - [`catalog`]: topics, configs, ids: what the cluster knows
 //! - [`metrics`]: what it can be asked about itself: counters, gauges, health
 //! - [`http`]: the port where that is asked
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod fetch_session;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod group;
 pub mod http;
 pub mod metrics;
 mod once;

@@ -30,6 +30,9 @@ pub const CLUSTER_OPERATIONS: i32 = CREATE
     | ALTER_CONFIGS
     | IDEMPOTENT_WRITE;
 
+/// Of a group.
+pub const GROUP_OPERATIONS: i32 = READ | DELETE | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+
 /// What everything about access rules is answered with.
 pub const NO_AUTHORIZER_CODE: ErrorCode = ErrorCode::SecurityDisabled;
 /// The same in words, for who would change them.

@@ -1,42 +1,78 @@
-//! FindCoordinator, before there are consumer groups and transactions: a clear refusal.
+//! FindCoordinator: this broker, for every group. The first one that asks makes the topic in which
+//! groups are kept.
 //!
-//! It is advertised all the same, because librdkafka compresses with lz4 only for a broker that
-//! has it (`rdkafka_feature.c`), and would send uncompressed without a word. Groups get
-//! COORDINATOR_NOT_AVAILABLE: librdkafka asks for the coordinator as soon as `group.id` is set, also
-//! for consumers that assign their partitions themselves, and anything final would end those.
 //! Transactional ids get TRANSACTIONAL_ID_AUTHORIZATION_FAILED, at which every client gives up at once.
+
+use std::rc::Rc;
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    Coordinator, FindCoordinatorRequest, FindCoordinatorResponse, TRANSACTION_KEY_TYPE,
+    Coordinator, FindCoordinatorRequest, FindCoordinatorResponse, GROUP_KEY_TYPE,
+    TRANSACTION_KEY_TYPE,
 };
 
-/// Answers at once.
-pub fn answer(request: FindCoordinatorRequest, version: i16) -> FindCoordinatorResponse {
-    let (error_code, reason) = if request.key_type == TRANSACTION_KEY_TYPE {
-        (ErrorCode::TransactionalIdAuthorizationFailed, "transactions are not supported yet")
-    } else {
-        (ErrorCode::CoordinatorNotAvailable, "groups are not supported yet: assign partitions")
-    };
-    let error_message = Some(Str::from(reason));
-    if version < 4 {
-        return FindCoordinatorResponse {
-            error_code,
-            error_message,
-            node_id: -1,
-            port: -1,
-            ..Default::default()
-        };
+use crate::shard::{ListenerId, Shard};
+
+/// First version that asks for several keys.
+const KEYS_SINCE: i16 = 4;
+
+/// Answers when the topic of groups is there.
+pub async fn answer(
+    shard: Rc<Shard>,
+    listener: ListenerId,
+    request: FindCoordinatorRequest,
+    version: i16,
+) -> FindCoordinatorResponse {
+    let found = find(&shard, request.key_type).await;
+    let told = |key| told(&shard, listener, key, &found);
+    if version >= KEYS_SINCE {
+        let coordinators = request.coordinator_keys.into_iter().map(told).collect();
+        return FindCoordinatorResponse { coordinators, ..Default::default() };
     }
-    let refused = |key| Coordinator {
-        key,
-        node_id: -1,
-        host: Str::EMPTY,
-        port: -1,
-        error_code,
-        error_message: error_message.clone(),
-    };
-    let coordinators = request.coordinator_keys.into_iter().map(refused).collect();
-    FindCoordinatorResponse { coordinators, ..Default::default() }
+    let Coordinator { node_id, host, port, error_code, error_message, .. } = told(request.key);
+    FindCoordinatorResponse { node_id, host, port, error_code, error_message, ..Default::default() }
+}
+
+type Found = Result<(), (ErrorCode, Str)>;
+
+async fn find(shard: &Rc<Shard>, key_type: i8) -> Found {
+    let refused = |code, words: &'static str| Err((code, Str::from_static(words)));
+    match key_type {
+        GROUP_KEY_TYPE => shard.ensure_offsets_topic().await.map_err(|error| {
+            tracing::warn!(%error, "there is no topic for groups");
+            (ErrorCode::CoordinatorNotAvailable, Str::from_static(NOT_AVAILABLE))
+        }),
+        TRANSACTION_KEY_TYPE => refused(
+            ErrorCode::TransactionalIdAuthorizationFailed,
+            "transactions are not supported yet",
+        ),
+        _ => refused(ErrorCode::InvalidRequest, "only groups have a coordinator"),
+    }
+}
+
+const NOT_AVAILABLE: &str = "The coordinator is not available.";
+
+fn told(shard: &Shard, listener: ListenerId, key: Str, found: &Found) -> Coordinator {
+    match found {
+        Ok(()) => {
+            let advertised = shard.broker.advertised(listener);
+            Coordinator {
+                key,
+                node_id: shard.broker.node_id,
+                host: Str::from(&*advertised.host),
+                port: i32::from(advertised.port),
+                error_code: ErrorCode::None,
+                error_message: Some(Str::from_static("NONE")),
+            }
+        }
+        Err((error_code, words)) => Coordinator {
+            key,
+            node_id: -1,
+            host: Str::EMPTY,
+            port: -1,
+            error_code: *error_code,
+            error_message: Some(words.clone()),
+        },
+    }
 }

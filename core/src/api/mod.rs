@@ -18,11 +18,13 @@ mod create_acls;
 mod create_partitions;
 mod create_topics;
 mod delete_acls;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod describe_user_scram_credentials;
@@ -30,14 +32,22 @@ pub mod errors;
 mod fan_out;
 mod fetch;
 mod find_coordinator;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 mod topics;
 
 #[cfg(test)]
@@ -73,7 +83,15 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::Fetch, 4, 18),
     supported(Api::ListOffsets, 1, 11),
     supported(Api::Metadata, 0, 13),
+    supported(Api::OffsetCommit, 2, 10),
+    supported(Api::OffsetFetch, 1, 10),
     supported(Api::FindCoordinator, 0, 6),
+    supported(Api::JoinGroup, 0, 9),
+    supported(Api::Heartbeat, 0, 4),
+    supported(Api::LeaveGroup, 0, 5),
+    supported(Api::SyncGroup, 0, 5),
+    supported(Api::DescribeGroups, 0, 6),
+    supported(Api::ListGroups, 0, 5),
     supported(Api::ApiVersions, 0, 5),
     supported(Api::CreateTopics, 2, 7),
     supported(Api::DeleteTopics, 1, 6),
@@ -87,9 +105,11 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::AlterConfigs, 0, 2),
     supported(Api::DescribeLogDirs, 1, 5),
     supported(Api::CreatePartitions, 0, 3),
+    supported(Api::DeleteGroups, 0, 3),
     supported(Api::IncrementalAlterConfigs, 0, 1),
     supported(Api::AlterPartitionReassignments, 0, 1),
     supported(Api::ListPartitionReassignments, 0, 0),
+    supported(Api::OffsetDelete, 0, 0),
     supported(Api::DescribeUserScramCredentials, 0, 0),
     supported(Api::DescribeCluster, 0, 2),
     supported(Api::ListConfigResources, 0, 1),
@@ -121,7 +141,7 @@ impl Service for Handler {
     }
 
     async fn begin(&self, request: Request, context: &RequestContext) -> Pending {
-        let begun = AssertUnwindSafe(self.dispatch(request, context.version)).catch_unwind().await;
+        let begun = AssertUnwindSafe(self.dispatch(request, context)).catch_unwind().await;
         guarded(context, begun.unwrap_or_else(|panic| Box::pin(async { resume_unwind(panic) })))
     }
 
@@ -131,8 +151,8 @@ impl Service for Handler {
 }
 
 impl Handler {
-    async fn dispatch(&self, request: Request, version: i16) -> Pending {
-        let (shard, listener) = (self.shard.clone(), self.listener);
+    async fn dispatch(&self, request: Request, context: &RequestContext) -> Pending {
+        let (shard, listener, version) = (self.shard.clone(), self.listener, context.version);
         match request {
             Request::Produce(request) => produce::begin(&shard, request, version).await,
             Request::Fetch(request) => {
@@ -143,7 +163,31 @@ impl Handler {
             Request::Metadata(request) => {
                 Box::pin(metadata::answer(shard, listener, request, version))
             }
-            Request::FindCoordinator(request) => now(find_coordinator::answer(request, version)),
+            Request::OffsetCommit(request) => later(offset_commit::answer(shard, request, version)),
+            Request::OffsetFetch(request) => {
+                let response = offset_fetch::answer(shard.clone(), request, version);
+                later_encoded_aside(shard, version, response)
+            }
+            Request::FindCoordinator(request) => {
+                later(find_coordinator::answer(shard, listener, request, version))
+            }
+            Request::JoinGroup(request) => {
+                let context = join_group::context(context);
+                later(join_group::answer(shard, request, context, version))
+            }
+            Request::Heartbeat(request) => later(heartbeat::answer(shard, request)),
+            Request::LeaveGroup(request) => later(leave_group::answer(shard, request, version)),
+            Request::SyncGroup(request) => later(sync_group::answer(shard, request, version)),
+            Request::DescribeGroups(request) => {
+                let response = describe_groups::answer(shard.clone(), request, version);
+                later_encoded_aside(shard, version, response)
+            }
+            Request::ListGroups(request) => {
+                let response = list_groups::answer(shard.clone(), request);
+                later_encoded_aside(shard, version, response)
+            }
+            Request::DeleteGroups(request) => later(delete_groups::answer(shard, request)),
+            Request::OffsetDelete(request) => later(offset_delete::answer(shard, request)),
             Request::ApiVersions(request) => now(api_versions::answer(&shard, &request, version)),
             Request::CreateTopics(request) => {
                 let response = create_topics::answer(shard.clone(), request);

@@ -400,5 +400,6 @@ fn assemble(
     });
     let questions = watching.questions[index].clone();
     shard.start(inbox, Watched { status: watching.status.clone(), questions });
+    shard.start_groups();
     Ok(shard)
 }

@@ -41,6 +41,8 @@ impl Shard {
                 self.counters.sent.forget(*id);
                 if let Some(topic) = deleted {
                     self.delete_partitions(&topic).await;
+                    let shard = self.clone();
+                    self.runtime.spawn(async move { shard.forget_topic(&topic).await });
                 }
             }
             Command::SetTopicConfigs { id, .. } => {

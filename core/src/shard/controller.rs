@@ -18,6 +18,8 @@ use super::mailbox::CallError;
 use super::semaphore::Semaphore;
 use crate::catalog::change::{self, ConfigChange, NewTopic, Refusal, View};
 use crate::catalog::{Catalog, Command, Topic};
+use crate::group::placement::OFFSETS_TOPIC;
+use crate::group::rules::Rules;
 use crate::runtime::ShardRuntime;
 
 /// Why a change of the catalog is refused or failed.
@@ -162,6 +164,22 @@ impl Shard {
             let topic = Arc::new(change::create(view, new, new_topic_id()?)?);
             let command = (!check_only).then(|| Command::CreateTopic(topic.clone()));
             Ok((topic, command))
+        };
+        self.change(decide).await
+    }
+
+    /// The topic in which groups are kept; made if it is not there.
+    pub async fn ensure_offsets_topic(self: &Rc<Self>) -> Result<(), ChangeError> {
+        if self.topic(OFFSETS_TOPIC).is_some() {
+            return Ok(());
+        }
+        let decide = |view: &View<'_>| {
+            if view.catalog.topic(OFFSETS_TOPIC).is_some() {
+                return Ok(((), None));
+            }
+            let partitions = Rules::of(view.settings).offsets_topic_partitions;
+            let topic = change::create_offsets_topic(view, partitions, new_topic_id()?)?;
+            Ok(((), Some(Command::CreateTopic(Arc::new(topic)))))
         };
         self.change(decide).await
     }

@@ -55,6 +55,8 @@ use futures_util::future::{Either, select};
 use crate::catalog::config::Settings;
 use crate::catalog::{Catalog, Topic};
 use crate::fetch_session::{SessionCache, SessionLimits};
+use crate::group::Groups;
+use crate::group::rules::Rules;
 use crate::metrics::counters::Counters;
 use crate::metrics::scrape::Question;
 use crate::metrics::status::Status;
@@ -73,6 +75,9 @@ use semaphore::Semaphore;
 
 /// Searches in records that one shard does at once, and requests for some that it has under way.
 const RECORD_SEARCHES_MAX: usize = 2;
+
+/// Partitions of the offsets topic that one shard reads back at once.
+const GROUP_LOADS_MAX: usize = 2;
 
 /// A listener, by its place in the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,6 +159,10 @@ pub struct Shard {
     /// Those whose records have to be looked at first queue here.
     late_append_turn: Semaphore,
     producer_ids: ProducerIds,
+    /// The groups whose partition of the offsets topic this shard owns.
+    pub groups: Groups,
+    /// Partitions of the offsets topic that are read back at once.
+    pub group_loads: Semaphore,
 }
 
 /// What a shard is made of.
@@ -191,6 +200,7 @@ impl Shard {
     pub fn new(parts: Parts) -> Rc<Shard> {
         let (id, count) = (parts.runtime.index(), parts.runtime.shards());
         let fetch_sessions = SessionCache::new(SessionLimits::default(), id, count);
+        let rules = Rules::of(&parts.broker.settings);
         let shard = Shard {
             id,
             count,
@@ -212,6 +222,8 @@ impl Shard {
             append_turn: Semaphore::new(1),
             late_append_turn: Semaphore::new(1),
             producer_ids: ProducerIds::default(),
+            groups: Groups::new(rules),
+            group_loads: Semaphore::new(GROUP_LOADS_MAX),
         };
         for id in owned(&parts.catalog, shard.id, shard.count) {
             if let Some(log) = shard.store.log(id) {

@@ -7,6 +7,7 @@ use crate::catalog::Topic;
 use crate::catalog::config::{Configs, KEYS_MAX, check_topic};
 use crate::catalog::name;
 use crate::catalog::topic::MAX_PARTITIONS_PER_TOPIC;
+use crate::group::placement::OFFSETS_TOPIC;
 
 /// Most partitions that one request may make, as in Kafka.
 const PARTITIONS_PER_REQUEST_MAX: u64 = 10_000;
@@ -74,11 +75,30 @@ pub fn create(view: &View<'_>, new: NewTopic, id: TopicId) -> Result<Topic, Refu
         [] => chosen(view, new.partitions, new.replication_factor)?,
         assignments => assigned(view, assignments, new.partitions, new.replication_factor)?,
     };
+    check_total(view, partitions)?;
+    Ok(Topic { name: new.name.into(), id, partitions, configs })
+}
+
+fn check_total(view: &View<'_>, partitions: u32) -> Result<(), Refusal> {
     let total = view.catalog.partition_count() + u64::from(partitions);
     if partitions > MAX_PARTITIONS_PER_TOPIC || total > MAX_PARTITIONS {
         return Err(Refusal::TooManyPartitions);
     }
-    Ok(Topic { name: new.name.into(), id, partitions, configs })
+    Ok(())
+}
+
+/// The topic in which groups are kept, as Kafka makes it.
+pub fn create_offsets_topic(
+    view: &View<'_>,
+    partitions: i32,
+    id: TopicId,
+) -> Result<Topic, Refusal> {
+    let configs =
+        [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", "104857600")];
+    let configs = configs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let partitions = chosen(view, partitions, 1)?;
+    check_total(view, partitions)?;
+    Ok(Topic { name: OFFSETS_TOPIC.into(), id, partitions, configs: configs.into() })
 }
 
 fn check_name(view: &View<'_>, name: &str) -> Result<(), Refusal> {

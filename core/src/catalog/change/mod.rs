@@ -18,7 +18,7 @@ use super::name::NameError;
 use super::topic::MAX_PARTITIONS_PER_TOPIC;
 
 pub use configs::{Alteration, ConfigChange, Operation, alter_broker, alter_topic};
-pub use create::{Assignment, NewTopic, check_request_size, create};
+pub use create::{Assignment, NewTopic, check_request_size, create, create_offsets_topic};
 pub use partitions::add_partitions;
 
 /// Most partitions of all topics together.

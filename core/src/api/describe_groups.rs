@@ -1,0 +1,54 @@
+//! DescribeGroups.
+
+use std::rc::Rc;
+
+use corelane_net::codec::Str;
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{
+    AUTHORIZED_OPERATIONS_NOT_ASKED, DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
+};
+
+use super::authorized::GROUP_OPERATIONS;
+use crate::shard::Shard;
+
+/// First version in which an unknown group is an error (KIP-1043).
+const NOT_FOUND_SINCE: i16 = 6;
+
+/// Answers when all coordinators have.
+pub async fn answer(
+    shard: Rc<Shard>,
+    request: DescribeGroupsRequest,
+    version: i16,
+) -> DescribeGroupsResponse {
+    let mut groups = Vec::with_capacity(request.groups.len());
+    for id in request.groups {
+        let mut group = describe(&shard, id, version).await;
+        group.authorized_operations =
+            match request.include_authorized_operations && group.error_code.is_none() {
+                true => GROUP_OPERATIONS,
+                false => AUTHORIZED_OPERATIONS_NOT_ASKED,
+            };
+        groups.push(group);
+    }
+    DescribeGroupsResponse { groups, ..Default::default() }
+}
+
+async fn describe(shard: &Rc<Shard>, group_id: Str, version: i16) -> DescribedGroup {
+    let id = group_id.clone();
+    let found = shard.ask_group(&group_id, move |groups, _| groups.describe(&id)).await;
+    match found {
+        Ok(Some(group)) => group,
+        Ok(None) => {
+            let is_error = version >= NOT_FOUND_SINCE;
+            let words = Str::from(format!("Group {group_id} not found."));
+            DescribedGroup {
+                error_code: if is_error { ErrorCode::GroupIdNotFound } else { ErrorCode::None },
+                error_message: is_error.then_some(words),
+                group_id,
+                group_state: Str::from_static("Dead"),
+                ..Default::default()
+            }
+        }
+        Err(error_code) => DescribedGroup { error_code, group_id, ..Default::default() },
+    }
+}

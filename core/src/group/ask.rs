@@ -1,0 +1,175 @@
+//! From the shard of a connection to the coordinator, and back.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::{
+    JoinGroupRequest, JoinGroupResponse, SyncGroupRequest, SyncGroupResponse,
+};
+use corelane_storage::ids::PartitionId;
+use futures_util::future::{Either, join_all, select};
+
+use super::coordinator::{Coordinator, JoinContext};
+use super::host::{Parked, load};
+use super::placement::{OFFSETS_TOPIC, partition_of};
+use super::turn::Turn;
+use crate::catalog::Topic;
+use crate::shard::Shard;
+
+/// How long a change waits for the disk (`offsets.commit.timeout.ms`).
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Shard {
+    /// Starts what the groups of this shard need for as long as it runs.
+    pub fn start_groups(self: &Rc<Self>) {
+        load::start(self);
+    }
+
+    /// The partition that keeps a group.
+    ///
+    /// # Errors
+    /// NOT_COORDINATOR before the first group, COORDINATOR_NOT_AVAILABLE without an id.
+    pub fn group_partition(&self, group: &str) -> Result<PartitionId, ErrorCode> {
+        let topic = self.topic(OFFSETS_TOPIC).ok_or(ErrorCode::NotCoordinator)?;
+        let index = partition_of(group, topic.partitions);
+        Ok(PartitionId { topic_id: topic.id, index })
+    }
+
+    /// Takes a step of the coordinator of `group`, without waiting for what it writes.
+    ///
+    /// # Errors
+    /// Why there is no coordinator.
+    pub async fn ask_group<T: Send + 'static>(
+        self: &Rc<Self>,
+        group: &str,
+        work: impl FnOnce(&mut Coordinator, &mut Turn<'_>) -> T + Send + 'static,
+    ) -> Result<T, ErrorCode> {
+        let id = self.group_partition(group)?;
+        let step = move |shard: &Rc<Shard>| {
+            let host = shard.groups.host(shard, id);
+            host.step(shard, work).map(|(value, _stored)| value)
+        };
+        self.call(self.owner(id), step).await.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))
+    }
+
+    /// Takes a step of the coordinator of `group`; what it has written is durable when this returns.
+    ///
+    /// # Errors
+    /// Why there is no coordinator; COORDINATOR_NOT_AVAILABLE if the disk does not take it in time.
+    pub async fn change_group<T: Send + 'static>(
+        self: &Rc<Self>,
+        group: &str,
+        work: impl FnOnce(&mut Coordinator, &mut Turn<'_>) -> T + Send + 'static,
+    ) -> Result<T, ErrorCode> {
+        let id = self.group_partition(group)?;
+        let change = move |shard: &Rc<Shard>| {
+            let shard = shard.clone();
+            async move {
+                let change = async {
+                    shard.store.admit().await;
+                    let (value, stored) = shard.groups.host(&shard, id).step(&shard, work)?;
+                    match stored.wait().await {
+                        true => Ok(value),
+                        false => Err(ErrorCode::CoordinatorNotAvailable),
+                    }
+                };
+                let deadline = shard.group_time().monotonic + STORE_TIMEOUT;
+                let changed = shard.until(deadline, change).await;
+                changed.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))
+            }
+        };
+        let changed = self.call_async(self.owner(id), change).await;
+        changed.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))
+    }
+
+    /// Lets a member join; returns when its rebalance has ended.
+    ///
+    /// # Errors
+    /// Why there is no coordinator.
+    pub async fn join_group(
+        self: &Rc<Self>,
+        request: JoinGroupRequest,
+        context: JoinContext,
+    ) -> Result<JoinGroupResponse, ErrorCode> {
+        let (to, answer) = flume::bounded(1);
+        let id = self.group_partition(&request.group_id)?;
+        let park = move |shard: &Rc<Shard>| {
+            let host = shard.groups.host(shard, id);
+            host.park(shard, Parked::Join(to), |coordinator, waiter, turn| {
+                coordinator.join(&request, &context, waiter, turn);
+            })
+        };
+        let parked = self.call(self.owner(id), park).await;
+        parked.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))?;
+        self.late_answer(answer).await
+    }
+
+    /// Gets a member its share; returns when the leader has brought it.
+    ///
+    /// # Errors
+    /// Why there is no coordinator.
+    pub async fn sync_group(
+        self: &Rc<Self>,
+        request: SyncGroupRequest,
+    ) -> Result<SyncGroupResponse, ErrorCode> {
+        let (to, answer) = flume::bounded(1);
+        let id = self.group_partition(&request.group_id)?;
+        let park = move |shard: &Rc<Shard>| {
+            let host = shard.groups.host(shard, id);
+            host.park(shard, Parked::Sync(to), |coordinator, waiter, turn| {
+                coordinator.sync(&request, waiter, turn);
+            })
+        };
+        let parked = self.call(self.owner(id), park).await;
+        parked.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))?;
+        self.late_answer(answer).await
+    }
+
+    /// Waits without a place in any mailbox. A broker that stops sends its members away.
+    async fn late_answer<T>(&self, answer: flume::Receiver<T>) -> Result<T, ErrorCode> {
+        match select(answer.recv_async(), self.stopping.recv_async()).await {
+            Either::Left((Ok(answer), _)) => Ok(answer),
+            Either::Left((Err(_), _)) | Either::Right(_) => Err(ErrorCode::NotCoordinator),
+        }
+    }
+
+    /// Asks the coordinators of all groups.
+    ///
+    /// # Errors
+    /// COORDINATOR_LOAD_IN_PROGRESS or COORDINATOR_NOT_AVAILABLE if one of them can't say.
+    pub async fn ask_all_groups<T: Send + 'static>(
+        self: &Rc<Self>,
+        work: impl Fn(&Coordinator) -> T + Clone + Send + 'static,
+    ) -> Result<Vec<T>, ErrorCode> {
+        let Some(topic) = self.topic(OFFSETS_TOPIC) else { return Ok(Vec::new()) };
+        let calls = (0..self.count).map(|to| {
+            let (work, topic) = (work.clone(), topic.clone());
+            let ask = move |shard: &Rc<Shard>| {
+                let own = topic.partition_ids().filter(|id| shard.owner(*id) == shard.id);
+                let ask_one = |id| shard.groups.host(shard, id).look(|found| work(found));
+                own.map(ask_one).collect::<Result<Vec<T>, ErrorCode>>()
+            };
+            self.call(to, ask)
+        });
+        let mut all = Vec::new();
+        for answer in join_all(calls).await {
+            all.extend(answer.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))?);
+        }
+        Ok(all)
+    }
+
+    /// Forgets the offsets of a deleted topic that this shard's groups have.
+    pub async fn forget_topic(self: &Rc<Self>, topic: &Topic) {
+        if *topic.name == *OFFSETS_TOPIC {
+            return self.groups.close(topic.id);
+        }
+        for host in self.groups.all() {
+            self.store.admit().await;
+            // One that is loading, or has failed, has its offsets told from new ones by the topic's id.
+            let _ = host.step(self, |coordinator, turn| {
+                coordinator.topic_deleted(&topic.name, turn);
+            });
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Records: read back at the start, durable later.
+
+use corelane_net::group_records::GroupRecord;
+
+use super::super::classic::ClassicGroup;
+use super::super::turn::{Now, Then, Turn, Write};
+use super::Coordinator;
+
+impl Coordinator {
+    /// A record that was read back, in the order of the log.
+    pub fn replay(&mut self, record: &GroupRecord, now: Now) {
+        match record {
+            GroupRecord::Offset(key, value) => {
+                if value.is_some() && !self.groups.contains_key(&key.group) {
+                    let id = key.group.detached();
+                    self.insert(id.clone(), ClassicGroup::new(id, now));
+                }
+                self.offsets.replay(key, value.as_ref());
+            }
+            GroupRecord::Group(key, Some(value)) => {
+                let id = key.group.detached();
+                self.insert(id.clone(), ClassicGroup::restore(id, value, now));
+            }
+            GroupRecord::Group(key, None) => self.remove(&key.group),
+        }
+    }
+
+    /// Everything is read back: the members' sessions begin.
+    pub fn resume(&mut self, now: Now) {
+        for id in self.group_ids() {
+            self.with_group(&id, |group| group.resume(now));
+        }
+    }
+
+    /// A write is durable. Writes come here in the order in which turns had them.
+    pub fn stored(&mut self, write: Write, turn: &mut Turn<'_>) {
+        for record in &write.records {
+            if let GroupRecord::Offset(key, value) = record {
+                self.offsets.apply(key, value.as_ref());
+            }
+        }
+        match write.then {
+            Then::Nothing => {}
+            Then::Propagate { group, generation, shares } => {
+                self.with_group(&group, |group| group.propagate(generation, shares, turn));
+            }
+            Then::Welcome { group, member_id, leader, may_skip } => {
+                self.with_group(&group, |group| {
+                    group.welcome(&member_id, leader.as_ref(), may_skip, turn);
+                });
+            }
+        }
+    }
+}

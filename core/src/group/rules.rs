@@ -1,0 +1,69 @@
+//! What groups must keep to: Kafka's configs, and limits of memory.
+
+use std::time::Duration;
+
+use crate::catalog::config::Settings;
+
+/// Members of one group, those that are still to come back with their id included.
+pub const MEMBERS_MAX: usize = 10_000;
+/// Groups of one partition of the offsets topic.
+pub const GROUPS_MAX: usize = 20_000;
+/// What one member may bring with it: a record of its group must hold it.
+pub const MEMBER_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a group's record, as its members are stored: what the offsets topic takes in one batch,
+/// less what is around it.
+pub const GROUP_RECORD_BYTES_MAX: usize = 1_000_000;
+/// What the members of all groups of one partition of the offsets topic hold together.
+pub const ALL_MEMBERS_BYTES_MAX: usize = 64 << 20;
+/// Offsets of one partition of the offsets topic.
+pub const OFFSETS_MAX: usize = 2_000_000;
+/// What clients want kept with these offsets, together.
+pub const OFFSETS_METADATA_BYTES_MAX: usize = 256 << 20;
+/// How long a new member may wait for its first rebalance (Kafka's `NEW_MEMBER_JOIN_TIMEOUT_MS`).
+pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// Kafka's broker configs for groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `group.initial.rebalance.delay.ms`
+    pub initial_rebalance_delay: Duration,
+    /// `group.min.session.timeout.ms`
+    pub session_timeout_min_ms: i32,
+    /// `group.max.session.timeout.ms`
+    pub session_timeout_max_ms: i32,
+    /// `group.max.size`, at most [`MEMBERS_MAX`]
+    pub group_size_max: usize,
+    /// `offset.metadata.max.bytes`, which Kafka counts in UTF-16 units
+    pub offset_metadata_max: usize,
+    /// `offsets.retention.minutes`
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`
+    pub retention_check_interval: Duration,
+    /// `offsets.topic.num.partitions`
+    pub offsets_topic_partitions: i32,
+}
+
+impl Rules {
+    /// What the broker's settings say.
+    pub fn of(settings: &Settings) -> Rules {
+        let number = |name: &str| {
+            let text = settings.on_command_line(name).or_else(|| settings.default_of(name));
+            let number = text.and_then(|text| text.parse::<i64>().ok());
+            // A test asks for every one of them.
+            number.unwrap_or_else(|| panic!("{name} is a number with a default"))
+        };
+        let millis = |name| Duration::from_millis(number(name).try_into().unwrap_or(0));
+        let int = |name| i32::try_from(number(name)).unwrap_or(i32::MAX);
+        let size = |name| usize::try_from(number(name)).unwrap_or(usize::MAX);
+        Rules {
+            initial_rebalance_delay: millis("group.initial.rebalance.delay.ms"),
+            session_timeout_min_ms: int("group.min.session.timeout.ms"),
+            session_timeout_max_ms: int("group.max.session.timeout.ms"),
+            group_size_max: size("group.max.size").min(MEMBERS_MAX),
+            offset_metadata_max: size("offset.metadata.max.bytes"),
+            offsets_retention_ms: number("offsets.retention.minutes").saturating_mul(60_000),
+            retention_check_interval: millis("offsets.retention.check.interval.ms"),
+            offsets_topic_partitions: int("offsets.topic.num.partitions"),
+        }
+    }
+}
