@@ -13,7 +13,6 @@ use futures_util::stream;
 
 use super::topics::Finder;
 use super::{errors, fan_out};
-use crate::catalog::Topic;
 use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
@@ -67,13 +66,12 @@ fn sort(shard: &Shard, request: DeleteRecordsRequest) -> Sorted {
     let catalog = shard.catalog();
     let finder = Finder { catalog: &catalog, by_id: false };
     for topic in request.topics {
-        let found = finder.topic(&topic.name, Default::default());
         let number = once.topic(topic.name.clone());
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in topic.partitions {
             let partition_index = asked.partition_index;
-            let deletion =
-                found.clone().and_then(|topic| deletion(topic, partition_index, asked.offset));
+            let found = finder.partition_to_change(&topic.name, Default::default(), partition_index);
+            let deletion = found.map(|id| deletion(id, asked.offset));
             match once.partition(number, partition_index) {
                 Place::Again(place) => deletions[place] = deletion,
                 Place::First => {
@@ -93,9 +91,8 @@ fn sort(shard: &Shard, request: DeleteRecordsRequest) -> Sorted {
     (response, deletions)
 }
 
-fn deletion(topic: &Topic, index: i32, offset: i64) -> Result<Deletion, PartitionError> {
-    let id = topic.partition(index).ok_or(PartitionError::UnknownPartition)?;
-    Ok(Deletion { id, before: (offset != DELETE_UP_TO_HIGH_WATERMARK).then_some(offset) })
+fn deletion(id: PartitionId, offset: i64) -> Deletion {
+    Deletion { id, before: (offset != DELETE_UP_TO_HIGH_WATERMARK).then_some(offset) }
 }
 
 /// The new first offset of each, in order.

@@ -22,6 +22,7 @@ pub fn partition_code(error: &PartitionError) -> ErrorCode {
         PartitionError::Append(error) => append_code(error),
         PartitionError::Read(error) => read_code(error),
         PartitionError::Delete(error) => delete_code(error),
+        PartitionError::InternalTopic(_) => ErrorCode::InvalidTopicException,
         PartitionError::NoDeletePolicy => ErrorCode::PolicyViolation,
         PartitionError::UnsupportedTimestamp => ErrorCode::UnsupportedVersion,
         PartitionError::NamedTwice => ErrorCode::InvalidRequest,

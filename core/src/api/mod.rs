@@ -165,8 +165,12 @@ impl Handler {
             }
             Request::OffsetCommit(request) => later(offset_commit::answer(shard, request, version)),
             Request::OffsetFetch(request) => {
+                let may_be_large = offset_fetch::asks_for_all(&request);
                 let response = offset_fetch::answer(shard.clone(), request, version);
-                later_encoded_aside(shard, version, response)
+                match may_be_large {
+                    true => later_encoded_aside(shard, version, response),
+                    false => later(response),
+                }
             }
             Request::FindCoordinator(request) => {
                 later(find_coordinator::answer(shard, listener, request, version))

@@ -23,6 +23,11 @@ const IDS_SINCE: i16 = 10;
 /// First version with an error for the whole answer.
 const ERROR_SINCE: i16 = 2;
 
+/// Whether the answer may be many times larger than the request.
+pub fn asks_for_all(request: &OffsetFetchRequest) -> bool {
+    request.topics.is_none() || request.groups.iter().any(|group| group.topics.is_none())
+}
+
 /// Answers when all coordinators have.
 pub async fn answer(
     shard: Rc<Shard>,

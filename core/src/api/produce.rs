@@ -110,7 +110,7 @@ fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
         let number = once.topic((topic.name.clone(), topic.topic_id));
         let mut answers = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
-            let partition = finder.partition(&topic.name, topic.topic_id, data.index);
+            let partition = finder.partition_to_change(&topic.name, topic.topic_id, data.index);
             let batch = partition.and_then(|partition| {
                 Ok(Batch { partition, records: records(data.records, version)? })
             });

@@ -140,6 +140,7 @@ fn every_error_has_the_code_that_clients_act_on() {
         (PartitionError::NegativeLimit, ErrorCode::UnknownServerError),
         (PartitionError::NamedTwice, ErrorCode::InvalidRequest),
         (PartitionError::NoDeletePolicy, ErrorCode::PolicyViolation),
+        (PartitionError::InternalTopic("t".into()), ErrorCode::InvalidTopicException),
         (PartitionError::UnsupportedTimestamp, ErrorCode::UnsupportedVersion),
         (
             DeleteRecordsError::OutOfRange { before: 9, high_watermark: 1 }.into(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use corelane_net::codec::Uuid;
 use corelane_storage::ids::{PartitionId, TopicId};
 
+use crate::catalog::name::is_internal;
 use crate::catalog::{Catalog, Topic};
 use crate::partition::PartitionError;
 
@@ -35,6 +36,20 @@ impl<'a> Finder<'a> {
         } else {
             self.catalog.topic(name).ok_or(PartitionError::UnknownPartition)
         }
+    }
+
+    /// One of its partitions, for somebody who changes it: none of the broker's own.
+    pub fn partition_to_change(
+        &self,
+        name: &str,
+        id: Uuid,
+        index: i32,
+    ) -> Result<PartitionId, PartitionError> {
+        let topic = self.topic(name, id)?;
+        if is_internal(&topic.name) {
+            return Err(PartitionError::InternalTopic(topic.name.clone()));
+        }
+        topic.partition(index).ok_or(PartitionError::UnknownPartition)
     }
 
     /// One of its partitions.

@@ -47,7 +47,7 @@ impl Shard {
     ) -> Result<T, ErrorCode> {
         let id = self.group_partition(group)?;
         let step = move |shard: &Rc<Shard>| {
-            let host = shard.groups.host(shard, id);
+            let host = shard.groups.host(shard, id)?;
             host.step(shard, work).map(|(value, _stored)| value)
         };
         self.call(self.owner(id), step).await.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))
@@ -68,7 +68,7 @@ impl Shard {
             async move {
                 let change = async {
                     shard.store.admit().await;
-                    let (value, stored) = shard.groups.host(&shard, id).step(&shard, work)?;
+                    let (value, stored) = shard.groups.host(&shard, id)?.step(&shard, work)?;
                     match stored.wait().await {
                         true => Ok(value),
                         false => Err(ErrorCode::CoordinatorNotAvailable),
@@ -95,7 +95,7 @@ impl Shard {
         let (to, answer) = flume::bounded(1);
         let id = self.group_partition(&request.group_id)?;
         let park = move |shard: &Rc<Shard>| {
-            let host = shard.groups.host(shard, id);
+            let host = shard.groups.host(shard, id)?;
             host.park(shard, Parked::Join(to), |coordinator, waiter, turn| {
                 coordinator.join(&request, &context, waiter, turn);
             })
@@ -116,7 +116,7 @@ impl Shard {
         let (to, answer) = flume::bounded(1);
         let id = self.group_partition(&request.group_id)?;
         let park = move |shard: &Rc<Shard>| {
-            let host = shard.groups.host(shard, id);
+            let host = shard.groups.host(shard, id)?;
             host.park(shard, Parked::Sync(to), |coordinator, waiter, turn| {
                 coordinator.sync(&request, waiter, turn);
             })
@@ -147,7 +147,7 @@ impl Shard {
             let (work, topic) = (work.clone(), topic.clone());
             let ask = move |shard: &Rc<Shard>| {
                 let own = topic.partition_ids().filter(|id| shard.owner(*id) == shard.id);
-                let ask_one = |id| shard.groups.host(shard, id).look(|found| work(found));
+                let ask_one = |id| shard.groups.host(shard, id)?.look(|found| work(found));
                 own.map(ask_one).collect::<Result<Vec<T>, ErrorCode>>()
             };
             self.call(to, ask)

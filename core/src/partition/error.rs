@@ -44,6 +44,9 @@ pub enum PartitionError {
     /// The topic's `cleanup.policy` does not contain `delete`.
     #[error("records can't be deleted: the topic's cleanup.policy has no delete")]
     NoDeletePolicy,
+    /// The broker alone writes to it.
+    #[error("{0} is a topic of the broker's own: clients read it only")]
+    InternalTopic(Arc<str>),
     /// A partition that is named more than once where that is an error.
     #[error("the request names the partition more than once")]
     NamedTwice,

@@ -123,8 +123,36 @@ impl Masks {
             return None;
         }
         let replace = |text: String, (from, to): &(String, &str)| text.replace(&from[..], to);
-        Some(without_limits(&self.texts.iter().fold(text.to_string(), replace)))
+        let known = self.texts.iter().fold(text.to_string(), replace);
+        Some(without_uuids(&without_limits(&known)))
     }
+}
+
+/// Members of groups have a random UUID in their ids.
+fn without_uuids(text: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        match rest.get(..36).filter(|text| is_uuid(text)) {
+            Some(_) => {
+                masked.push_str("<uuid>");
+                rest = &rest[36..];
+            }
+            None => {
+                masked.push(next);
+                rest = &rest[next.len_utf8()..];
+            }
+        }
+    }
+    masked
+}
+
+fn is_uuid(text: &str) -> bool {
+    let dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    text.bytes().enumerate().all(|(at, byte)| match dash(at) {
+        true => byte == b'-',
+        false => byte.is_ascii_hexdigit(),
+    })
 }
 
 /// "should be within [...]": limits that move with the clock.

@@ -11,6 +11,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Where metrics are served; `None` leaves it to the broker.
     pub http_listen: Option<&'static str>,
+    /// How long the first rebalance of a group waits; `None` leaves it to the broker.
+    pub group_delay_ms: Option<u32>,
 }
 
 impl Default for Options {
@@ -24,6 +26,7 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             // Brokers that run side by side would fight for one port.
             http_listen: Some("none"),
+            group_delay_ms: None,
         }
     }
 }
@@ -41,9 +44,11 @@ impl Options {
             ("--max-request-bytes", self.max_request_bytes.to_string()),
             ("--cache-bytes", self.cache_bytes.to_string()),
         ];
+        let delay = self.group_delay_ms.map(|ms| format!("group.initial.rebalance.delay.ms={ms}"));
         let http = self.http_listen.map(str::to_string);
         std::iter::once("serve".to_string())
             .chain(pairs.into_iter().flat_map(|(name, value)| [name.to_string(), value]))
+            .chain(delay.into_iter().flat_map(|setting| ["--set".to_string(), setting]))
             .chain(http.into_iter().flat_map(|place| ["--http-listen".to_string(), place]))
             .collect()
     }

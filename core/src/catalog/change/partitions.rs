@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{AssignmentError, MAX_PARTITIONS, Refusal, View, check_brokers};
 use crate::catalog::Topic;
 use crate::catalog::topic::MAX_PARTITIONS_PER_TOPIC;
+use crate::group::placement::OFFSETS_TOPIC;
 
 /// The topic and the number of partitions that it may grow to. `assignments` are the brokers of
 /// each new partition; `None` lets the broker choose.
@@ -16,6 +17,10 @@ pub fn add_partitions(
 ) -> Result<(Arc<Topic>, u32), Refusal> {
     let unknown = || Refusal::UnknownTopic(name.to_owned());
     let topic = view.catalog.topic(name).ok_or_else(unknown)?;
+    if *topic.name == *OFFSETS_TOPIC {
+        // Groups would be looked for in other partitions than those that keep them.
+        return Err(Refusal::Internal(name.to_owned()));
+    }
     let current = topic.partitions;
     let asked = match u32::try_from(count) {
         Ok(asked) if asked == current => return Err(Refusal::SamePartitions(current)),

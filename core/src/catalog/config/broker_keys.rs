@@ -98,7 +98,7 @@ static OWN: &[BrokerKey] = &[
         "Milliseconds for which the first rebalance of a group without members waits for more of them."),
     key("group.max.session.timeout.ms", Int, AtLeast(0), Some("1800000"), false,
         "Longest session.timeout.ms that a member may ask for."),
-    key("group.max.size", Int, AtLeast(1), Some("10000"), false,
+    key("group.max.size", Int, AtLeast(1), Some("2147483647"), false,
         "Members that one group may have; never more than 10,000."),
     key("group.min.session.timeout.ms", Int, AtLeast(0), Some("6000"), false,
         "Shortest session.timeout.ms that a member may ask for."),

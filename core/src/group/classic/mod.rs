@@ -29,8 +29,6 @@ mod members;
 mod rebalance;
 mod record;
 mod sync;
-#[cfg(test)]
-mod tests;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -17,6 +17,9 @@ const KNOWN_ID_SINCE: i16 = 4;
 /// First version with `skip_assignment` (KIP-814).
 const SKIP_SINCE: i16 = 9;
 
+/// Metadata of a member that may join again even when memory is short.
+const SMALL_METADATA_BYTES: usize = 16 << 10;
+
 /// Who sends a JoinGroup.
 #[derive(Clone, Debug)]
 pub struct JoinContext {
@@ -70,7 +73,9 @@ impl Coordinator {
         if !sessions.contains(&request.session_timeout_ms) {
             return Err(ErrorCode::InvalidSessionTimeout);
         }
-        if self.members_bytes > ALL_MEMBERS_BYTES_MAX {
+        let metadata: usize = request.protocols.iter().map(|one| one.metadata.len()).sum();
+        let takes_much = request.member_id.is_empty() || metadata > SMALL_METADATA_BYTES;
+        if takes_much && self.members_bytes > ALL_MEMBERS_BYTES_MAX {
             return Err(ErrorCode::GroupMaxSizeReached);
         }
         if !self.groups.contains_key(&request.group_id) {

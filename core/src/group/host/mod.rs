@@ -93,16 +93,24 @@ impl Groups {
     }
 
     /// The coordinator of a partition that this shard owns; loads it if that is to be done.
-    pub(super) fn host(&self, shard: &Rc<Shard>, id: PartitionId) -> Rc<Host> {
+    ///
+    /// # Errors
+    /// NOT_COORDINATOR if this shard does not have the partition, or not yet.
+    pub(super) fn host(
+        &self,
+        shard: &Rc<Shard>,
+        id: PartitionId,
+    ) -> Result<Rc<Host>, ErrorCode> {
         let known = self.hosts.borrow().get(&id).cloned();
-        let host = known.unwrap_or_else(|| {
-            let host = Rc::new(Host::new(id));
-            self.hosts.borrow_mut().insert(id, host.clone());
-            host.clone().begin_loading(shard);
-            host
-        });
-        host.retry(shard);
-        host
+        if let Some(host) = known {
+            host.retry(shard);
+            return Ok(host);
+        }
+        shard.partition(id).map_err(|_| ErrorCode::NotCoordinator)?;
+        let host = Rc::new(Host::new(id));
+        self.hosts.borrow_mut().insert(id, host.clone());
+        host.clone().begin_loading(shard);
+        Ok(host)
     }
 
     /// All coordinators that there are by now.

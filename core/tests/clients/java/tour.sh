@@ -69,6 +69,31 @@ step "kafka-get-offsets, earliest" "^$topic:0:0$" offsets earliest
 step "kafka-get-offsets, the highest timestamp" "^$topic:0:[0-9]+$" offsets max-timestamp
 step "kafka-get-offsets, by time" "^$topic:0:0$" offsets 1000
 step "console consumer, by partition" same read_back
+group=$topic-group
+groups() { tool org.apache.kafka.tools.consumer.group.ConsumerGroupCommand --bootstrap-server "$bootstrap" "$@"; }
+subscribe() { # every record of every codec, as the only member of the group
+    tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic "$topic" --group "$group" \
+        --from-beginning --max-messages 1500 --timeout-ms 30000 \
+        --formatter-property print.key=true --formatter-property print.headers=true > "$work/read" 2> "$work/err" \
+        || { cat "$work/err"; return 1; }
+    sort "$work/read" | diff - "$work/expected" && echo same
+}
+kept() { # the offsets as the topic of groups has them, read by Kafka's own formatter
+    tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic __consumer_offsets \
+        --from-beginning --timeout-ms 5000 --formatter org.apache.kafka.tools.consumer.OffsetsMessageFormatter 2> "$work/err"
+    grep -q TimeoutException "$work/err"
+}
+step "console consumer, in a group" same subscribe
+step "kafka-consumer-groups --list" "^$group$" groups --list
+step "kafka-consumer-groups --describe" "^$group +$topic +0 +[0-9]+ +[0-9]+ +0 " groups --describe --group "$group"
+step "kafka-consumer-groups --describe --state" "^$group .* Empty " groups --describe --group "$group" --state
+step "kafka-consumer-groups --reset-offsets" "^$group +$topic +0 +7 *$" \
+    groups --reset-offsets --group "$group" --topic "$topic:0" --to-offset 7 --execute
+step "kafka-consumer-groups --describe, after" "^$group +$topic +0 +7 +[0-9]+ +[0-9]+ " groups --describe --group "$group"
+step "console consumer, __consumer_offsets" "\"group\":\"$group\"" kept
+step "kafka-consumer-groups --delete-offsets" "^$topic +0 +Successful" \
+    groups --delete-offsets --group "$group" --topic "$topic:0"
+step "kafka-consumer-groups --delete" "was successful" groups --delete --group "$group"
 step "kafka-configs --describe --all" "retention.ms=-1 .*DYNAMIC_TOPIC_CONFIG:retention.ms=-1" \
     configs --describe --all --entity-type topics --entity-name "$topic"
 step "kafka-configs --alter" "Completed updating config" \

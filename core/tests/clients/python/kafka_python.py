@@ -34,6 +34,7 @@ def main():
     with step("consume from a time"):
         consume_from_time(consumer)
     consumer.close()
+    share(admin)
     administer(admin)
     admin.close()
 
@@ -95,6 +96,54 @@ def consume_from_time(consumer):
     consumer.seek(part, found[part].offset)
     first = poll(consumer, 1)[1][0]
     equal(first.value, all_records()[124].value, "the record of that time")
+
+
+def member(group):
+    return KafkaConsumer(
+        TOPIC,
+        bootstrap_servers=BOOTSTRAP,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=500,
+    )
+
+
+def share(admin):
+    group = f"{TOPIC}-group"
+    parts = [TopicPartition(TOPIC, p) for p in range(PARTITIONS)]
+    end = len(CODECS) * RECORDS
+    first = member(group)
+    with step("group: subscribe and read everything"):
+        found = poll(first, PARTITIONS * end)
+        equal({p: len(m) for p, m in found.items()}, {p: end for p in range(PARTITIONS)}, "read")
+    with step("group: commit"):
+        first.commit()
+        equal([first.committed(part) for part in parts], [end] * PARTITIONS, "committed")
+    second = member(group)
+    with step("group: a second member takes its share"):
+
+        def shared():
+            for one in (first, second):
+                one.poll(timeout_ms=200)
+            both = list(first.assignment()) + list(second.assignment())
+            return len(second.assignment()) > 0 and sorted(both) == parts
+
+        until("shared", shared)
+    with step("group: the first one leaves"):
+        first.close()
+        until("taken over", lambda: second.poll(timeout_ms=200) or len(second.assignment()) == PARTITIONS)
+        second.close()
+    with step("group: list and offsets"):
+        listed = [found["group_id"] for found in admin.list_groups()]
+        equal(group in listed, True, "listed")
+        offsets = admin.list_group_offsets(group)[group]
+        equal({part: found.offset for part, found in offsets.items()}, {p: end for p in parts}, "kept")
+    with step("group: delete"):
+        admin.delete_groups([group])
+        listed = [found["group_id"] for found in admin.list_groups()]
+        equal(group in listed, False, "listed")
 
 
 def administer(admin):

@@ -7,6 +7,7 @@ mod cluster;
 mod describe_configs;
 mod fetch;
 mod fetch_sessions;
+mod groups;
 mod list_offsets;
 mod metadata;
 mod produce;
@@ -67,6 +68,12 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("client_quotas", absent_features::quotas),
     scenario("reassignments", absent_features::reassignments),
     scenario("elections", absent_features::elections),
+    scenario("find_coordinator", groups::find_coordinator),
+    scenario("group_commits", groups::commits),
+    scenario("group_refused_joins", groups::refused_joins),
+    scenario("group_one_member", groups::one_member),
+    scenario("group_static_member", groups::static_member),
+    scenario("group_offsets_topic", groups::offsets_topic),
     Scenario {
         auto_create_topics: false,
         ..scenario("metadata_without_creation", metadata::refused)
