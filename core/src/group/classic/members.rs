@@ -70,7 +70,8 @@ impl ClassicGroup {
     }
 
     pub(super) fn is_supported_by_all(&self, protocol: &str) -> bool {
-        self.supported.get(protocol) == Some(&self.members.len())
+        // All of none, if everybody has left while others were waited for.
+        self.supported.get(protocol).copied().unwrap_or(0) == self.members.len()
     }
 
     /// Whether a member with these protocols can be in this group.

@@ -94,7 +94,7 @@ fn members_that_do_not_join_again_in_time_are_left_behind() {
 fn a_leader_that_never_syncs_does_not_hold_the_group() {
     let mut world = World::new();
     let waiters = [(); 2].map(|()| world.join_as(3, &join_request("")));
-    world.pass(3_000);
+    world.pass(6_000);
     let joined = waiters.map(|waiter| world.joined(waiter));
     let follower = &joined.iter().find(|one| one.leader != one.member_id).unwrap().member_id;
     let share = world.sync(&sync_request(follower, 1, &[]));
@@ -170,6 +170,18 @@ fn protocols_and_kinds_must_fit() {
     };
     let waiter = world.sync(&sync);
     assert_eq!(world.synced(waiter).error_code, ErrorCode::InconsistentGroupProtocol);
+}
+
+#[test]
+fn a_group_whose_members_left_while_others_were_waited_for_takes_new_ones() {
+    let mut world = World::new();
+    let waiter = world.join_as(3, &join_request(""));
+    assert_eq!(world.leave(&[("client-0001", None)]), [ErrorCode::None]);
+    assert_eq!(world.joined(waiter).error_code, ErrorCode::UnknownMemberId);
+    assert_eq!(world.state(), "PreparingRebalance");
+    let waiter = world.join_as(3, &join_request(""));
+    world.pass(6_000);
+    assert_eq!(world.joined(waiter).error_code, ErrorCode::None);
 }
 
 #[test]

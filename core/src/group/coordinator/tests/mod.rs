@@ -210,7 +210,7 @@ impl World {
                 self.join_as(3, &request)
             })
             .collect();
-        self.pass(60_000);
+        self.pass(6_000);
         let joined: Vec<JoinGroupResponse> = waiters.iter().map(|w| self.joined(*w)).collect();
         let leader = joined[0].leader.clone();
         let ids: Vec<String> = joined.iter().map(|one| one.member_id.to_string()).collect();
