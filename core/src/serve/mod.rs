@@ -1,5 +1,6 @@
 //! `corelane serve`: from settings to a running broker, and to its clean end.
 //!
+//! - `check.rs`: whether a start would succeed
 //! - `host.rs`: what the machine gives this process
 //! - `launch.rs`: all shards from nothing to serving, led by shard 0
 //! - `accept.rs`: sockets, from the listener to the shard that serves them
@@ -10,6 +11,7 @@
 //! shard's partitions, the listener, one line on stdout.
 
 mod accept;
+mod check;
 mod host;
 mod launch;
 mod refusals;
@@ -33,7 +35,7 @@ use crate::http::{self, HttpPort, ListenError};
 use crate::metrics::scrape::{Question, Scraper, questions};
 use crate::metrics::status::Status;
 use crate::runtime::{DataDirLock, LockError, ShardError, Shards, ShardsConfig, Signals};
-use crate::settings::{Configuration, Problems};
+use crate::settings::{Configuration, Gathered, Problems};
 use crate::shard::mailbox::CallError;
 use launch::{Launch, Watching};
 
@@ -104,9 +106,26 @@ pub enum ServeError {
         /// Why.
         source: CallError,
     },
+    /// More than one thing is wrong.
+    #[error("{} things are wrong:{}", .0.len(), listed(.0))]
+    Several(Vec<ServeError>),
     /// Not everything is at rest: the next start recovers.
     #[error("the stop was not clean: {0}. Nothing acknowledged is lost; the next start recovers")]
     NotClean(String),
+}
+
+impl ServeError {
+    /// All of `errors`, of which there is at least one.
+    fn several(mut errors: Vec<ServeError>) -> ServeError {
+        match errors.pop() {
+            Some(only) if errors.is_empty() => only,
+            last => ServeError::Several(errors.into_iter().chain(last).collect()),
+        }
+    }
+}
+
+fn listed(errors: &[ServeError]) -> String {
+    errors.iter().map(|error| format!("\n- {error}")).collect()
 }
 
 fn listen_advice(source: &io::Error) -> &'static str {
@@ -137,18 +156,20 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
 /// # Errors
 /// [`ServeError`]: it did not start, or what it left needs recovery.
 pub fn run(options: ServeOptions) -> Result<(), ServeError> {
+    if options.check {
+        log_to_stderr();
+        return check::check(options.settings);
+    }
     let began = Instant::now();
     let signals = Signals::install().map_err(system("signals"))?;
     log_to_stderr();
     let gathered = options.settings.gather();
-    for warning in &gathered.warnings {
-        tracing::warn!("{warning}");
-    }
+    warn_of(&gathered);
     let configuration = Configuration::new(&gathered)?;
     let shards = shards(&configuration)?;
     preflight(&configuration.data_dir, shards)?;
     let lock = DataDirLock::acquire(&configuration.data_dir)?;
-    check_free(&configuration)?;
+    check_free(&configuration, PORT_WAIT)?;
     let (ask, questions) = questions(shards);
     let status = Arc::new(Status::new(shards, began));
     let bound = configuration.http_listen.as_ref().map(http::bind).transpose()?;
@@ -162,6 +183,12 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
         running.join().into_iter().map(|end| end.map_err(ServeError::from)?).collect();
     // Shard 0 leads: what it says is the cause of what the others say.
     ends.into_iter().collect()
+}
+
+fn warn_of(gathered: &Gathered) {
+    for warning in &gathered.warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 fn open_http(
@@ -201,9 +228,9 @@ fn log_to_stderr() {
 /// Fails early if a port is taken; it is bound for good when there is something to serve.
 ///
 /// A broker that was killed may hold its port for a moment longer: the kernel tears its rings down
-/// behind its end. So a taken port is asked again, for at most [`PORT_WAIT`].
-fn check_free(configuration: &Configuration) -> Result<(), ServeError> {
-    let deadline = Instant::now() + PORT_WAIT;
+/// behind its end. So a taken port is asked again, for at most `wait`.
+fn check_free(configuration: &Configuration, wait: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + wait;
     let addresses = configuration.listeners.iter().flat_map(|listener| &listener.addresses);
     for address in addresses.filter(|address| address.port() != 0) {
         loop {

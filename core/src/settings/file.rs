@@ -84,6 +84,8 @@ fn parse(path: &Path, text: &str, collected: &mut Collected) {
     };
     let mut found = Collected::default();
     flatten(table.get_ref(), "", &place, &mut found);
+    // Its tables are sorted by name; whoever mends the file goes from its top to its end.
+    found.given.sort_by_key(|given| given.source.place());
     let (version, given): (Vec<_>, Vec<_>) =
         found.given.into_iter().partition(|given| given.name == VERSION_KEY);
     if let Some(other) = version.iter().find(|given| given.text != VERSION) {
@@ -104,9 +106,9 @@ fn syntax(message: &str) -> String {
     let conflict = ["duplicate key", "cannot extend value", "dotted key"];
     if conflict.iter().any(|words| message.contains(words)) {
         return format!(
-            "{message} (give each key once; where one key is the beginning of another, as \
-             max.connections and max.connections.per.ip, write them in quotes: \
-             \"max.connections.per.ip\" = 100)"
+            "{message}: TOML takes each key once, each table either in dots or under one [header], and \
+             nothing below a key that has a value. In quotes, every key stands by itself: \
+             \"max.connections.per.ip\" = 100"
         );
     }
     format!("this is not TOML: {message}")

@@ -61,6 +61,7 @@ pub(super) fn listeners(gathered: &Gathered, problems: &mut Problems) -> Vec<Lis
     }
     let mut listeners: Vec<Listener> = Vec::new();
     let mut advertised = advertised(gathered, elements.len() == 1, problems);
+    let mut all_read = true;
     for (index, element) in elements.into_iter().enumerate() {
         match read(index, element) {
             Ok((name, bind, addresses)) => {
@@ -68,13 +69,19 @@ pub(super) fn listeners(gathered: &Gathered, problems: &mut Problems) -> Vec<Lis
                 let advertise = told.unwrap_or(Advertise { host: bind.host.clone(), port: None });
                 listeners.push(Listener { name, bind, advertise, addresses });
             }
-            Err(words) => problems.add(source, format!("`listeners` has \"{element}\": {words}")),
+            Err(words) => {
+                all_read = false;
+                problems.add(source, format!("`listeners` has \"{element}\": {words}"));
+            }
         }
     }
     check_distinct(&listeners, source, problems);
     check_protocols(&listeners, gathered, problems);
     check_reachable(&listeners, source, problems);
-    advertised.check_all_taken(&listeners, problems);
+    // Names are not judged where listeners could not be read.
+    if all_read {
+        advertised.check_all_taken(&listeners, problems);
+    }
     listeners
 }
 
@@ -175,8 +182,7 @@ impl Advertised {
 
     fn check_all_taken(&self, listeners: &[Listener], problems: &mut Problems) {
         let names: Vec<&str> = listeners.iter().map(|listener| &*listener.name).collect();
-        // Names are not judged where listeners could not be read.
-        for name in self.by_name.keys().filter(|_| problems.is_empty()).collect::<Vec<_>>() {
+        for name in self.by_name.keys() {
             let words = format!(
                 "`advertised.listeners` names {name}, but there is no such listener: there is {}",
                 names.join(", ")

@@ -35,6 +35,14 @@ impl Source {
         }
     }
 
+    /// Line and column in the file.
+    pub(super) fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            Source::File { line, column, .. } => Some((*line, *column)),
+            _ => None,
+        }
+    }
+
     /// Which of two holds: the greater.
     pub(super) fn precedence(&self) -> u8 {
         match self {
