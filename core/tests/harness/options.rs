@@ -9,6 +9,8 @@ pub struct Options {
     pub auto_create_topics: bool,
     pub max_request_bytes: u64,
     pub cache_bytes: u64,
+    /// What else stands on its command line.
+    pub more: Vec<String>,
 }
 
 impl Default for Options {
@@ -20,6 +22,7 @@ impl Default for Options {
             auto_create_topics: true,
             max_request_bytes: 16 << 20,
             cache_bytes: 64 << 20,
+            more: Vec::new(),
         }
     }
 }
@@ -39,6 +42,7 @@ impl Options {
         ];
         std::iter::once("serve".to_string())
             .chain(pairs.into_iter().flat_map(|(name, value)| [name.to_string(), value]))
+            .chain(self.more.iter().cloned())
             .collect()
     }
 }
