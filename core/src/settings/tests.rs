@@ -430,3 +430,31 @@ fn limits_are_read() {
         limits.per_ip_overrides.iter().map(|(ip, n)| (ip.to_string(), *n)).collect();
     assert_eq!(overrides, [("127.0.0.1".to_owned(), 3), ("::1".to_owned(), 4)]);
 }
+
+/// The table of docs/configuration.md, as it should be.
+fn documented() -> String {
+    let row = |key: &Key| {
+        let default = match key.default_text() {
+            Some(text) => format!("`{text}`"),
+            None => key.without_value().to_owned(),
+        };
+        let flag = key.flag.map_or_else(|| "`--set`".to_owned(), |flag| format!("`{flag}`"));
+        let (name, variable, help) = (key.name, key.variable(), key.help);
+        format!("| `{name}` | {default} | {flag} | `{variable}` | {help} |\n")
+    };
+    keys().iter().map(row).collect()
+}
+
+#[test]
+fn the_document_has_every_key_as_it_is() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    let text = fs::read_to_string(path).expect("docs/configuration.md is there");
+    let head = "| key | default | flag | variable | what it does |\n|---|---|---|---|---|\n";
+    let (_, rest) = text.split_once(head).expect("the table is there");
+    let (table, _) = rest.split_once("\n\n").expect("it ends");
+    assert!(
+        format!("{table}\n") == documented(),
+        "docs/configuration.md: the table of keys should be:\n{head}{}",
+        documented()
+    );
+}
