@@ -328,6 +328,7 @@ fn values_have_one_form() {
             "there is no such listener: there is PLAINTEXT",
         ),
         ("max.connections.per.ip.overrides", "10.0.0.1", "expected HOST:NUMBER"),
+        ("max.connections.per.ip", "0", "is 0, which lets nobody in"),
     ] {
         let found = flag_problems(&[(key, given)]);
         assert!(found.contains(expected), "{key}={given}: {found}");
