@@ -9,6 +9,8 @@
 //! - [`fetch_session`]: what a consumer asks for again and again (KIP-227)
 //! - [`partition`]: one partition as its leader sees it
 //! - [`catalog`]: topics, configs, ids: what the cluster knows
+//! - [`metrics`]: what it can be asked about itself: counters, gauges, health
+//! - [`http`]: the port where that is asked
 //! - `once.rs`: partitions that a request names more than once
 //! - `fuzzing.rs`: what a fuzzer calls; only there for one, and for tests
 //! - [`runtime`]: executor, disk ring, sockets, signals: the only code that names glommio and io_uring
@@ -20,6 +22,8 @@ pub mod cli;
 pub mod fetch_session;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod http;
+pub mod metrics;
 mod once;
 pub mod partition;
 pub mod runtime;

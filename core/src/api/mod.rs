@@ -50,7 +50,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
 
 use corelane_net::messages::{Api, EncodedResponse, Request, Response};
-use corelane_net::service::{Answer, Pending, RequestContext, Service};
+use corelane_net::service::{Answer, Exchange, Pending, RequestContext, Service};
 use futures_util::FutureExt;
 
 use crate::shard::turns::Turns;
@@ -123,6 +123,10 @@ impl Service for Handler {
     async fn begin(&self, request: Request, context: &RequestContext) -> Pending {
         let begun = AssertUnwindSafe(self.dispatch(request, context.version)).catch_unwind().await;
         guarded(context, begun.unwrap_or_else(|panic| Box::pin(async { resume_unwind(panic) })))
+    }
+
+    fn answered(&self, exchange: &Exchange<'_>) {
+        self.shard.counters.apis.count(exchange);
     }
 }
 

@@ -15,6 +15,7 @@ use futures_util::future::{Either, select};
 use super::ServeError;
 use super::refusals::Refusals;
 use crate::api::Handler;
+use crate::metrics::counters::CloseReason;
 use crate::runtime::{ShardRuntime, TcpListener, TcpStream, bind};
 use crate::settings::{Configuration, Listener};
 use crate::shard::admission::{Admission, Admitted};
@@ -189,7 +190,8 @@ async fn serve(
     let shared = Shared { listener: Rc::from(&*name), ..shared };
     let clock = Clock(shard.runtime.clone());
     let handler = Handler::new(&shard, listener);
-    connection::serve(Socket::new(stream, peer), clock, handler, shared).await;
+    let closed = connection::serve(Socket::new(stream, peer), clock, handler, shared).await;
+    shard.counters.connections_closed.count(CloseReason::from(&closed));
 }
 
 /// What the connections of one shard share.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use base64::Engine;
@@ -18,13 +18,15 @@ use futures_util::future::{Either, select};
 use super::accept::Listeners;
 use super::{ServeError, host, stop, system};
 use crate::catalog::{Catalog, Command, config};
+use crate::metrics::scrape::{Question, Sources};
+use crate::metrics::status::{Phase, Status};
 use crate::runtime::{ShardRuntime, Signals};
 use crate::settings::{Configuration, NODE_ID};
 use crate::shard::admission::Admission;
 use crate::shard::connections::{ConnectionCounts, Connections};
 use crate::shard::controller::Controller;
 use crate::shard::mailbox::{CALLS_MAX, Inbox, inboxes};
-use crate::shard::{Broker, ClientAddress, Parts, Shard, owned};
+use crate::shard::{Broker, ClientAddress, Parts, Shard, Watched, owned};
 
 /// Bytes that fetch answers may hold, of all shards together; each has room for one of the largest.
 const FETCH_BUDGET_BYTES: usize = 256 << 20;
@@ -58,6 +60,16 @@ pub(super) struct Shared {
     counts: ConnectionCounts,
     admission: Admission,
     stopping: flume::Receiver<()>,
+    watching: Watching,
+}
+
+/// What the HTTP port watches the broker by.
+pub(super) struct Watching {
+    pub(super) status: Arc<Status>,
+    /// Per shard: what it is asked.
+    pub(super) questions: Vec<flume::Receiver<Question>>,
+    /// Where the port is, if there is one.
+    pub(super) url: OnceLock<String>,
 }
 
 /// What shard 0 alone has.
@@ -97,6 +109,7 @@ impl Launch {
         shards: usize,
         began: Instant,
         signals: Signals,
+        watching: Watching,
     ) -> Launch {
         let (step_senders, steps) = (0..shards).map(|_| flume::bounded(2)).unzip();
         let (reports, report_receiver) = flume::bounded(shards);
@@ -122,8 +135,25 @@ impl Launch {
             counts: ConnectionCounts::new(shards),
             admission,
             stopping,
+            watching,
         };
         Launch { shared: Arc::new(shared) }
+    }
+
+    pub(super) fn watching(&self) -> &Watching {
+        &self.shared.watching
+    }
+
+    /// Where a scrape finds its numbers; `shards` is where those are asked.
+    pub(super) fn sources(&self, shards: Vec<flume::Sender<Question>>) -> Sources {
+        let Shared { configuration, admission, watching, .. } = &*self.shared;
+        Sources {
+            status: watching.status.clone(),
+            data_dir: configuration.data_dir.clone(),
+            shards,
+            listeners: configuration.listeners.iter().map(|one| one.name.clone()).collect(),
+            admission: admission.clone(),
+        }
     }
 
     fn store_limits(&self) -> StoreLimits {
@@ -159,12 +189,14 @@ impl Launch {
 
     /// One line on stdout, in whatever way logs go.
     fn announce(&self, broker: &Broker, listeners: &Listeners, report: &RecoveryReport) {
-        let Shared { configuration, shards, began, .. } = &*self.shared;
+        let Shared { configuration, shards, began, watching, .. } = &*self.shared;
+        let http = watching.url.get().map(|url| format!(", metrics at {url}/metrics"));
         println!(
-            "corelane {version} serves on {listening}, {shards} shards, data in {data_dir}, \
+            "corelane {version} serves on {listening}{http}, {shards} shards, data in {data_dir}, \
              durability {durability}, {partitions} partitions recovered, started in {elapsed_ms} ms",
             version = env!("CARGO_PKG_VERSION"),
             listening = listening(broker, listeners),
+            http = http.unwrap_or_default(),
             data_dir = configuration.data_dir.display(),
             durability = match configuration.durability {
                 Durability::Written => "default",
@@ -248,12 +280,16 @@ async fn lead(runtime: ShardRuntime, launch: Launch) -> Result<(), ServeError> {
     }
     let controller = Some(Controller::new(command_log, manifest));
     let shard = assemble(&launch, runtime, common.catalog, broker.clone(), store, controller)?;
+    launch.shared.watching.status.enter(Phase::Serving);
     launch.announce(&broker, &listeners, &report);
     listeners.start(&shard, &launch.shared.admission, configuration);
 
     let ended = Box::pin(leader.ended.recv_async());
     match select(Box::pin(leader.signals.terminated()), ended).await {
-        Either::Left(_) => stop::stop(&shard, leader.stopping).await,
+        Either::Left(_) => {
+            launch.shared.watching.status.enter(Phase::Stopping);
+            stop::stop(&shard, leader.stopping).await
+        }
         Either::Right((shard, _)) => Err(ServeError::ShardEnded(shard.unwrap_or_default())),
     }
 }
@@ -347,7 +383,7 @@ fn assemble(
     store: Store<ShardRuntime>,
     controller: Option<Controller>,
 ) -> Result<Rc<Shard>, ServeError> {
-    let Shared { inboxes, counts, stopping, shards, .. } = &*launch.shared;
+    let Shared { inboxes, counts, stopping, shards, watching, .. } = &*launch.shared;
     let index = runtime.index();
     let inbox = inboxes[index].try_recv().map_err(|_| ServeError::ShardEnded(index))?;
     store.start();
@@ -362,6 +398,7 @@ fn assemble(
         fetch_budget_bytes: (FETCH_BUDGET_BYTES / shards).max(FETCH_BUDGET_BYTES_MIN),
         stopping: stopping.clone(),
     });
-    shard.start(inbox);
+    let questions = watching.questions[index].clone();
+    shard.start(inbox, Watched { status: watching.status.clone(), questions });
     Ok(shard)
 }

@@ -20,7 +20,7 @@ mod stop;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use corelane_storage::command_log::CommandLogError;
@@ -31,10 +31,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::catalog::command::DecodeError;
 use crate::cli::ServeOptions;
+use crate::http::{self, HttpPort, ListenError};
+use crate::metrics::scrape::{Question, Scraper, questions};
+use crate::metrics::status::Status;
 use crate::runtime::{DataDirLock, LockError, ShardError, Shards, ShardsConfig, Signals};
 use crate::settings::{Configuration, Gathered, Problems};
 use crate::shard::mailbox::CallError;
-use launch::Launch;
+use launch::{Launch, Watching};
 
 /// Why the broker did not start, or did not end well. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The HTTP port can't be had.
+    #[error(transparent)]
+    Http(#[from] ListenError),
     /// The machine does not allow what a broker needs.
     #[error("this machine is not ready for a broker:\n{0}")]
     Host(String),
@@ -164,7 +170,13 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     preflight(&configuration.data_dir, shards)?;
     let lock = DataDirLock::acquire(&configuration.data_dir)?;
     check_free(&configuration, PORT_WAIT)?;
-    let launch = Launch::new(configuration, shards, began, signals);
+    let (ask, questions) = questions(shards);
+    let status = Arc::new(Status::new(shards, began));
+    let bound = configuration.http_listen.as_ref().map(http::bind).transpose()?;
+    let watching = Watching { status: status.clone(), questions, url: OnceLock::new() };
+    let launch = Launch::new(configuration, shards, began, signals, watching);
+    // Open from here to the end: who asks is told that it recovers, serves, or stops.
+    let _http = bound.map(|bound| open_http(bound, &launch, ask)).transpose()?;
     let config = ShardsConfig { shards, lock: Some(Arc::new(lock)) };
     let running = Shards::start(&config, move |runtime| launch::shard(runtime, launch.clone()))?;
     let ends: Vec<Result<(), ServeError>> =
@@ -177,6 +189,25 @@ fn warn_of(gathered: &Gathered) {
     for warning in &gathered.warnings {
         tracing::warn!("{warning}");
     }
+}
+
+fn open_http(
+    bound: http::Bound,
+    launch: &Launch,
+    ask: Vec<flume::Sender<Question>>,
+) -> Result<HttpPort, ServeError> {
+    let scraper = Scraper::new(launch.sources(ask));
+    let port = HttpPort::start(bound.listener, launch.watching().status.clone(), scraper)
+        .map_err(system("the HTTP port"))?;
+    if let Some(taken) = bound.instead_of {
+        tracing::warn!(
+            url = port.url(),
+            "{taken} is taken: metrics and health are at another port; --http-listen chooses one"
+        );
+    }
+    // Nobody else sets it.
+    let _ = launch.watching().url.set(port.url());
+    Ok(port)
 }
 
 fn shards(configuration: &Configuration) -> Result<usize, ServeError> {

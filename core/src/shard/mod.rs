@@ -12,6 +12,7 @@
 //! - `read.rs`: plans of a fetch at the shard that owns the partitions
 //! - `controller.rs`: shard 0 alone: changes of the catalog, blocks of producer ids
 //! - `producer_ids.rs`: producer ids, handed out from a block
+//! - `pulse.rs`: what it tells of itself, unasked and asked
 //! - `connections.rs`: accepted sockets, and who gets the next one
 //! - `admission.rs`: how many may connect, and how many there are
 //! - `socket.rs`: what `net` needs of a socket and a clock
@@ -27,6 +28,7 @@ pub mod metadata_cache;
 pub mod pauses;
 pub mod placement;
 pub mod producer_ids;
+mod pulse;
 pub mod read;
 pub mod semaphore;
 pub mod socket;
@@ -53,6 +55,9 @@ use futures_util::future::{Either, select};
 use crate::catalog::config::Settings;
 use crate::catalog::{Catalog, Topic};
 use crate::fetch_session::{SessionCache, SessionLimits};
+use crate::metrics::counters::Counters;
+use crate::metrics::scrape::Question;
+use crate::metrics::status::Status;
 use crate::partition::{Partition, PartitionError};
 use crate::runtime::ShardRuntime;
 use crate::settings::HostPort;
@@ -130,6 +135,8 @@ pub struct Shard {
     pub fetch_sessions: RefCell<SessionCache>,
     /// Disconnected as soon as the broker stops: long polls end early.
     pub stopping: flume::Receiver<()>,
+    /// What it counts.
+    pub counters: Counters,
     /// Shard 0 only.
     controller: Option<Controller>,
     mailbox: Rc<Mailbox<Rc<Shard>>>,
@@ -171,6 +178,14 @@ pub struct Parts {
     pub stopping: flume::Receiver<()>,
 }
 
+/// How a shard is watched.
+pub struct Watched {
+    /// Where it says that it lives.
+    pub status: Arc<Status>,
+    /// Where it is asked for its numbers.
+    pub questions: flume::Receiver<Question>,
+}
+
 impl Shard {
     /// Puts the shard together.
     pub fn new(parts: Parts) -> Rc<Shard> {
@@ -186,6 +201,7 @@ impl Shard {
             fetch_budget: FetchBudget::new(parts.fetch_budget_bytes),
             fetch_sessions: RefCell::new(fetch_sessions),
             stopping: parts.stopping,
+            counters: Counters::default(),
             controller: parts.controller,
             mailbox: parts.mailbox,
             catalog: RefCell::default(),
@@ -206,8 +222,8 @@ impl Shard {
         Rc::new(shard)
     }
 
-    /// Starts what runs for as long as the shard does: its mailbox, its budgets.
-    pub fn start(self: &Rc<Self>, inbox: Inbox<Rc<Shard>>) {
+    /// Starts what runs for as long as the shard does: its mailbox, its budgets, its pulse.
+    pub fn start(self: &Rc<Self>, inbox: Inbox<Rc<Shard>>, watched: Watched) {
         let inbox = Rc::new(inbox);
         let (shard, jobs) = (self.clone(), inbox.clone());
         self.runtime.spawn(async move {
@@ -218,6 +234,8 @@ impl Shard {
         self.runtime.spawn(async move { inbox.run_replies(&mailbox).await });
         let budget = self.fetch_budget.clone();
         self.runtime.spawn(async move { budget.collect().await });
+        self.runtime.spawn(pulse::beat(self.clone(), watched.status));
+        self.runtime.spawn(pulse::answer(self.clone(), watched.questions));
     }
 
     /// The catalog's replica; not to be held across an await.
