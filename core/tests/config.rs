@@ -207,6 +207,8 @@ fn check_looks_and_leaves_all_as_it_is() {
     assert!(said.contains("2 things are wrong:"), "{said}");
     assert!(said.contains("neither of its two slots has a valid checksum"), "{said}");
     assert!(said.contains(&format!("can't listen on {address}")), "{said}");
+    let said = refusal(check(&home).args(["--http-listen", &address]), 1);
+    assert!(said.contains(&format!("can't listen on {address} for HTTP")), "{said}");
 
     fs::remove_file(home.data().join("manifest")).expect("removed");
     fs::create_dir(home.data().join("topics")).expect("made");

@@ -253,6 +253,8 @@ fn variables_are_read_by_either_name_and_strange_ones_are_named() {
         ("CORELANE_NOBODY_KNOWS_WHAT_THIS_IS", "3"),
         ("CORELANE_LOG", "debug"),
         ("CORELANE_TEST_SEED", "1"),
+        ("CORELANE_SERVICE_HOST", "10.0.0.1"),
+        ("CORELANE_PORT_9092_TCP", "tcp://10.0.0.1:9092"),
         ("CORELANE_NODE_ID", "1"),
         ("CORELANE_CACHE_BYTES", ""),
     ]);
@@ -406,6 +408,11 @@ fn listeners_that_can_not_be_are_refused_each_in_its_words() {
     ] {
         assert!(found.contains(expected), "{expected}: {found}");
     }
+    let http =
+        |listen| flag_problems(&[("listeners", listen), ("corelane.http.listen", "127.0.0.1:7")]);
+    assert!(http("127.0.0.1:7").contains("is where the listener PLAINTEXT is (127.0.0.1:7)"));
+    assert_eq!(http("127.0.0.1:8"), "");
+    assert!(alone("127.0.0.1:9644").contains("give one another port"), "the default is no excuse");
     let map = |text| flag_problems(&[("listener.security.protocol.map", text)]);
     assert!(map("PLAINTEXT:SSL").contains("the protocol SSL is not there yet, only PLAINTEXT"));
     assert!(map("PLAINTEXT").contains("expected NAME:PLAINTEXT"));
