@@ -253,6 +253,8 @@ fn variables_are_read_by_either_name_and_strange_ones_are_named() {
         ("CORELANE_NOBODY_KNOWS_WHAT_THIS_IS", "3"),
         ("CORELANE_LOG", "debug"),
         ("CORELANE_TEST_SEED", "1"),
+        ("CORELANE_SERVICE_HOST", "10.0.0.1"),
+        ("CORELANE_PORT_9092_TCP", "tcp://10.0.0.1:9092"),
         ("CORELANE_NODE_ID", "1"),
         ("CORELANE_CACHE_BYTES", ""),
     ]);
@@ -328,6 +330,7 @@ fn values_have_one_form() {
             "there is no such listener: there is PLAINTEXT",
         ),
         ("max.connections.per.ip.overrides", "10.0.0.1", "expected HOST:NUMBER"),
+        ("max.connections.per.ip", "0", "is 0, which lets nobody in"),
     ] {
         let found = flag_problems(&[(key, given)]);
         assert!(found.contains(expected), "{key}={given}: {found}");
@@ -405,6 +408,11 @@ fn listeners_that_can_not_be_are_refused_each_in_its_words() {
     ] {
         assert!(found.contains(expected), "{expected}: {found}");
     }
+    let http =
+        |listen| flag_problems(&[("listeners", listen), ("corelane.http.listen", "127.0.0.1:7")]);
+    assert!(http("127.0.0.1:7").contains("is where the listener PLAINTEXT is (127.0.0.1:7)"));
+    assert_eq!(http("127.0.0.1:8"), "");
+    assert!(alone("127.0.0.1:9644").contains("give one another port"), "the default is no excuse");
     let map = |text| flag_problems(&[("listener.security.protocol.map", text)]);
     assert!(map("PLAINTEXT:SSL").contains("the protocol SSL is not there yet, only PLAINTEXT"));
     assert!(map("PLAINTEXT").contains("expected NAME:PLAINTEXT"));
@@ -429,4 +437,32 @@ fn limits_are_read() {
     let overrides: Vec<_> =
         limits.per_ip_overrides.iter().map(|(ip, n)| (ip.to_string(), *n)).collect();
     assert_eq!(overrides, [("127.0.0.1".to_owned(), 3), ("::1".to_owned(), 4)]);
+}
+
+/// The table of docs/configuration.md, as it should be.
+fn documented() -> String {
+    let row = |key: &Key| {
+        let default = match key.default_text() {
+            Some(text) => format!("`{text}`"),
+            None => key.without_value().to_owned(),
+        };
+        let flag = key.flag.map_or_else(|| "`--set`".to_owned(), |flag| format!("`{flag}`"));
+        let (name, variable, help) = (key.name, key.variable(), key.help);
+        format!("| `{name}` | {default} | {flag} | `{variable}` | {help} |\n")
+    };
+    keys().iter().map(row).collect()
+}
+
+#[test]
+fn the_document_has_every_key_as_it_is() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    let text = fs::read_to_string(path).expect("docs/configuration.md is there");
+    let head = "| key | default | flag | variable | what it does |\n|---|---|---|---|---|\n";
+    let (_, rest) = text.split_once(head).expect("the table is there");
+    let (table, _) = rest.split_once("\n\n").expect("it ends");
+    assert!(
+        format!("{table}\n") == documented(),
+        "docs/configuration.md: the table of keys should be:\n{head}{}",
+        documented()
+    );
 }
