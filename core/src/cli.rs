@@ -8,9 +8,22 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use corelane_storage::log;
 
 pub use bench::BenchCommand;
+pub use client::ClientOptions;
+pub use cluster::ClusterCommand;
+pub use completions::CompletionsOptions;
+pub use consume::ConsumeOptions;
+pub use produce::ProduceOptions;
+pub use topic::TopicCommand;
 
 pub mod bench;
+pub mod client;
+pub mod cluster;
+pub mod completions;
+pub mod consume;
+pub mod escapes;
 pub mod load;
+pub mod produce;
+pub mod topic;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
 ///
@@ -53,9 +66,32 @@ pub enum Command {
     /// "warn,corelane_storage=debug").
     Serve(ServeOptions),
 
+    /// Create, list, describe, alter and delete topics of any Kafka-compatible broker
+    #[command(subcommand)]
+    Topic(TopicCommand),
+
+    /// Send standard input to a topic of any Kafka-compatible broker
+    ///
+    /// Each line is a record, unless --whole or --delimiter says otherwise. Any amount is sent in a
+    /// bounded memory. What came of it is told on stderr at the end.
+    Produce(ProduceOptions),
+
+    /// Print the records of a topic of any Kafka-compatible broker
+    ///
+    /// From the first to the last there is now, and ends; with --follow what is produced from now on,
+    /// until interrupted. Records of a partition come in their order, partitions in any.
+    Consume(ConsumeOptions),
+
+    /// Look at a cluster, of any Kafka-compatible brokers
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+
     /// Measure what this machine can do, and how much of it a broker makes use of
     #[command(subcommand)]
     Bench(BenchCommand),
+
+    /// Print what a shell needs to complete command lines
+    Completions(CompletionsOptions),
 }
 
 /// Settings of `corelane serve`.
