@@ -14,6 +14,9 @@ fn main() -> ExitCode {
         Command::Produce(options) => Ok(commands::finish(commands::produce::run(&options))),
         Command::Consume(options) => Ok(commands::finish(commands::consume::run(&options))),
         Command::Cluster(command) => Ok(commands::finish(commands::cluster::run(command))),
+        Command::Config(command) => {
+            corelane::settings::print(command).map_err(|error| error.to_string())
+        }
         Command::Bench(command) => corelane::bench::run(command).map_err(|error| error.to_string()),
         Command::Completions(options) => Ok(commands::finish(commands::completions::run(options))),
     };

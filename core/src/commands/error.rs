@@ -92,7 +92,7 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 fn advice(error: &ClientError) -> &'static str {
     match error {
         ClientError::Connect { .. } | ClientError::NoBroker(_) => {
-            "; --bootstrap HOST:PORT names another"
+            "; is a broker running there? --bootstrap HOST:PORT names another"
         }
         ClientError::Silent { .. } => "; --timeout waits longer",
         _ => match error.code() {

@@ -9,8 +9,9 @@ use corelane_net::client::{ClientError, Cluster, Settings};
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic, MetadataResponse,
-    MetadataResponsePartition, MetadataResponseTopic, Request, Response,
+    DescribeConfigsRequest, DescribeConfigsResource, ListOffsetsPartition, ListOffsetsRequest,
+    ListOffsetsTopic, MetadataResponse, MetadataResponsePartition, MetadataResponseTopic, Request,
+    Response, config_resource_type,
 };
 
 use super::Error;
@@ -107,6 +108,24 @@ fn nearest(name: &str, names: Vec<String>) -> Option<String> {
     let rated = names.into_iter().map(|other| (likeness(&other), other));
     let best = rated.max_by(|(a, _), (b, _)| a.total_cmp(b));
     best.filter(|(likeness, _)| *likeness > 0.85).map(|(_, other)| other)
+}
+
+/// The value of one config of a topic, if the broker tells it.
+pub(super) fn topic_config(cluster: &mut Cluster, topic: &str, name: &str) -> Option<String> {
+    let request = DescribeConfigsRequest {
+        resources: vec![DescribeConfigsResource {
+            resource_type: config_resource_type::TOPIC,
+            resource_name: Str::from(topic),
+            configuration_keys: Some(vec![Str::from(name)]),
+        }],
+        ..Default::default()
+    };
+    let Response::DescribeConfigs(response) = cluster.any().ok()?.call(&request.into()).ok()?
+    else {
+        return None;
+    };
+    let config = response.results.into_iter().flat_map(|result| result.configs).next()?;
+    config.value.map(|value| value.to_string())
 }
 
 /// Topics to show: those named, or all but internal ones.

@@ -291,7 +291,7 @@ impl Sender {
         }
         Err(match code {
             ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => {
-                Error::Data(too_large(&place, bytes, topic))
+                Error::Data(too_large(&mut self.cluster, &place, bytes, &self.topic.name))
             }
             _ => error.into(),
         })
@@ -349,11 +349,14 @@ impl Sender {
     }
 }
 
-fn too_large(place: &str, bytes: usize, topic: &str) -> String {
+/// What a record that is too large is told, with the limit if the broker tells it.
+fn too_large(cluster: &mut Cluster, place: &str, bytes: usize, topic: &str) -> String {
+    let limit = session::topic_config(cluster, topic, "max.message.bytes");
+    let limit = limit.map_or_else(String::new, |limit| format!(" = {limit}"));
     format!(
-        "{place}: a record of about {bytes} bytes is larger than topic '{topic}' takes; `corelane \
-         topic describe {topic}` shows its max.message.bytes, `corelane topic alter {topic} \
-         --config max.message.bytes=N` raises it"
+        "{place}: a record of about {bytes} bytes is larger than topic '{topic}' takes \
+         (max.message.bytes{limit}); `corelane topic alter {topic} --config max.message.bytes=N` \
+         raises it"
     )
 }
 
