@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::BenchError;
 use crate::load::{Frame, Judged, LoadArgs, Pace, Work, Workload, drive};
 use crate::load_report::LoadReport;
+use crate::plan::{Plan, Target};
 use crate::stop::Stop;
 
 /// Beyond what is asked for: a first batch may be larger (KIP-74).
@@ -27,8 +28,6 @@ const PACE: Pace = Pace::InFlight(1);
 /// What to consume, and how.
 #[derive(Clone, Debug)]
 pub struct ConsumeArgs {
-    /// `host:port` of a broker, or several with commas between.
-    pub bootstrap: String,
     /// Where to begin, sizes and numbers.
     pub settings: ConsumeSettings,
     /// Times, cores, and what to watch.
@@ -60,14 +59,20 @@ pub struct ConsumeSettings {
     pub max_wait_ms: u32,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Whatever keeps it from beginning. What happens later ends the run, and is in the report.
-pub fn run(args: &ConsumeArgs, stop: &Stop) -> Result<LoadReport<ConsumeSettings>, BenchError> {
+impl Plan for ConsumeArgs {
+    fn workload(&self) -> &'static str {
+        "consume"
+    }
+
+    fn run(&self, target: &Target, stop: &Stop) -> Result<LoadReport, BenchError> {
+        run(self, target, stop)
+    }
+}
+
+fn run(args: &ConsumeArgs, target: &Target, stop: &Stop) -> Result<LoadReport, BenchError> {
     let environment = Environment::here();
     let settings = &args.settings;
-    let mut control = Control::connect(&args.bootstrap)?;
+    let mut control = Control::connect(&target.bootstrap)?;
     let topic = Topic::find(&mut control, &settings.topic)?;
     if settings.connections > topic.partitions.len() {
         return Err(BenchError::Argument(format!(
@@ -83,8 +88,8 @@ pub fn run(args: &ConsumeArgs, stop: &Stop) -> Result<LoadReport<ConsumeSettings
         let version = control.version(Api::Fetch)?;
         lanes.push((leader, ConsumeLane::new(&topic, positions, settings, version)?));
     }
-    let outcome = drive(lanes, PACE, &args.load, ANSWER_BYTES_MAX, stop)?;
-    Ok(LoadReport::new("consume", settings.clone(), environment, PACE, &outcome))
+    let outcome = drive(lanes, PACE, &args.load, target.broker_pid, ANSWER_BYTES_MAX, stop)?;
+    LoadReport::new(args.workload(), settings, environment, PACE, &outcome)
 }
 
 /// How far a partition has been read.

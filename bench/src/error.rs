@@ -104,6 +104,9 @@ pub enum BenchError {
         /// The system's reason.
         source: io::Error,
     },
+    /// What was measured has no JSON form.
+    #[error("as JSON: {0}")]
+    Json(#[from] serde_json::Error),
     /// Anything else that the system refused.
     #[error("{operation}: {source}")]
     System {

@@ -8,6 +8,7 @@
 //!
 //! How much of it a broker makes use of:
 //! - [`produce`], [`consume`], [`ping_pong`]: workloads: what is asked, and what an answer must say
+//! - [`plan`]: a workload with its settings, as often and against whom it is wanted
 //! - [`load`]: requests on a schedule or a fixed number under way, over plain threads and
 //!   non-blocking sockets; latencies from the intended time, and the naive ones beside them
 //! - `batch`: records, built once and sent again and again
@@ -32,6 +33,7 @@ pub mod load;
 pub mod load_report;
 pub mod null_broker;
 pub mod ping_pong;
+pub mod plan;
 mod poller;
 pub mod produce;
 pub mod report;

@@ -5,9 +5,10 @@ use std::fmt;
 
 use corelane_net::error_code::ErrorCode;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
+use crate::error::BenchError;
 use crate::load::{Ended, LoadOutcome, Pace};
 use crate::usage::Usage;
 
@@ -24,12 +25,12 @@ const LATE_SHARE: f64 = 0.1;
 const LATE_US: f64 = 100.0;
 
 /// One run.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoadReport<S> {
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LoadReport {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// What was done: `produce`, `ping-pong` and so on.
-    pub workload: &'static str,
+    pub workload: String,
     /// False if the run ended before its time: then the figures are of a part of it.
     pub complete: bool,
     /// Why it ended before its time.
@@ -37,7 +38,7 @@ pub struct LoadReport<S> {
     /// A topic that the run has made and could not delete, and why.
     pub left_behind: Option<String>,
     /// What was asked for.
-    pub settings: S,
+    pub settings: serde_json::Value,
     /// Where it was measured.
     pub environment: Environment,
     /// What was measured.
@@ -45,7 +46,7 @@ pub struct LoadReport<S> {
 }
 
 /// The figures of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct LoadResult {
     /// Time that counted, seconds.
     pub seconds: f64,
@@ -91,7 +92,7 @@ pub struct LoadResult {
 }
 
 /// A distribution of times, microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Quantiles {
     pub samples: u64,
@@ -121,17 +122,19 @@ impl Quantiles {
     }
 }
 
-impl<S: Serialize> LoadReport<S> {
+impl LoadReport {
+    /// # Errors
+    /// [`BenchError::Json`] if the settings have no JSON form.
     pub(crate) fn new(
-        workload: &'static str,
-        settings: S,
+        workload: &str,
+        settings: &impl Serialize,
         environment: Environment,
         pace: Pace,
         outcome: &LoadOutcome,
-    ) -> LoadReport<S> {
-        LoadReport {
+    ) -> Result<LoadReport, BenchError> {
+        Ok(LoadReport {
             schema_version: SCHEMA_VERSION,
-            workload,
+            workload: workload.to_owned(),
             complete: matches!(outcome.ended, Ended::Complete),
             ended_by: match &outcome.ended {
                 Ended::Complete => None,
@@ -143,18 +146,15 @@ impl<S: Serialize> LoadReport<S> {
                 Ended::Failed(error) => Some(error.to_string()),
             },
             left_behind: None,
-            settings,
+            settings: serde_json::to_value(settings)?,
             environment,
             result: LoadResult::new(pace, outcome),
-        }
+        })
     }
 
-    /// One JSON object, indented. Units are in the names.
-    ///
-    /// # Errors
-    /// Only those of the settings' own serialisation.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(self)
+    /// True if all that was asked for was measured, faultlessly, and nothing is left behind.
+    pub fn is_whole(&self) -> bool {
+        self.complete && self.left_behind.is_none() && !self.result.has_failures()
     }
 }
 
@@ -222,7 +222,7 @@ fn was_bottleneck(
     was_late || busy_share >= BUSY_SHARE
 }
 
-impl<S> fmt::Display for LoadReport<S> {
+impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LoadReport { workload, result, ended_by, left_behind, .. } = self;
         writeln!(f, "{workload}, {:.2} s", result.seconds)?;

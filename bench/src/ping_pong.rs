@@ -11,6 +11,7 @@ use crate::environment::Environment;
 use crate::error::BenchError;
 use crate::load::{Frame, Judged, LoadArgs, Pace, Work, Workload, drive};
 use crate::load_report::LoadReport;
+use crate::plan::{Plan, Target};
 use crate::stop::Stop;
 use crate::wire::FrameError;
 
@@ -23,8 +24,6 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What to ask, and how often.
 #[derive(Clone, Debug)]
 pub struct PingPongArgs {
-    /// `host:port` of a broker, or several with commas between: the first that accepts is taken.
-    pub bootstrap: String,
     /// When requests leave.
     pub pace: Pace,
     /// Numbers.
@@ -44,24 +43,37 @@ pub struct PingPongSettings {
     pub requests_per_s: Option<f64>,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Whatever keeps it from beginning. What happens later ends the run, and is in the report.
-pub fn run(args: &PingPongArgs, stop: &Stop) -> Result<LoadReport<PingPongSettings>, BenchError> {
+impl Plan for PingPongArgs {
+    fn workload(&self) -> &'static str {
+        "ping-pong"
+    }
+
+    fn run(&self, target: &Target, stop: &Stop) -> Result<LoadReport, BenchError> {
+        run(self, target, stop)
+    }
+
+    fn at_rate(&self, per_s: f64) -> Option<Box<dyn Plan>> {
+        let mut plan = self.clone();
+        plan.pace = Pace::RequestsPerSecond(per_s);
+        (plan.settings.in_flight, plan.settings.requests_per_s) = (None, Some(per_s));
+        Some(Box::new(plan))
+    }
+}
+
+/// All connections go to the first broker that accepts.
+fn run(args: &PingPongArgs, target: &Target, stop: &Stop) -> Result<LoadReport, BenchError> {
     let environment = Environment::here();
     if args.settings.connections == 0 {
         return Err(BenchError::Argument("no connection is no load".to_owned()));
     }
-    let address = Control::connect(&args.bootstrap)?.address().to_owned();
+    let address = Control::connect(&target.bootstrap)?.address().to_owned();
     let request = Request::from(ApiVersionsRequest::default());
     let frame = Frame::new(&request, VERSION, Work::default())?;
     let lane =
         || (address.clone(), PingPongLane { frame: frame.clone(), address: address.clone() });
     let lanes = (0..args.settings.connections).map(|_| lane()).collect();
-    let outcome = drive(lanes, args.pace, &args.load, ANSWER_BYTES_MAX, stop)?;
-    let settings = args.settings.clone();
-    Ok(LoadReport::new("ping-pong", settings, environment, args.pace, &outcome))
+    let outcome = drive(lanes, args.pace, &args.load, target.broker_pid, ANSWER_BYTES_MAX, stop)?;
+    LoadReport::new(args.workload(), &args.settings, environment, args.pace, &outcome)
 }
 
 struct PingPongLane {

@@ -15,6 +15,7 @@ use crate::environment::Environment;
 use crate::error::BenchError;
 use crate::load::{Frame, Judged, LoadArgs, Pace, Work, Workload, drive};
 use crate::load_report::LoadReport;
+use crate::plan::{Plan, Target};
 use crate::stop::Stop;
 
 /// What may be written without being asked twice, bytes.
@@ -29,8 +30,6 @@ const TIMEOUT_MS: i32 = 30_000;
 /// What to produce, and how.
 #[derive(Clone, Debug)]
 pub struct ProduceArgs {
-    /// `host:port` of a broker, or several with commas between.
-    pub bootstrap: String,
     /// When requests leave.
     pub pace: ProducePace,
     /// Sizes and numbers.
@@ -71,11 +70,25 @@ pub struct ProduceSettings {
     pub records_per_s: Option<f64>,
 }
 
-/// Runs it. A topic of its own is deleted again however it ends; another never.
-///
-/// # Errors
-/// Whatever keeps it from beginning. What happens later ends the run, and is in the report.
-pub fn run(args: &ProduceArgs, stop: &Stop) -> Result<LoadReport<ProduceSettings>, BenchError> {
+impl Plan for ProduceArgs {
+    fn workload(&self) -> &'static str {
+        "produce"
+    }
+
+    fn run(&self, target: &Target, stop: &Stop) -> Result<LoadReport, BenchError> {
+        run(self, target, stop)
+    }
+
+    fn at_rate(&self, per_s: f64) -> Option<Box<dyn Plan>> {
+        let mut plan = self.clone();
+        plan.pace = ProducePace::RecordsPerSecond(per_s);
+        (plan.settings.in_flight, plan.settings.records_per_s) = (None, Some(per_s));
+        Some(Box::new(plan))
+    }
+}
+
+/// A topic of its own is deleted again however it ends; another never.
+fn run(args: &ProduceArgs, target: &Target, stop: &Stop) -> Result<LoadReport, BenchError> {
     let environment = Environment::here();
     let settings = &args.settings;
     let batch = Batch::of(settings.record_bytes, settings.batch_bytes, now_ms())?;
@@ -84,7 +97,7 @@ pub fn run(args: &ProduceArgs, stop: &Stop) -> Result<LoadReport<ProduceSettings
         ProducePace::RecordsPerSecond(rate) => Pace::RequestsPerSecond(rate / batch.records as f64),
     };
     check(args, pace, batch.bytes.len())?;
-    let mut control = Control::connect(&args.bootstrap)?;
+    let mut control = Control::connect(&target.bootstrap)?;
     let version = control.version(Api::Produce)?;
     let topic = match &settings.topic {
         Some(name) => Topic::find(&mut control, name)?,
@@ -96,13 +109,13 @@ pub fn run(args: &ProduceArgs, stop: &Stop) -> Result<LoadReport<ProduceSettings
         if !args.is_confirmed {
             load.bytes_max = load.bytes_max.min(FREE_BYTES);
         }
-        drive(lanes, pace, &load, ANSWER_BYTES_MAX, stop)
+        drive(lanes, pace, &load, target.broker_pid, ANSWER_BYTES_MAX, stop)
     });
     // The broker may have closed an idle connection, or may be another process by now.
     let deleted = topic
         .delete_if_own(&mut control)
-        .or_else(|_| topic.delete_if_own(&mut Control::connect(&args.bootstrap)?));
-    let mut report = LoadReport::new("produce", settings.clone(), environment, pace, &driven?);
+        .or_else(|_| topic.delete_if_own(&mut Control::connect(&target.bootstrap)?));
+    let mut report = LoadReport::new(args.workload(), settings, environment, pace, &driven?)?;
     report.left_behind = deleted.err().map(|error| format!("{}: {error}", topic.name));
     Ok(report)
 }

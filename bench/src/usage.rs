@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use rustix::param::clock_ticks_per_second;
 use rustix::time::{ClockId, clock_gettime};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::BenchError;
 
 /// What was used between two looks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct Usage {
     /// CPU seconds of this program.
     pub client_cpu_s: f64,
@@ -32,7 +32,7 @@ impl Usage {
 }
 
 /// What the broker's process and its descendants used.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct BrokerUsage {
     /// CPU seconds, user and system.
     pub cpu_s: f64,

@@ -5,11 +5,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use corelane_bench::consume::ConsumeArgs;
 use corelane_bench::load_report::LoadReport;
-use corelane_bench::{BenchError, CeilingError, Stop, consume, null_broker, ping_pong, produce};
-use serde::Serialize;
+use corelane_bench::ping_pong::PingPongArgs;
+use corelane_bench::plan::Plan;
+use corelane_bench::produce::ProduceArgs;
+use corelane_bench::{BenchError, CeilingError, Stop, null_broker};
 
 use crate::cli::BenchCommand;
+use crate::cli::target::TargetOptions;
 
 /// The exit code of figures that are not of a whole, faultless run.
 pub const PARTIAL: u8 = 3;
@@ -51,29 +55,26 @@ pub fn run(command: BenchCommand) -> Result<ExitCode, Error> {
             print(null_broker::run(&options.into(), &Stop::on_signals()?, ready)?);
             Ok(ExitCode::SUCCESS)
         }
-        BenchCommand::Produce(options) => {
-            let report = produce::run(&(&options).into(), &Stop::on_signals()?)?;
-            finish(&report, options.load.json.as_deref())
-        }
-        BenchCommand::Consume(options) => {
-            let report = consume::run(&(&options).into(), &Stop::on_signals()?)?;
-            finish(&report, options.load.json.as_deref())
-        }
+        BenchCommand::Produce(options) => load(&options.load.target, &ProduceArgs::from(&options)),
+        BenchCommand::Consume(options) => load(&options.load.target, &ConsumeArgs::from(&options)),
         BenchCommand::PingPong(options) => {
-            let report = ping_pong::run(&(&options).into(), &Stop::on_signals()?)?;
-            finish(&report, options.load.json.as_deref())
+            load(&options.load.target, &PingPongArgs::from(&options))
         }
     }
 }
 
-fn finish<S: Serialize>(report: &LoadReport<S>, json: Option<&Path>) -> Result<ExitCode, Error> {
+fn load(options: &TargetOptions, plan: &dyn Plan) -> Result<ExitCode, Error> {
+    let report = plan.run(&options.into(), &Stop::on_signals()?)?;
+    finish(&report, options.json.as_deref())
+}
+
+fn finish(report: &LoadReport, json: Option<&Path>) -> Result<ExitCode, Error> {
     print(report);
     if let Some(path) = json {
-        let text = report.to_json()? + "\n";
+        let text = serde_json::to_string_pretty(report)? + "\n";
         fs::write(path, text).map_err(|source| Error::Write { path: path.to_owned(), source })?;
     }
-    let is_whole = report.complete && report.left_behind.is_none() && !report.result.has_failures();
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
+    Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
 }
 
 /// A reader that has gone is no reason to lose what was measured.

@@ -11,6 +11,7 @@ pub use bench::BenchCommand;
 
 pub mod bench;
 pub mod load;
+pub mod target;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
 ///

@@ -40,8 +40,6 @@ pub struct LoadArgs {
     pub cores: Vec<usize>,
     /// Bytes to send at most; then the run ends, and is marked.
     pub bytes_max: u64,
-    /// The broker's process, to watch what it uses, with its children.
-    pub broker_pid: Option<u32>,
 }
 
 impl LoadArgs {
@@ -85,7 +83,8 @@ pub(crate) struct LoadOutcome {
     pub(crate) usage: Usage,
 }
 
-/// Connects each of `lanes` to its `host:port`, loads, and measures.
+/// Connects each of `lanes` to its `host:port`, loads, and measures; watches the broker's process if
+/// it is known.
 ///
 /// # Errors
 /// [`BenchError::Argument`] for a pace or a time that can't be; all others as well come only before anything is measured; later failures are the outcome's end.
@@ -93,6 +92,7 @@ pub(crate) fn drive<W: Workload>(
     lanes: Vec<(String, W)>,
     pace: Pace,
     args: &LoadArgs,
+    broker_pid: Option<u32>,
     answer_bytes_max: usize,
     stop: &Stop,
 ) -> Result<LoadOutcome, BenchError> {
@@ -103,7 +103,7 @@ pub(crate) fn drive<W: Workload>(
         let socket: TcpStream = connect(&address)?;
         shares[index % threads].push(Lane::new(socket, address, workload, answer_bytes_max)?);
     }
-    let mut observer = Observer::new(args.broker_pid)?;
+    let mut observer = Observer::new(broker_pid)?;
     let start = Start::new(args, pace, threads);
     let ending = Stop::new();
     let outcomes = thread::scope(|scope| {

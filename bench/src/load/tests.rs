@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::{LoadArgs, Pace};
 use crate::client::{Control, Topic};
-use crate::consume::{self, Beginning, ConsumeArgs, ConsumeSettings};
+use crate::consume::{Beginning, ConsumeArgs, ConsumeSettings};
 use crate::error::BenchError;
 use crate::load_report::LoadReport;
 use crate::null_broker::tests::Running;
-use crate::ping_pong::{self, PingPongArgs, PingPongSettings};
-use crate::produce::{self, ProduceArgs, ProducePace, ProduceSettings};
+use crate::ping_pong::{PingPongArgs, PingPongSettings};
+use crate::plan::{Plan, Target};
+use crate::produce::{ProduceArgs, ProducePace, ProduceSettings};
 use crate::stop::Stop;
 
 fn load(duration_ms: u64) -> LoadArgs {
@@ -21,13 +22,15 @@ fn load(duration_ms: u64) -> LoadArgs {
         warmup: Duration::from_millis(20),
         cores: vec![],
         bytes_max: u64::MAX,
-        broker_pid: None,
     }
 }
 
-fn produce(broker: SocketAddr, duration_ms: u64) -> ProduceArgs {
+fn at(broker: SocketAddr) -> Target {
+    Target { bootstrap: broker.to_string(), broker_pid: None }
+}
+
+fn produce(duration_ms: u64) -> ProduceArgs {
     ProduceArgs {
-        bootstrap: broker.to_string(),
         pace: ProducePace::InFlight(3),
         settings: ProduceSettings {
             topic: None,
@@ -44,8 +47,8 @@ fn produce(broker: SocketAddr, duration_ms: u64) -> ProduceArgs {
     }
 }
 
-fn run(args: &ProduceArgs) -> LoadReport<ProduceSettings> {
-    produce::run(args, &Stop::new()).unwrap()
+fn run(args: &ProduceArgs, broker: SocketAddr) -> LoadReport {
+    args.run(&at(broker), &Stop::new()).unwrap()
 }
 
 /// Passes bytes on, but for the first `stall` of every `period`.
@@ -86,12 +89,11 @@ fn a_stall_counts_for_every_request_it_holds_up_and_the_naive_figure_misses_it()
     let proxy = stalling_proxy(broker.address, stall, second);
     let rate = 500.0;
     let args = PingPongArgs {
-        bootstrap: proxy.to_string(),
         pace: Pace::RequestsPerSecond(rate),
         settings: PingPongSettings { connections: 1, in_flight: None, requests_per_s: Some(rate) },
         load: load(2000),
     };
-    let report = ping_pong::run(&args, &Stop::new()).unwrap();
+    let report = args.run(&at(proxy), &Stop::new()).unwrap();
     let result = &report.result;
     let (honest, naive) = (result.latency.unwrap(), result.naive_latency.unwrap());
     assert!(report.complete && honest.samples == 1000, "{report}");
@@ -109,9 +111,9 @@ fn a_stall_counts_for_every_request_it_holds_up_and_the_naive_figure_misses_it()
 fn all_that_was_asked_is_answered_and_counted() {
     let broker = Running::start(None);
     for acks in [-1, 1] {
-        let mut args = produce(broker.address, 150);
+        let mut args = produce(150);
         args.settings.acks = acks;
-        let report = run(&args);
+        let report = run(&args, broker.address);
         let result = &report.result;
         assert!(report.complete && !result.has_failures(), "{report}");
         assert!(result.requests > 10 && result.latency.unwrap().samples > 10, "{report}");
@@ -120,9 +122,9 @@ fn all_that_was_asked_is_answered_and_counted() {
         assert_eq!(result.bytes, result.records * 100);
         assert!(result.schedule_lateness.is_none() && report.left_behind.is_none());
     }
-    let mut args = produce(broker.address, 100);
+    let mut args = produce(100);
     args.settings.acks = 0;
-    let report = run(&args);
+    let report = run(&args, broker.address);
     assert!(report.complete && report.result.requests > 10, "{report}");
     assert_eq!(report.result.latency, None, "nobody answers");
     let of_broker = broker.end();
@@ -132,10 +134,10 @@ fn all_that_was_asked_is_answered_and_counted() {
 #[test]
 fn an_open_loop_sends_what_its_schedule_says() {
     let broker = Running::start(None);
-    let mut args = produce(broker.address, 300);
+    let mut args = produce(300);
     // Batches of 148 records: 200 a second.
     args.pace = ProducePace::RecordsPerSecond(29_600.0);
-    let report = run(&args);
+    let report = run(&args, broker.address);
     let latency = report.result.latency.unwrap();
     assert!(report.complete, "{report}");
     assert_eq!(latency.samples, 60, "{report}");
@@ -146,8 +148,9 @@ fn an_open_loop_sends_what_its_schedule_says() {
 #[test]
 fn a_broker_that_dies_leaves_partial_results_that_say_so() {
     let broker = Running::start(None);
-    let args = produce(broker.address, 30_000);
-    let running = thread::spawn(move || run(&args));
+    let args = produce(30_000);
+    let address = broker.address;
+    let running = thread::spawn(move || run(&args, address));
     thread::sleep(Duration::from_millis(300));
     broker.end();
     let report = running.join().unwrap();
@@ -155,16 +158,16 @@ fn a_broker_that_dies_leaves_partial_results_that_say_so() {
     assert!(report.ended_by.is_some() && report.result.seconds < 20.0, "{report}");
     // The topic went with the broker, but the run cannot know.
     assert!(report.left_behind.unwrap().contains("corelane-bench-"));
-    let refused = produce::run(&produce(SocketAddr::from(([127, 0, 0, 1], 1)), 10), &Stop::new());
+    let refused = produce(10).run(&at(SocketAddr::from(([127, 0, 0, 1], 1))), &Stop::new());
     assert!(matches!(refused, Err(BenchError::Connect { .. })));
 }
 
 #[test]
 fn a_wish_to_end_keeps_what_was_measured_and_deletes_the_own_topic() {
     let broker = Running::start(None);
-    let (args, stop) = (produce(broker.address, 30_000), Stop::new());
+    let (args, stop, target) = (produce(30_000), Stop::new(), at(broker.address));
     let its_stop = stop.clone();
-    let running = thread::spawn(move || produce::run(&args, &its_stop).unwrap());
+    let running = thread::spawn(move || args.run(&target, &its_stop).unwrap());
     thread::sleep(Duration::from_millis(200));
     stop.set();
     let report = running.join().unwrap();
@@ -179,15 +182,15 @@ fn only_the_own_topic_is_ever_deleted() {
     let broker = Running::start(None);
     let mut control = Control::connect(&broker.address.to_string()).unwrap();
     let topic = Topic::create(&mut control, 2, &Stop::new()).unwrap();
-    let mut args = produce(broker.address, 30);
+    let mut args = produce(30);
     args.settings.topic = Some(topic.name.to_string());
-    assert!(run(&args).complete);
+    assert!(run(&args, broker.address).complete);
     let mut found = Topic::find(&mut control, &topic.name).unwrap();
     found.delete_if_own(&mut control).unwrap();
     found = Topic::find(&mut control, &topic.name).unwrap();
     assert_eq!(found.partitions.len(), 2);
     args.settings.topic = Some("absent".to_owned());
-    let error = produce::run(&args, &Stop::new()).unwrap_err();
+    let error = args.run(&at(broker.address), &Stop::new()).unwrap_err();
     assert!(matches!(error, BenchError::NoSuchTopic(_)), "{error}");
     assert!(matches!(Topic::find(&mut control, "absent"), Err(BenchError::NoSuchTopic(_))));
     broker.end();
@@ -196,15 +199,15 @@ fn only_the_own_topic_is_ever_deleted() {
 #[test]
 fn much_is_not_written_without_being_confirmed() {
     let broker = Running::start(None);
-    let mut args = produce(broker.address, 20_000);
+    let mut args = produce(20_000);
     args.pace = ProducePace::RecordsPerSecond(10e6);
-    let error = produce::run(&args, &Stop::new()).unwrap_err();
+    let error = args.run(&at(broker.address), &Stop::new()).unwrap_err();
     assert!(error.to_string().contains("--yes"), "{error}");
 
-    let mut args = produce(broker.address, 20_000);
+    let mut args = produce(20_000);
     args.load.bytes_max = 100_000;
     args.load.warmup = Duration::ZERO;
-    let report = run(&args);
+    let report = run(&args, broker.address);
     assert!(report.ended_by.is_some_and(|reason| reason.contains("--yes")));
     // What was under way when the limit was met still went out.
     assert!(broker.end().produced_bytes < 300_000);
@@ -223,24 +226,27 @@ fn what_makes_no_sense_is_refused_before_it_begins() {
         |args| args.settings.record_bytes = usize::MAX,
         |args| args.load.duration = Duration::ZERO,
         |args| args.load.cores = vec![1_000_000],
-        |args| args.bootstrap = String::new(),
     ] {
-        let mut args = produce(broker.address, 10);
+        let mut args = produce(10);
         args.is_confirmed = true;
         change(&mut args);
-        let error = produce::run(&args, &Stop::new()).unwrap_err();
+        let error = args.run(&at(broker.address), &Stop::new()).unwrap_err();
         assert!(matches!(error, BenchError::Argument(_)), "{args:?}: {error}");
     }
+    let nowhere = Target { bootstrap: String::new(), broker_pid: None };
+    let error = produce(10).run(&nowhere, &Stop::new()).unwrap_err();
+    assert!(matches!(error, BenchError::Argument(_)), "{error}");
     broker.end();
 }
 
 #[test]
 fn the_report_is_json_with_its_version_and_surroundings() {
     let broker = Running::start(None);
-    let mut args = produce(broker.address, 50);
-    args.load.broker_pid = Some(std::process::id());
-    let report = run(&args);
-    let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
+    let target = Target { broker_pid: Some(std::process::id()), ..at(broker.address) };
+    let report = produce(50).run(&target, &Stop::new()).unwrap();
+    let json = serde_json::to_value(&report).unwrap();
+    let read: LoadReport = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(read, report);
     assert_eq!(json["schema_version"], 1);
     assert_eq!((&json["workload"], &json["complete"]), (&"produce".into(), &true.into()));
     assert_eq!(json["settings"]["batch_bytes"], 16 << 10);
@@ -260,13 +266,12 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
     let broker = Running::start(None);
     let mut control = Control::connect(&broker.address.to_string()).unwrap();
     let topic = Topic::create(&mut control, 3, &Stop::new()).unwrap();
-    let mut produced = produce(broker.address, 10_000);
+    let mut produced = produce(10_000);
     produced.settings.topic = Some(topic.name.to_string());
     produced.load.bytes_max = 5_000_000;
     produced.load.warmup = Duration::ZERO;
-    run(&produced);
+    run(&produced, broker.address);
     let consume = |from, duration_ms| ConsumeArgs {
-        bootstrap: broker.address.to_string(),
         settings: ConsumeSettings {
             topic: topic.name.to_string(),
             from,
@@ -276,7 +281,8 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
         },
         load: LoadArgs { warmup: Duration::ZERO, ..load(duration_ms) },
     };
-    let report = consume::run(&consume(Beginning::Earliest, 30_000), &Stop::new()).unwrap();
+    let report =
+        consume(Beginning::Earliest, 30_000).run(&at(broker.address), &Stop::new()).unwrap();
     let result = &report.result;
     assert!(report.complete && !result.has_failures() && result.seconds < 20.0, "{report}");
     // Whole batches of 148 records, some below 5 MB and at most what was under way above it.
@@ -284,10 +290,11 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
     assert_eq!(result.bytes / (result.records / 148), 16_277, "{report}");
 
     let tail = consume(Beginning::Latest, 300);
-    let consuming = thread::spawn(move || consume::run(&tail, &Stop::new()).unwrap());
+    let target = at(broker.address);
+    let consuming = thread::spawn(move || tail.run(&target, &Stop::new()).unwrap());
     thread::sleep(Duration::from_millis(100));
     produced.load.bytes_max = 1_000_000;
-    run(&produced);
+    run(&produced, broker.address);
     let report = consuming.join().unwrap();
     assert!(report.complete && report.result.bytes > 900_000, "{report}");
     broker.end();

@@ -1,6 +1,5 @@
 //! The command line of what loads a broker: `corelane bench produce | consume | ping-pong`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -11,13 +10,14 @@ use corelane_bench::produce::{ProduceArgs, ProducePace, ProduceSettings};
 
 use super::bench::duration;
 use super::bytes;
+use super::target::TargetOptions;
 
 /// What all loads have in common.
 #[derive(Clone, Debug, Args)]
 pub struct LoadOptions {
-    /// Address and port of a broker, or several with commas between
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
-    pub bootstrap: String,
+    /// Which broker, and where the result goes.
+    #[command(flatten)]
+    pub target: TargetOptions,
 
     /// Connections
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -35,14 +35,6 @@ pub struct LoadOptions {
     /// Cores to run on, one thread each [default: one thread, on any]
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     pub core: Vec<usize>,
-
-    /// Process of the broker: its CPU time, memory and disk bytes are watched, with its children's
-    #[arg(long, value_name = "PID")]
-    pub broker_pid: Option<u32>,
-
-    /// Write the result to this file as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
 }
 
 impl LoadOptions {
@@ -52,7 +44,6 @@ impl LoadOptions {
             warmup: self.warmup,
             cores: self.core.clone(),
             bytes_max: u64::MAX,
-            broker_pid: self.broker_pid,
         }
     }
 }
@@ -104,7 +95,6 @@ impl From<&ProduceOptions> for ProduceArgs {
     fn from(options: &ProduceOptions) -> ProduceArgs {
         let in_flight = options.in_flight as usize;
         ProduceArgs {
-            bootstrap: options.load.bootstrap.clone(),
             pace: match options.rate {
                 Some(rate) => ProducePace::RecordsPerSecond(rate),
                 None => ProducePace::InFlight(in_flight),
@@ -169,7 +159,6 @@ impl From<&ConsumeOptions> for ConsumeArgs {
             Start::Latest => Beginning::Latest,
         };
         ConsumeArgs {
-            bootstrap: options.load.bootstrap.clone(),
             settings: ConsumeSettings {
                 topic: options.topic.clone(),
                 from,
@@ -203,7 +192,6 @@ impl From<&PingPongOptions> for PingPongArgs {
     fn from(options: &PingPongOptions) -> PingPongArgs {
         let in_flight = options.in_flight as usize;
         PingPongArgs {
-            bootstrap: options.load.bootstrap.clone(),
             pace: match options.rate {
                 Some(rate) => Pace::RequestsPerSecond(rate),
                 None => Pace::InFlight(in_flight),
