@@ -7,6 +7,7 @@ use corelane_net::codec::{DecodeError, EncodeError};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::Api;
 
+use crate::load::Recorder;
 use crate::wire::FrameError;
 
 /// Why a command of the load harness failed. What was measured until then is in the report, if
@@ -115,6 +116,17 @@ pub enum BenchError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl BenchError {
+    /// A run that ended because `what` was refused again and again.
+    pub(crate) fn refused_often(recorder: &Recorder, what: &str) -> BenchError {
+        let most = recorder.refusals.iter().max_by_key(|(_, count)| **count);
+        let code = most.map_or(ErrorCode::UnknownServerError, |(code, _)| {
+            ErrorCode::from_number(*code)
+        });
+        BenchError::Refused { what: what.to_owned(), code, message: None }
+    }
 }
 
 fn detail(message: &Option<String>) -> String {

@@ -7,11 +7,12 @@
 //! - [`report`]: the ceiling, for people and as JSON
 //!
 //! How much of it a broker makes use of:
-//! - [`produce`], [`consume`], [`ping_pong`]: workloads: what is asked, and what an answer must say
+//! - [`produce`], [`consume`], [`delivery`], [`mixed`], [`ping_pong`]: workloads: what is asked, and
+//!   what an answer must say
 //! - [`plan`]: a workload with its settings, as often and against whom it is wanted
 //! - [`load`]: requests on a schedule or a fixed number under way, over plain threads and
 //!   non-blocking sockets; latencies from the intended time, and the naive ones beside them
-//! - `batch`: records, built once and sent again and again
+//! - [`records`]: what records are like; batches, built once and sent again and again
 //! - [`usage`]: what client, broker and machine spent meanwhile
 //! - [`load_report`], [`environment`]: the outcome, for people and as JSON
 //!
@@ -21,21 +22,23 @@
 //! - [`stop`], [`error`]: how a run ends early, and why
 //! - `cores`, `direct_file`: pinning, and files past the page cache
 
-mod batch;
 pub mod ceiling;
 mod client;
 pub mod consume;
 mod cores;
+pub mod delivery;
 mod direct_file;
 pub mod environment;
 pub mod error;
 pub mod load;
 pub mod load_report;
+pub mod mixed;
 pub mod null_broker;
 pub mod ping_pong;
 pub mod plan;
 mod poller;
 pub mod produce;
+pub mod records;
 pub mod report;
 pub mod stop;
 pub mod usage;

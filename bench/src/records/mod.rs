@@ -15,5 +15,5 @@ mod settings;
 
 pub use keys::Keys;
 pub use pool::PoolReport;
-pub(crate) use pool::{Pool, PooledBatch};
-pub use settings::{Codec, RecordSettings};
+pub(crate) use pool::Pool;
+pub use settings::RecordSettings;

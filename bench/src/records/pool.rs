@@ -122,7 +122,7 @@ impl Pool {
     ) -> Result<(), BenchError> {
         let records = batch.records.len() as u64;
         let builder = batch.records.into_iter().fold(BatchBuilder::new(), BatchBuilder::record);
-        let bytes = Bytes::from(builder.build());
+        let bytes = Bytes::from(builder.compression(settings.compression).build());
         let work = Work { records, bytes: records * settings.record_bytes as u64 };
         self.report.batches += 1;
         self.report.records += records;

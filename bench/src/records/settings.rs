@@ -1,10 +1,8 @@
 //! Sizes, keys, compression and content, as a user names them.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use corelane_storage::batch::Compression;
+use corelane_storage::batch::Compressor;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
@@ -12,6 +10,9 @@ use crate::error::BenchError;
 
 /// Largest batch, as large as one request may be.
 const BATCH_BYTES_MAX: usize = 64 << 20;
+
+/// What a record takes beside key and value: lengths, attributes, deltas, number of headers.
+const RECORD_OVERHEAD_BYTES: usize = 9;
 
 /// Largest pool.
 const POOL_BYTES_MAX: usize = 16 << 30;
@@ -26,7 +27,8 @@ pub struct RecordSettings {
     /// Keys.
     pub keys: Keys,
     /// How batches are compressed.
-    pub compression: Codec,
+    #[serde(with = "compressor_text")]
+    pub compression: Compressor,
     /// A file whose bytes are the values, cut every `record_bytes`, from its start again at its end.
     pub payload_file: Option<PathBuf>,
     /// Share of the bytes of generated values that compress to nearly nothing; the others do not
@@ -45,7 +47,7 @@ impl Default for RecordSettings {
             record_bytes: 100,
             batch_bytes: 64 << 10,
             keys: Keys::None,
-            compression: Codec::default(),
+            compression: Compressor::NONE,
             payload_file: None,
             compressibility: 0.0,
             pool_bytes: 64 << 20,
@@ -55,6 +57,14 @@ impl Default for RecordSettings {
 }
 
 impl RecordSettings {
+    /// What a record takes on the wire and on disks, about; none if it is compressed, and nobody
+    /// knows before.
+    pub(crate) fn bytes_of_record(&self) -> Option<usize> {
+        let key_bytes = self.keys.key_bytes().unwrap_or(0);
+        let is_known = self.compression == Compressor::NONE;
+        is_known.then_some(RECORD_OVERHEAD_BYTES + key_bytes + self.record_bytes)
+    }
+
     /// # Errors
     /// [`BenchError::Argument`] for sizes and shares that can't be.
     pub(crate) fn check(&self) -> Result<(), BenchError> {
@@ -76,93 +86,24 @@ impl RecordSettings {
     }
 }
 
-/// How batches are compressed: `none`, `gzip`, `snappy`, `lz4` or `zstd`, the first and the last with
-/// a level if wished: `zstd:9`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Codec {
-    /// The codec.
-    pub compression: Compression,
-    /// Its level; none: the codec's default.
-    pub level: Option<i32>,
-}
+/// A compressor as its text: `none`, `zstd:3`.
+mod compressor_text {
+    use corelane_storage::batch::Compressor;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
 
-impl Default for Codec {
-    fn default() -> Codec {
-        Codec { compression: Compression::None, level: None }
+    pub(super) fn serialize<S: Serializer>(of: &Compressor, into: S) -> Result<S::Ok, S::Error> {
+        into.collect_str(of)
     }
-}
 
-impl FromStr for Codec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Codec, String> {
-        let (name, level) = match text.split_once(':') {
-            Some((name, level)) => (name, Some(level)),
-            None => (text, None),
-        };
-        let (compression, levels) = match name {
-            "none" => (Compression::None, None),
-            "gzip" => (Compression::Gzip, Some(1..=9)),
-            "snappy" => (Compression::Snappy, None),
-            "lz4" => (Compression::Lz4, None),
-            "zstd" => (Compression::Zstd, Some(1..=22)),
-            _ => return Err("expected none, gzip, snappy, lz4 or zstd".to_owned()),
-        };
-        let level = match (level, levels) {
-            (None, _) => None,
-            (Some(_), None) => return Err(format!("{name} has no levels")),
-            (Some(level), Some(levels)) => {
-                let (lowest, highest) = (levels.start(), levels.end());
-                let expected = || format!("expected a level of {lowest} to {highest}");
-                let level: i32 = level.parse().map_err(|_| expected())?;
-                Some(levels.contains(&level).then_some(level).ok_or_else(expected)?)
-            }
-        };
-        Ok(Codec { compression, level })
-    }
-}
-
-impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.compression {
-            Compression::None => "none",
-            Compression::Gzip => "gzip",
-            Compression::Snappy => "snappy",
-            Compression::Lz4 => "lz4",
-            Compression::Zstd => "zstd",
-        })?;
-        self.level.map_or(Ok(()), |level| write!(f, ":{level}"))
-    }
-}
-
-impl From<Codec> for String {
-    fn from(codec: Codec) -> String {
-        codec.to_string()
-    }
-}
-
-impl TryFrom<String> for Codec {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Codec, String> {
-        text.parse()
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Compressor, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Codec, Keys, RecordSettings};
-
-    #[test]
-    fn codecs_are_read_and_told() {
-        for text in ["none", "gzip", "gzip:9", "snappy", "lz4", "zstd", "zstd:19"] {
-            assert_eq!(text.parse::<Codec>().unwrap().to_string(), text);
-        }
-        for wrong in ["", "brotli", "gzip:0", "gzip:10", "zstd:23", "zstd:", "lz4:1", "none:1"] {
-            assert!(wrong.parse::<Codec>().is_err(), "{wrong}");
-        }
-    }
+    use super::{Keys, RecordSettings};
 
     #[test]
     fn what_makes_no_sense_is_refused() {
