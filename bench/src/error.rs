@@ -122,9 +122,8 @@ impl BenchError {
     /// A run that ended because `what` was refused again and again.
     pub(crate) fn refused_often(recorder: &Recorder, what: &str) -> BenchError {
         let most = recorder.refusals.iter().max_by_key(|(_, count)| **count);
-        let code = most.map_or(ErrorCode::UnknownServerError, |(code, _)| {
-            ErrorCode::from_number(*code)
-        });
+        let code =
+            most.map_or(ErrorCode::UnknownServerError, |(code, _)| ErrorCode::from_number(*code));
         BenchError::Refused { what: what.to_owned(), code, message: None }
     }
 }

@@ -7,10 +7,10 @@ use corelane_net::error_code::ErrorCode;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::Delivery;
 use crate::environment::Environment;
 use crate::error::BenchError;
 use crate::load::{Ended, LoadOutcome, Pace, Part};
-use crate::delivery::Delivery;
 use crate::records::PoolReport;
 use crate::usage::Usage;
 

@@ -93,7 +93,12 @@ impl Plan for PingPongArgs {
             PingApi::Produce => {
                 let used = with_topic(target, None, 1, stop, |topic, control| {
                     let version = control.version(Api::Produce)?;
-                    let tiny = RecordSettings { record_bytes: 1, batch_bytes: 1, pool_bytes: 1, ..Default::default() };
+                    let tiny = RecordSettings {
+                        record_bytes: 1,
+                        batch_bytes: 1,
+                        pool_bytes: 1,
+                        ..Default::default()
+                    };
                     let pool = Pool::build(&tiny, 1, now_ms(), stop)?;
                     let deal = Deal { pool: &pool, per_request: 1, connections: 1 };
                     let only = &topic.partitions[0];

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use corelane_bench::consume::ConsumeArgs;
+use corelane_bench::delivery::DeliveryArgs;
 use corelane_bench::load_report::LoadReport;
+use corelane_bench::mixed::MixedArgs;
 use corelane_bench::ping_pong::PingPongArgs;
 use corelane_bench::plan::Plan;
 use corelane_bench::produce::ProduceArgs;
@@ -57,6 +59,11 @@ pub fn run(command: BenchCommand) -> Result<ExitCode, Error> {
         }
         BenchCommand::Produce(options) => load(&options.load.target, &ProduceArgs::from(&options)),
         BenchCommand::Consume(options) => load(&options.load.target, &ConsumeArgs::from(&options)),
+        BenchCommand::E2e(options) => load(&options.load.target, &DeliveryArgs::from(&options)),
+        BenchCommand::FanOut(options) => {
+            load(&options.common.load.target, &DeliveryArgs::from(&options))
+        }
+        BenchCommand::Mixed(options) => load(&options.load.target, &MixedArgs::from(&options)),
         BenchCommand::PingPong(options) => {
             load(&options.load.target, &PingPongArgs::from(&options))
         }

@@ -199,8 +199,7 @@ fn consume(
     let mut lanes = Vec::new();
     for (leader, indexes) in shares(&topic.partitions, settings.connections)? {
         let mut control = Control::connect(&leader)?;
-        let fetcher =
-            Fetcher::at(&mut control, topic, &indexes, settings.from, &settings.fetch)?;
+        let fetcher = Fetcher::at(&mut control, topic, &indexes, settings.from, &settings.fetch)?;
         lanes.push((leader, ConsumeLane(fetcher)));
     }
     let pid = target.broker_pid;

@@ -113,8 +113,10 @@ mod tests {
             let carried = vec![(2, 0), (0, 1), (3, 0)];
             let topic = Topic::of_test("t", 4);
             let (request, work) = deal.encode(&topic, &carried, -1).unwrap();
-            let batches: Vec<_> =
-                carried.iter().map(|(index, place)| (*index, &pool.batches[*place].bytes)).collect();
+            let batches: Vec<_> = carried
+                .iter()
+                .map(|(index, place)| (*index, &pool.batches[*place].bytes))
+                .collect();
             let frame = StampedFrame::new(&request, 12, &batches, work).unwrap();
             let (mut out, asked) = (Encoder::new(), Asked { intended_ns: 0, sent_ns: 0 });
             let turn = Turn { correlation_id: 7, asked };

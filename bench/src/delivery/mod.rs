@@ -204,12 +204,7 @@ fn fetchers(
 }
 
 /// Adds up what has come of it.
-fn settle(
-    outcome: &mut LoadOutcome,
-    sides: &[Side],
-    ledger: &Ledger,
-    readers: usize,
-) -> Delivery {
+fn settle(outcome: &mut LoadOutcome, sides: &[Side], ledger: &Ledger, readers: usize) -> Delivery {
     let totals = ledger.totals();
     let mut delivery = Delivery {
         readers,

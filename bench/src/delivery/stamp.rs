@@ -91,10 +91,12 @@ mod tests {
     #[test]
     fn a_stamped_batch_has_the_right_checksum_and_its_number() {
         for (records, compression) in [(1, "none"), (7, "gzip"), (500, "zstd"), (3000, "none")] {
-            let builder = (0..records).fold(BatchBuilder::new(), |b, n| b.value(77, vec![n as u8; 50]));
+            let builder =
+                (0..records).fold(BatchBuilder::new(), |b, n| b.value(77, vec![n as u8; 50]));
             let batch = builder.compression(compression.parse().unwrap()).build();
             let stampable = Stampable::new(&batch).unwrap();
-            for expected in [0, 1, 255, 0x7fff_ffff, 0x8000_0000, 0x1234_5678_9abc, NUMBERS_END - 1] {
+            for expected in [0, 1, 255, 0x7fff_ffff, 0x8000_0000, 0x1234_5678_9abc, NUMBERS_END - 1]
+            {
                 let stamped = [&stampable.stamped(expected)[..], &batch[61..]].concat();
                 let header = BatchHeader::validate_from_producer(&stamped).unwrap();
                 assert_eq!(number(&header, 77), Some(expected), "{records} {compression}");

@@ -245,11 +245,7 @@ impl<'a> Start<'a> {
     }
 }
 
-fn merge<W>(
-    outcomes: Vec<WorkerOutcome<W>>,
-    spin: bool,
-    usage: Usage,
-) -> (LoadOutcome, Vec<W>) {
+fn merge<W>(outcomes: Vec<WorkerOutcome<W>>, spin: bool, usage: Usage) -> (LoadOutcome, Vec<W>) {
     let mut merged: Option<Recorder> = None;
     let (mut ended, mut busiest_ns) = (Ended::Complete, 0);
     let (mut workloads, mut ended_ns) = (Vec::new(), 0);

@@ -31,5 +31,5 @@ pub(crate) use drive::{Ended, LoadOutcome, drive};
 pub use drive::{LoadArgs, Pace};
 pub(crate) use frame::Frame;
 pub(crate) use lane::{Answer, Judged, Put, Role, Turn, Workload};
-pub use volume::FREE_BYTES;
 pub use recorder::{Asked, Part, Recorder, Window, Work};
+pub use volume::FREE_BYTES;

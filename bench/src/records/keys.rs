@@ -172,9 +172,17 @@ mod tests {
             assert_eq!(text.parse::<Keys>().unwrap().to_string(), text);
         }
         assert_eq!("zipf:9".parse(), Ok(Keys::Zipf { keys: 9, exponent: 1.0 }));
-        for wrong in
-            ["", "uniform", "uniform:0", "uniform:5:1", "zipf:0", "zipf:5:-1", "zipf:5:NaN", "zipf:5:1:1", "none:1"]
-        {
+        for wrong in [
+            "",
+            "uniform",
+            "uniform:0",
+            "uniform:5:1",
+            "zipf:0",
+            "zipf:5:-1",
+            "zipf:5:NaN",
+            "zipf:5:1:1",
+            "none:1",
+        ] {
             assert!(wrong.parse::<Keys>().is_err(), "{wrong}");
         }
         assert_eq!(key(KEYS_MAX - 1).len(), KEY_DIGITS);
@@ -192,7 +200,8 @@ mod tests {
 
     #[test]
     fn the_kth_key_of_zipf_is_a_kth_as_frequent_as_the_first() {
-        for (keys, exponent) in [("zipf:1000", 1.0), ("zipf:1000:0.5", 0.5), ("zipf:1000:1.5", 1.5)] {
+        for (keys, exponent) in [("zipf:1000", 1.0), ("zipf:1000:0.5", 0.5), ("zipf:1000:1.5", 1.5)]
+        {
             let counts = counts(keys, 1000);
             let harmonic: f64 = (1..=1000).map(|k| f64::from(k).powf(-exponent)).sum();
             for k in [1, 2, 3, 5, 10, 20] {

@@ -14,6 +14,6 @@ mod pool;
 mod settings;
 
 pub use keys::Keys;
-pub use pool::PoolReport;
 pub(crate) use pool::Pool;
+pub use pool::PoolReport;
 pub use settings::RecordSettings;

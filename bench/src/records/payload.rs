@@ -73,8 +73,7 @@ impl Payload {
 
 /// As much of a file as is ever sent.
 fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, BenchError> {
-    let failed =
-        |source| BenchError::File { operation: "reading", path: path.to_owned(), source };
+    let failed = |source| BenchError::File { operation: "reading", path: path.to_owned(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
     file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(failed)?;

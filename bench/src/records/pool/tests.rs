@@ -155,5 +155,8 @@ fn the_size_of_a_record_is_known_before_it_is_built() {
         let report = build(&settings, 3).report;
         assert_eq!(report.bytes, report.raw_bytes, "{settings:?}");
     }
-    assert_eq!(BatchBuilder::new().value(1, b"x").build().len(), 61 + super::encoded_bytes(0, None, 1));
+    assert_eq!(
+        BatchBuilder::new().value(1, b"x").build().len(),
+        61 + super::encoded_bytes(0, None, 1)
+    );
 }
