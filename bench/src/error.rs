@@ -109,6 +109,25 @@ pub enum BenchError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A broker that was to be started for the run.
+    #[error("starting `{command}`: {reason}{words}")]
+    Spawn {
+        /// Its command line.
+        command: String,
+        /// What went wrong.
+        reason: String,
+        /// Its last words, each on a line of its own.
+        words: String,
+    },
+    /// A broker that was started for the run, and ended in it.
+    #[error("{error}; {obituary}")]
+    Died {
+        /// What the run came upon.
+        #[source]
+        error: Box<BenchError>,
+        /// Exit status and last words.
+        obituary: String,
+    },
     /// What was measured has no JSON form.
     #[error("as JSON: {0}")]
     Json(#[from] serde_json::Error),

@@ -7,12 +7,14 @@ use corelane_net::error_code::ErrorCode;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::broker_facts::BrokerFacts;
 use crate::delivery::Delivery;
 use crate::environment::Environment;
 use crate::error::BenchError;
 use crate::load::{Ended, LoadOutcome, Pace, Part};
 use crate::records::PoolReport;
 use crate::usage::Usage;
+use crate::yardstick::OfCeiling;
 
 /// Version of the JSON form. It changes when a name changes its meaning or goes; names may come.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -34,6 +36,9 @@ const LATE_US: f64 = 100.0;
 pub struct LoadReport {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
+    /// `run`.
+    #[serde(default = "LoadReport::kind")]
+    pub kind: String,
     /// What was done: `produce`, `ping-pong` and so on.
     pub workload: String,
     /// False if the run ended before its time: then the figures are of a part of it.
@@ -46,6 +51,12 @@ pub struct LoadReport {
     pub settings: serde_json::Value,
     /// Where it was measured.
     pub environment: Environment,
+    /// What was measured: the broker's own words.
+    #[serde(default)]
+    pub broker: Option<BrokerFacts>,
+    /// How far it is from what the machine can do, where that was measured.
+    #[serde(default)]
+    pub of_ceiling: Option<OfCeiling>,
     /// What was measured.
     pub result: LoadResult,
 }
@@ -169,6 +180,7 @@ impl LoadReport {
     ) -> Result<LoadReport, BenchError> {
         Ok(LoadReport {
             schema_version: SCHEMA_VERSION,
+            kind: "run".to_owned(),
             workload: workload.to_owned(),
             complete: matches!(outcome.ended, Ended::Complete),
             ended_by: match &outcome.ended {
@@ -183,8 +195,14 @@ impl LoadReport {
             left_behind: None,
             settings: serde_json::to_value(settings)?,
             environment,
+            broker: None,
+            of_ceiling: None,
             result: LoadResult::new(pace, outcome),
         })
+    }
+
+    fn kind() -> String {
+        "run".to_owned()
     }
 
     /// True if all that was asked for was measured, faultlessly, and nothing is left behind.
@@ -294,7 +312,11 @@ impl fmt::Display for LoadReport {
         if let Some(topic) = left_behind {
             writeln!(f, "  LEFT BEHIND: {topic}")?;
         }
-        write!(f, "{result}")
+        write!(f, "{result}")?;
+        match self.of_ceiling.and_then(|of_ceiling| of_ceiling.line()) {
+            Some(line) => write!(f, "\n  ceiling    {line}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -357,7 +379,7 @@ impl LoadResult {
 
     fn costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(broker) = &self.usage.broker {
-            let (cpu_s, mib) = (broker.cpu_s, broker.resident_bytes >> 20);
+            let (cpu_s, mib) = (broker.cpu_s, broker.resident_bytes_max >> 20);
             write!(f, "  broker     {cpu_s:.2} CPU s")?;
             if let Some(per_gb) = self.broker_cpu_s_per_gb {
                 write!(f, " ({per_gb:.3} per GB)")?;
@@ -367,7 +389,10 @@ impl LoadResult {
             }
             let disk_mb = broker.disk_write_bytes as f64 / 1e6;
             let switches = broker.context_switches;
-            writeln!(f, ", {mib} MiB resident, {switches} switches, {disk_mb:.0} MB written")?;
+            writeln!(
+                f,
+                ", {mib} MiB resident at most, {switches} switches, {disk_mb:.0} MB written"
+            )?;
         }
         write!(
             f,
@@ -377,6 +402,8 @@ impl LoadResult {
         if let Some(per_gb) = self.machine_cpu_s_per_gb {
             write!(f, " ({per_gb:.3} per GB)")?;
         }
+        let kernel_s = self.usage.kernel_threads_cpu_s;
+        write!(f, ", {kernel_s:.2} of it in kernel threads")?;
         let busy = self.generator_busy_share * 100.0;
         write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
         if let Some(pool) = &self.pool {

@@ -240,6 +240,7 @@ impl<'a> Start<'a> {
             }
             let next_ns =
                 if has_begun { self.window.end_ns } else { self.window.start_ns } - now_ns;
+            observer.sample();
             thread::sleep(Duration::from_nanos(next_ns.min(Stop::LOOK_MS * 1_000_000)));
         }
     }
