@@ -24,6 +24,7 @@ pub mod escapes;
 pub mod load;
 pub mod produce;
 pub mod settings;
+pub mod target;
 pub mod topic;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.

@@ -1,18 +1,20 @@
-//! The disk under a directory: how fast it writes, reads and syncs, without a broker.
+//! The disk under a directory: direct sequential writes and reads, and fdatasync.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
+use super::report::Latency;
+use super::{CeilingArgs, gb_per_s};
 use crate::direct_file::{ALIGN_BYTES, AlignedBlock, fill, open_unnamed, preallocate};
-use crate::report::{CeilingReport, Latency, Throughput};
+use crate::error::BenchError;
+use crate::stop::Stop;
 
 /// Slower syncs count as this, a minute.
 const SYNC_NANOS_MAX: u64 = 60_000_000_000;
@@ -23,101 +25,55 @@ const BLOCK_BYTES_MAX: usize = 64 << 20;
 /// Most operations at once; each has a thread and a block of memory.
 const DEPTH_MAX: usize = 64;
 
-/// What to measure.
-#[derive(Clone, Debug)]
-pub struct CeilingArgs {
-    /// The directory whose disk is measured; it must exist.
-    pub dir: PathBuf,
-    /// Bytes to write and read; rounded down to whole blocks, at least one.
-    pub bytes: u64,
-    /// Bytes of one write or read, a multiple of 4096.
-    pub block_bytes: usize,
-    /// Writes or reads under way at once.
-    pub depth: usize,
-    /// How often to time an fdatasync.
-    pub sync_samples: u64,
-    /// Each of the three measurements ends after this, whatever it has done by then.
-    pub duration_max: Duration,
+/// One measurement of a disk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DiskCeiling {
+    /// False if the filesystem refuses O_DIRECT: then the page cache was measured as well.
+    pub is_direct: bool,
+    /// Bytes written in sequence into preallocated space.
+    pub written_bytes: u64,
+    /// 10^9 of them per second.
+    pub write_gb_per_s: f64,
+    /// Bytes of the same that were read.
+    pub read_bytes: u64,
+    /// 10^9 of them per second.
+    pub read_gb_per_s: f64,
+    /// fdatasync after each write of one 4 KiB block, where blocks were written before.
+    pub sync: Latency,
 }
 
-impl CeilingArgs {
-    /// The shape that a broker's segments have: 1 GiB, 1 MiB blocks, 4 at once.
-    pub fn new(dir: &Path) -> Self {
-        CeilingArgs {
-            dir: dir.to_owned(),
-            bytes: 1 << 30,
-            block_bytes: 1 << 20,
-            depth: 4,
-            sync_samples: 1000,
-            duration_max: Duration::from_secs(10),
-        }
-    }
-}
-
-/// Why nothing was measured.
-#[derive(Debug, thiserror::Error)]
-pub enum CeilingError {
-    /// An argument makes no sense.
-    #[error("{0}")]
-    Argument(String),
-    /// The system refused.
-    #[error("{operation} in {}: {source}", dir.display())]
-    Io {
-        /// The operation, as a verb.
-        operation: &'static str,
-        /// The measured directory.
-        dir: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-}
-
-/// Measures. Needs `bytes` of free space for the while; its file has no name, so nothing is left
-/// behind however this ends. Reports progress on stderr if that is a terminal.
-pub fn run(args: &CeilingArgs) -> Result<CeilingReport, CeilingError> {
-    check(args)?;
+pub(super) fn measure(args: &CeilingArgs, stop: &Stop) -> Result<DiskCeiling, BenchError> {
     let failed =
-        |operation| move |source| CeilingError::Io { operation, dir: args.dir.clone(), source };
+        |operation| move |source| BenchError::File { operation, path: args.dir.clone(), source };
     let blocks = (args.bytes / args.block_bytes as u64).max(1);
-    let (file, direct) = open_unnamed(&args.dir).map_err(failed("creating a file"))?;
-    preallocate(&file, blocks * args.block_bytes as u64).map_err(failed("reserving space"))?;
+    let (file, is_direct) = open_unnamed(&args.dir).map_err(failed("creating a file in"))?;
+    preallocate(&file, blocks * args.block_bytes as u64).map_err(failed("reserving space in"))?;
 
-    progress("writing");
-    let started = Instant::now();
-    let written = transfer(args, blocks, |block, position| file.write_all_at(block, position))
-        .map_err(failed("writing"))?;
-    let write = Throughput {
-        bytes: written * args.block_bytes as u64,
-        seconds: started.elapsed().as_secs_f64(),
-    };
+    let began = Instant::now();
+    let write = |block: &mut [u8], position| file.write_all_at(block, position);
+    let written = transfer(args, blocks, stop, write).map_err(failed("writing in"))?;
+    let write_s = began.elapsed().as_secs_f64();
 
-    progress("reading");
-    let started = Instant::now();
-    let read_blocks =
-        transfer(args, written, |block, position| file.read_exact_at(block, position))
-            .map_err(failed("reading"))?;
-    let read = Throughput {
-        bytes: read_blocks * args.block_bytes as u64,
-        seconds: started.elapsed().as_secs_f64(),
-    };
+    let began = Instant::now();
+    let read = |block: &mut [u8], position| file.read_exact_at(block, position);
+    let read = transfer(args, written, stop, read).map_err(failed("reading in"))?;
+    let read_s = began.elapsed().as_secs_f64();
 
-    progress("syncing");
-    let sync = time_syncs(args, &file, written).map_err(failed("syncing"))?;
-    progress("");
-    Ok(CeilingReport {
-        dir: args.dir.clone(),
-        direct,
-        block_bytes: args.block_bytes as u64,
-        depth: args.depth,
-        write,
-        read,
+    let sync = time_syncs(args, &file, written, stop).map_err(failed("syncing in"))?;
+    let (written_bytes, read_bytes) =
+        (written * args.block_bytes as u64, read * args.block_bytes as u64);
+    Ok(DiskCeiling {
+        is_direct,
+        written_bytes,
+        write_gb_per_s: gb_per_s(written_bytes, write_s),
+        read_bytes,
+        read_gb_per_s: gb_per_s(read_bytes, read_s),
         sync,
     })
 }
 
-fn check(args: &CeilingArgs) -> Result<(), CeilingError> {
-    let wrong = |text: String| Err(CeilingError::Argument(text));
+pub(super) fn check(args: &CeilingArgs) -> Result<(), BenchError> {
+    let wrong = |text: String| Err(BenchError::Argument(text));
     let block_bytes = args.block_bytes;
     if block_bytes == 0 || !block_bytes.is_multiple_of(ALIGN_BYTES) || block_bytes > BLOCK_BYTES_MAX
     {
@@ -139,6 +95,7 @@ fn check(args: &CeilingArgs) -> Result<(), CeilingError> {
 fn transfer(
     args: &CeilingArgs,
     blocks: u64,
+    stop: &Stop,
     operation: impl Fn(&mut [u8], u64) -> io::Result<()> + Sync,
 ) -> io::Result<u64> {
     let next = AtomicU64::new(0);
@@ -152,7 +109,7 @@ fn transfer(
         loop {
             // Judged before a block is taken: what was taken is done.
             let over = next.load(Ordering::Relaxed) > 0 && Instant::now() >= deadline;
-            if over || failed.load(Ordering::Relaxed) {
+            if over || stop.is_set() || failed.load(Ordering::Relaxed) {
                 return;
             }
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -182,7 +139,7 @@ fn transfer(
 
 /// Writes one small block and times the fdatasync after it, again and again, where blocks were
 /// written before: as in a journal that is recycled.
-fn time_syncs(args: &CeilingArgs, file: &File, written: u64) -> io::Result<Latency> {
+fn time_syncs(args: &CeilingArgs, file: &File, written: u64, stop: &Stop) -> io::Result<Latency> {
     let mut nanos =
         Histogram::<u64>::new_with_bounds(1, SYNC_NANOS_MAX, 3).map_err(io::Error::other)?;
     let mut memory = AlignedBlock::new(ALIGN_BYTES);
@@ -192,7 +149,7 @@ fn time_syncs(args: &CeilingArgs, file: &File, written: u64) -> io::Result<Laten
     file.sync_data()?;
     let started = Instant::now();
     for sample in 0..args.sync_samples {
-        if sample > 0 && started.elapsed() >= args.duration_max {
+        if stop.is_set() || (sample > 0 && started.elapsed() >= args.duration_max) {
             break;
         }
         file.write_all_at(block, sample % places * ALIGN_BYTES as u64)?;
@@ -207,12 +164,4 @@ fn time_syncs(args: &CeilingArgs, file: &File, written: u64) -> io::Result<Laten
         p99_us: us(nanos.value_at_quantile(0.99)),
         max_us: us(nanos.max()),
     })
-}
-
-fn progress(phase: &str) {
-    let mut stderr = io::stderr();
-    if stderr.is_terminal() {
-        // A line that can't be drawn is no reason to stop.
-        let _ = write!(stderr, "\r\x1b[K{phase}{}", if phase.is_empty() { "" } else { " ..." });
-    }
 }
