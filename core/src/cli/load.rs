@@ -226,7 +226,7 @@ fn fetch_bytes(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "expected 1 to 100MiB".to_owned())
 }
 
-fn acks(text: &str) -> Result<i16, String> {
+pub(super) fn acks(text: &str) -> Result<i16, String> {
     match text {
         "all" | "-1" => Ok(-1),
         "1" => Ok(1),

@@ -15,7 +15,8 @@ const PREFIX: &str = "CORELANE_";
 pub(super) const CONFIG_VARIABLE: &str = "CORELANE_CONFIG";
 
 /// Variables that are no keys: the log's filter, and what tests and other commands read.
-const OTHERS: &[&str] = &[CONFIG_VARIABLE, "CORELANE_LOG", "CORELANE_BOOTSTRAP", "CORELANE_KILLS"];
+const OTHERS: &[&str] =
+    &[CONFIG_VARIABLE, "CORELANE_LOG", "CORELANE_BOOTSTRAP", "CORELANE_TIMEOUT", "CORELANE_KILLS"];
 const OTHER_PREFIXES: &[&str] = &[
     "CORELANE_TEST_",
     "CORELANE_SIM_",
