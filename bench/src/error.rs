@@ -3,10 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use corelane_net::client::ClientError;
 use corelane_net::codec::{DecodeError, EncodeError};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::Api;
 
+use crate::load::Recorder;
 use crate::wire::FrameError;
 
 /// Why a command of the load harness failed. What was measured until then is in the report, if
@@ -16,15 +18,10 @@ pub enum BenchError {
     /// An argument makes no sense.
     #[error("{0}")]
     Argument(String),
-    /// No connection.
-    #[error("connecting to {address}: {source}")]
-    Connect {
-        /// Where to.
-        address: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// An address that can't be listened on.
+    /// A question before or after the run.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// An address to serve on.
     #[error("listening on {address}: {source}")]
     Listen {
         /// Where.
@@ -142,6 +139,16 @@ pub enum BenchError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl BenchError {
+    /// A run that ended because `what` was refused again and again.
+    pub(crate) fn refused_often(recorder: &Recorder, what: &str) -> BenchError {
+        let most = recorder.refusals.iter().max_by_key(|(_, count)| **count);
+        let code =
+            most.map_or(ErrorCode::UnknownServerError, |(code, _)| ErrorCode::from_number(*code));
+        BenchError::Refused { what: what.to_owned(), code, message: None }
+    }
 }
 
 fn detail(message: &Option<String>) -> String {

@@ -8,9 +8,11 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::broker_facts::BrokerFacts;
+use crate::delivery::Delivery;
 use crate::environment::Environment;
 use crate::error::BenchError;
-use crate::load::{Ended, LoadOutcome, Pace};
+use crate::load::{Ended, LoadOutcome, Pace, Part};
+use crate::records::PoolReport;
 use crate::usage::Usage;
 use crate::yardstick::OfCeiling;
 
@@ -22,6 +24,9 @@ const BUSY_SHARE: f64 = 0.95;
 
 /// A schedule that was later than this share of the latency has shaped it, microseconds aside.
 const LATE_SHARE: f64 = 0.1;
+
+/// A broker that answered less than this share of what was asked for did not keep up.
+const KEEPS_UP: f64 = 0.95;
 
 /// No lateness below this matters, microseconds.
 const LATE_US: f64 = 100.0;
@@ -92,6 +97,19 @@ pub struct LoadResult {
     pub generator_busy_share: f64,
     /// True if the generator, not the broker, was the limit: the figures are of the generator.
     pub generator_was_bottleneck: bool,
+    /// Requests per second that were asked for (open loop).
+    pub requests_per_s_asked: Option<f64>,
+    /// True if the broker did not keep up with the rate that was asked for, and the generator would
+    /// have.
+    #[serde(default)]
+    pub broker_was_bottleneck: bool,
+    /// The batches that were sent again and again.
+    pub pool: Option<PoolReport>,
+    /// The kinds of requests that are told of apart.
+    #[serde(default)]
+    pub parts: BTreeMap<String, PartResult>,
+    /// What became of every batch on its way from producer to reader.
+    pub delivery: Option<Delivery>,
     /// CPU, memory and disk meanwhile.
     pub usage: Usage,
     /// CPU seconds of the broker's processes per 10^9 bytes.
@@ -100,6 +118,23 @@ pub struct LoadResult {
     pub broker_cpu_s_per_million_requests: Option<f64>,
     /// CPU seconds of the machine less this program per 10^9 bytes.
     pub machine_cpu_s_per_gb: Option<f64>,
+}
+
+/// The figures of one kind of request.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct PartResult {
+    /// Requests answered.
+    pub requests: u64,
+    /// The same per second.
+    pub requests_per_s: f64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of the records' values; of whole batches where they are consumed.
+    pub bytes: u64,
+    /// 10^6 of them per second.
+    pub mb_per_s: f64,
+    /// From the intended time of a request to its answer.
+    pub latency: Option<Quantiles>,
 }
 
 /// A distribution of times, microseconds.
@@ -186,13 +221,22 @@ impl LoadResult {
             Pace::InFlight(_) => None,
         };
         let bytes = recorder.work.bytes;
+        let requests_per_s_asked = match pace {
+            Pace::RequestsPerSecond(rate) => Some(rate),
+            Pace::InFlight(_) => None,
+        };
+        // One that was told to be busy is not for that a bottleneck.
+        let busy_share = if outcome.spin { 0.0 } else { outcome.busiest_thread };
+        let generator_was_bottleneck = was_bottleneck(latency, schedule_lateness, busy_share);
+        let requests_per_s = per_s(recorder.requests as f64);
+        let is_behind = requests_per_s_asked.is_some_and(|rate| requests_per_s < KEEPS_UP * rate);
         let per =
             |cpu_s: f64, count: u64, unit: f64| (count > 0).then(|| cpu_s / (count as f64 / unit));
         let broker_cpu_s = outcome.usage.broker.as_ref().map(|broker| broker.cpu_s);
         LoadResult {
             seconds,
             requests: recorder.requests,
-            requests_per_s: per_s(recorder.requests as f64),
+            requests_per_s,
             records: recorder.work.records,
             records_per_s: per_s(recorder.work.records as f64),
             bytes,
@@ -207,11 +251,14 @@ impl LoadResult {
             naive_latency: Quantiles::of(&recorder.naive),
             schedule_lateness,
             generator_busy_share: outcome.busiest_thread,
-            generator_was_bottleneck: was_bottleneck(
-                latency,
-                schedule_lateness,
-                outcome.busiest_thread,
-            ),
+            generator_was_bottleneck,
+            requests_per_s_asked,
+            broker_was_bottleneck: is_behind && !generator_was_bottleneck && seconds > 0.0,
+            pool: None,
+            parts: (recorder.parts.iter())
+                .map(|(name, part)| ((*name).to_owned(), PartResult::new(part, seconds)))
+                .collect(),
+            delivery: None,
             broker_cpu_s_per_gb: broker_cpu_s.and_then(|cpu_s| per(cpu_s, bytes, 1e9)),
             broker_cpu_s_per_million_requests: broker_cpu_s
                 .and_then(|cpu_s| per(cpu_s, recorder.requests, 1e6)),
@@ -220,9 +267,24 @@ impl LoadResult {
         }
     }
 
-    /// True if requests were refused or are missing.
+    /// True if requests were refused, or answers or records are missing.
     pub fn has_failures(&self) -> bool {
-        self.unanswered > 0 || !self.refusals.is_empty()
+        let is_delivered = self.delivery.as_ref().is_none_or(Delivery::is_faultless);
+        self.unanswered > 0 || !self.refusals.is_empty() || !is_delivered
+    }
+}
+
+impl PartResult {
+    fn new(part: &Part, seconds: f64) -> PartResult {
+        let per_s = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        PartResult {
+            requests: part.requests,
+            requests_per_s: per_s(part.requests),
+            records: part.work.records,
+            bytes: part.work.bytes,
+            mb_per_s: per_s(part.work.bytes) / 1e6,
+            latency: Quantiles::of(&part.latency),
+        }
     }
 }
 
@@ -276,6 +338,9 @@ impl fmt::Display for LoadResult {
             let (count, most) = (self.throttled, self.throttle_ms_max);
             writeln!(f, "  throttled  {count:>12}   up to {most} ms")?;
         }
+        if let Some(delivery) = &self.delivery {
+            write!(f, "{delivery}")?;
+        }
         self.latencies(f)?;
         self.costs(f)
     }
@@ -290,11 +355,13 @@ impl LoadResult {
                 "p50", "p90", "p99", "p99.9", "p99.99", "max"
             )?;
         }
-        for (name, times) in [
+        let whole = [
             ("latency", self.latency),
             ("naive", self.naive_latency),
             ("lateness", self.schedule_lateness),
-        ] {
+        ];
+        let parts = self.parts.iter().map(|(name, part)| (name.as_str(), part.latency));
+        for (name, times) in whole.into_iter().chain(parts) {
             let Some(times) = times else { continue };
             writeln!(
                 f,
@@ -339,6 +406,17 @@ impl LoadResult {
         write!(f, ", {kernel_s:.2} of it in kernel threads")?;
         let busy = self.generator_busy_share * 100.0;
         write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+        if let Some(pool) = &self.pool {
+            let (count, mib) = (pool.batches, pool.raw_bytes as f64 / f64::from(1 << 20));
+            write!(f, "\n  batches    {count} different ones of {mib:.1} MiB")?;
+            if pool.bytes != pool.raw_bytes {
+                write!(f, ", compressed to {:.3} of it", pool.compression_ratio())?;
+            }
+        }
+        if self.broker_was_bottleneck {
+            let (done, asked) = (self.requests_per_s, self.requests_per_s_asked.unwrap_or(0.0));
+            write!(f, "\n  THE BROKER DID NOT KEEP UP: {done:.0} of {asked:.0} requests a second")?;
+        }
         if self.generator_was_bottleneck {
             write!(
                 f,

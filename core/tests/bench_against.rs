@@ -124,7 +124,8 @@ fn what_can_not_be_done_is_told_before_anything_runs() {
 #[test]
 fn ctrl_c_keeps_the_finished_pairs_and_ends_the_brokers() {
     let dir = Dir::new("interrupted");
-    let arguments = "ping-pong --spawn --null --repeats 500 --duration 200ms --warmup 0s --json r.json";
+    let arguments =
+        "ping-pong --spawn --null --repeats 500 --duration 200ms --warmup 0s --json r.json";
     let child = bench(&dir, arguments).stderr(Stdio::null()).spawn().expect("it runs");
     // Long enough for some pairs: it is looked for brokers that have come and gone.
     let scratch = || dir.names().into_iter().find(|name| name.contains("scratch"));
@@ -185,7 +186,8 @@ fn a_result_is_better_worse_or_the_same() {
 
 /// Keys of all objects, but for those whose keys are data.
 fn keys(value: &Value, found: &mut BTreeSet<String>) {
-    const MAPS: [&str; 5] = ["settings", "configs", "api_versions", "features", "refusals"];
+    const MAPS: [&str; 6] =
+        ["settings", "configs", "api_versions", "features", "refusals", "parts"];
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
@@ -203,7 +205,8 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
 #[test]
 fn the_page_on_results_names_what_is_in_them_and_nothing_else() {
     let dir = Dir::new("schema");
-    let ceiling = "ceiling . --bytes 1MiB --syncs 5 --duration 10ms --repeats 1 --json ceiling.json";
+    let ceiling =
+        "ceiling . --bytes 1MiB --syncs 5 --duration 10ms --repeats 1 --json ceiling.json";
     let (code, out, err) = run(&dir, ceiling);
     assert_eq!(code, 0, "{out}{err}");
     let load = "--rate 100000 --ceiling ceiling.json";
@@ -217,10 +220,12 @@ fn the_page_on_results_names_what_is_in_them_and_nothing_else() {
     // Nothing answers within a microsecond: that is found out, and no failure.
     assert!(code == 0 && out.contains("the bound holds at no rate"), "{out}{err}");
     assert!(json(&dir.file("sweep.json"))["knee_per_s"].is_null());
+    let (code, out, err) = run(&dir, &format!("e2e --spawn {SHORT} --json e2e.json"));
+    assert_eq!(code, 0, "{out}{err}");
     let (_, compared, err) = run(&dir, "compare series.json series.json --json");
 
     let mut found = BTreeSet::new();
-    for name in ["ceiling.json", "series.json", "sweep.json"] {
+    for name in ["ceiling.json", "series.json", "sweep.json", "e2e.json"] {
         keys(&json(&dir.file(name)), &mut found);
     }
     keys(&serde_json::from_str(&compared).unwrap_or_else(|_| panic!("{err}")), &mut found);
@@ -252,7 +257,8 @@ fn a_sweep_finds_the_rate_that_the_null_broker_is_limited_to() {
     }
     // A bound of a minute always holds: the end is the highest rate that may be tried.
     let sweep = "--sweep --p99-max 60s --rate-first 100 --rate-max 300 --json sweep.json";
-    let (code, out, err) = run(&dir, &format!("ping-pong --bootstrap 127.0.0.1:21590 {SHORT} {sweep}"));
+    let (code, out, err) =
+        run(&dir, &format!("ping-pong --bootstrap 127.0.0.1:21590 {SHORT} {sweep}"));
     null.kill().expect("it runs");
     null.wait().expect("it ends");
     assert!(code == 0 && out.contains("knee: at 300 /s or above"), "{out}{err}");

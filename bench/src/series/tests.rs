@@ -8,7 +8,7 @@ use crate::error::BenchError;
 use crate::load::{LoadArgs, Pace};
 use crate::load_report::LoadReport;
 use crate::null_broker::tests::Running;
-use crate::ping_pong::{PingPongArgs, PingPongSettings};
+use crate::ping_pong::{PingApi, PingPongArgs, PingPongSettings};
 use crate::plan::{Plan, Target};
 use crate::spawn::{Contender, SpawnArgs};
 use crate::stop::Stop;
@@ -31,13 +31,19 @@ impl Plan for Told {
         let Some(requests_per_s) = self.requests_per_s.get(number) else {
             return Err(BenchError::Closed { address: target.bootstrap.clone() });
         };
-        let settings =
-            PingPongSettings { connections: 1, in_flight: Some(1), requests_per_s: None };
+        let settings = PingPongSettings {
+            api: PingApi::default(),
+            connections: 1,
+            acks: 1,
+            in_flight: Some(1),
+            requests_per_s: None,
+        };
         let load = LoadArgs {
             duration: Duration::from_millis(5),
             warmup: Duration::ZERO,
             cores: vec![],
             bytes_max: u64::MAX,
+            spin: false,
         };
         let plan = PingPongArgs { pace: Pace::InFlight(1), settings, load };
         let mut report = plan.run(target, stop)?;

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 
 use corelane_bench::comparison::{self, ComparisonError, Document, DocumentError};
 use corelane_bench::consume::ConsumeArgs;
+use corelane_bench::delivery::DeliveryArgs;
+use corelane_bench::mixed::MixedArgs;
 use corelane_bench::ping_pong::PingPongArgs;
 use corelane_bench::produce::ProduceArgs;
 use corelane_bench::{BenchError, Stop, ceiling, null_broker};
@@ -78,6 +80,13 @@ pub fn run(command: BenchCommand) -> Result<ExitCode, Error> {
         BenchCommand::Consume(options) => {
             load::run(&options.load.target, &ConsumeArgs::from(&options))
         }
+        BenchCommand::E2e(options) => {
+            load::run(&options.load.target, &DeliveryArgs::from(&options))
+        }
+        BenchCommand::FanOut(options) => {
+            load::run(&options.common.load.target, &DeliveryArgs::from(&options))
+        }
+        BenchCommand::Mixed(options) => load::run(&options.load.target, &MixedArgs::from(&options)),
         BenchCommand::PingPong(options) => {
             load::run(&options.load.target, &PingPongArgs::from(&options))
         }

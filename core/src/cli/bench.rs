@@ -8,7 +8,9 @@ use corelane_bench::ceiling::CeilingArgs;
 use corelane_bench::comparison::ComparisonArgs;
 use corelane_bench::null_broker::NullBrokerArgs;
 
-use super::load::{ConsumeOptions, PingPongOptions, ProduceOptions};
+use super::load::{
+    ConsumeOptions, EndToEndOptions, FanOutOptions, MixedOptions, PingPongOptions, ProduceOptions,
+};
 use super::target::percent;
 use super::{block_bytes, bytes};
 
@@ -47,10 +49,26 @@ pub enum BenchCommand {
     /// meanwhile. Checks each batch's CRC-32C. Exit codes as of produce.
     Consume(ConsumeOptions),
 
+    /// Follow records from producers to a reader, and measure how long they take
+    ///
+    /// On one clock, from the moment when a batch was meant to leave to the moment when the reader
+    /// has it. Verifies that every acknowledged batch comes once and in order. Exit codes as of
+    /// produce; a batch that is lost, comes twice or out of order makes it 3.
+    E2e(EndToEndOptions),
+
+    /// Let many readers read all that is produced, and measure
+    ///
+    /// Verifies for every reader what e2e verifies; tells how far the slowest was behind at the end.
+    FanOut(FanOutOptions),
+
+    /// Mix Produce, Fetch and Metadata requests on the same connections, and measure each kind
+    ///
+    /// Exit codes as of produce.
+    Mixed(MixedOptions),
+
     /// Send the smallest requests there are to any Kafka-compatible broker, and measure
     ///
-    /// They are ApiVersions requests, which no partition and no disk sees. Exit codes as of
-    /// produce.
+    /// Exit codes as of produce.
     PingPong(PingPongOptions),
 }
 
