@@ -43,12 +43,12 @@ by_iperf() {
     sleep 0.5
     taskset -c "$send_core" iperf3 -c 127.0.0.1 -p "$port" -t "$seconds" -l 131072 -J > "$work/iperf.json" || fail "iperf3: $(tail -3 "$work/iperf.json")"
     wait "$server" || true
-    awk '/"sum_received"/ {sum = 1} sum && /"bits_per_second"/ {gsub(/[^0-9.e+]/, ""); printf "%.4f\n", $0 / 8e9; exit}' "$work/iperf.json"
+    awk '/"sum_received"/ {sum = 1} sum && /"bits_per_second"/ {sub(/.*:/, ""); printf "%.4f\n", $0 / 8e9; exit}' "$work/iperf.json"
 }
 
 # A figure's median of the JSON that the harness has written.
 ours() { # NAME
-    awk -v name="\"$1\"" 'index($0, name) {found = 1} found && /"median"/ {gsub(/[^0-9.e+-]/, ""); print; exit}' "$work/ours.json"
+    awk -v name="\"$1\"" 'index($0, name) {found = 1} found && /"median"/ {sub(/.*:/, ""); print $0 + 0; exit}' "$work/ours.json"
 }
 
 echo "kernel $(uname -r), $(nproc) cores, $(date -u +%F); $pairs pairs, $((bytes >> 20)) MiB, $dir"
