@@ -272,6 +272,11 @@ impl LoadResult {
         }
     }
 
+    /// Clients of others tell records, and nothing of their requests and threads.
+    fn client_threads_are_known(&self) -> bool {
+        self.requests > 0 || self.records == 0
+    }
+
     /// True if requests were refused, or answers or records are missing.
     pub fn has_failures(&self) -> bool {
         let is_delivered = self.delivery.as_ref().is_none_or(Delivery::is_faultless);
@@ -327,8 +332,7 @@ impl fmt::Display for LoadReport {
 
 impl fmt::Display for LoadResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Clients of others count records only.
-        if self.requests > 0 || self.records == 0 {
+        if self.client_threads_are_known() {
             writeln!(f, "  requests   {:>12}   {:>12.0} /s", self.requests, self.requests_per_s)?;
         }
         if self.records > 0 {
@@ -415,8 +419,13 @@ impl LoadResult {
         }
         let kernel_s = self.usage.kernel_threads_cpu_s;
         write!(f, ", {kernel_s:.2} of it in kernel threads")?;
-        let busy = self.generator_busy_share * 100.0;
-        write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+        if self.client_threads_are_known() {
+            let busy = self.generator_busy_share * 100.0;
+            write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+        } else {
+            let cpu_s = self.usage.client_cpu_s;
+            write!(f, "\n  client     {cpu_s:.2} CPU s, its start included")?;
+        }
         if let Some(pool) = &self.pool {
             let (count, mib) = (pool.batches, pool.raw_bytes as f64 / f64::from(1 << 20));
             write!(f, "\n  batches    {count} different ones of {mib:.1} MiB")?;

@@ -123,7 +123,8 @@ mod tests {
             let put = frame.put(turn, |index| 1000 + index as u64, &mut out);
             let bytes = out.take_bytes();
             assert_eq!((put.bytes, put.work), (bytes.len() as u64, work));
-            let (header, decoded) = Request::decode(&bytes.slice(4..)).unwrap();
+            let body = bytes.slice(4..);
+            let (header, decoded) = Request::decode(&body).unwrap();
             assert_eq!((header.correlation_id, frame.partitions), (7, vec![2, 0, 3]));
             let Request::Produce(decoded) = decoded else { panic!("{:?}", Api::Produce) };
             let mut seen = Vec::new();

@@ -5,17 +5,25 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use corelane_net::client::ClientError;
+use corelane_net::codec::Encoder;
+use corelane_net::messages::{
+    Api, ApiVersion, ApiVersionsResponse, MetadataResponse, MetadataResponseBroker, Request,
+    Response,
+};
 
 use super::{LoadArgs, Pace};
 use crate::client::{Control, Topic};
-use crate::consume::{Beginning, ConsumeArgs, ConsumeSettings};
+use crate::consume::{Beginning, ConsumeArgs, ConsumeSettings, FetchSettings, Source};
 use crate::error::BenchError;
 use crate::load_report::LoadReport;
+use crate::mixed::{MixedArgs, MixedSettings};
 use crate::null_broker::tests::Running;
-use crate::ping_pong::{PingPongArgs, PingPongSettings};
+use crate::ping_pong::{PingApi, PingPongArgs, PingPongSettings};
 use crate::plan::{Plan, Target};
 use crate::produce::{ProduceArgs, ProducePace, ProduceSettings};
+use crate::records::RecordSettings;
 use crate::stop::Stop;
 
 fn load(duration_ms: u64) -> LoadArgs {
@@ -24,6 +32,7 @@ fn load(duration_ms: u64) -> LoadArgs {
         warmup: Duration::from_millis(20),
         cores: vec![],
         bytes_max: u64::MAX,
+        spin: false,
     }
 }
 
@@ -37,8 +46,12 @@ fn produce(duration_ms: u64) -> ProduceArgs {
         settings: ProduceSettings {
             topic: None,
             partitions: 4,
-            record_bytes: 100,
-            batch_bytes: 16 << 10,
+            records: RecordSettings {
+                batch_bytes: 16 << 10,
+                pool_bytes: 1 << 20,
+                ..RecordSettings::default()
+            },
+            partitions_per_request: 1,
             connections: 2,
             acks: -1,
             in_flight: Some(3),
@@ -47,6 +60,11 @@ fn produce(duration_ms: u64) -> ProduceArgs {
         is_confirmed: false,
         load: load(duration_ms),
     }
+}
+
+fn ping_settings(requests_per_s: Option<f64>) -> PingPongSettings {
+    let (api, in_flight) = (PingApi::ApiVersions, requests_per_s.is_none().then_some(1));
+    PingPongSettings { api, connections: 1, acks: -1, in_flight, requests_per_s }
 }
 
 fn run(args: &ProduceArgs, broker: SocketAddr) -> LoadReport {
@@ -92,7 +110,7 @@ fn a_stall_counts_for_every_request_it_holds_up_and_the_naive_figure_misses_it()
     let rate = 500.0;
     let args = PingPongArgs {
         pace: Pace::RequestsPerSecond(rate),
-        settings: PingPongSettings { connections: 1, in_flight: None, requests_per_s: Some(rate) },
+        settings: ping_settings(Some(rate)),
         load: load(2000),
     };
     let report = args.run(&at(proxy), &Stop::new()).unwrap();
@@ -225,7 +243,7 @@ fn what_makes_no_sense_is_refused_before_it_begins() {
         |args| args.pace = ProducePace::RecordsPerSecond(1e300),
         |args| args.settings.acks = 2,
         |args| args.settings.connections = 0,
-        |args| args.settings.record_bytes = usize::MAX,
+        |args| args.settings.records.record_bytes = usize::MAX,
         |args| args.load.duration = Duration::ZERO,
         |args| args.load.cores = vec![1_000_000],
     ] {
@@ -275,12 +293,12 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
     run(&produced, broker.address);
     let consume = |from, duration_ms| ConsumeArgs {
         settings: ConsumeSettings {
-            topic: topic.name.to_string(),
+            source: Source::Topic { topic: topic.name.to_string() },
             from,
             connections: 2,
-            fetch_bytes: 100_000,
-            max_wait_ms: 20,
+            fetch: FetchSettings { fetch_bytes: 100_000, max_wait_ms: 20 },
         },
+        is_confirmed: false,
         load: LoadArgs { warmup: Duration::ZERO, ..load(duration_ms) },
     };
     let report =
@@ -299,5 +317,198 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
     run(&produced, broker.address);
     let report = consuming.join().unwrap();
     assert!(report.complete && report.result.bytes > 900_000, "{report}");
+    broker.end();
+}
+
+#[test]
+fn a_topic_is_filled_consumed_and_gone() {
+    let broker = Running::start(None);
+    let records = RecordSettings {
+        compression: "lz4".parse().unwrap(),
+        compressibility: 0.8,
+        pool_bytes: 1 << 20,
+        ..RecordSettings::default()
+    };
+    let args = ConsumeArgs {
+        settings: ConsumeSettings {
+            source: Source::Prepared { prepare_bytes: 3_000_000, partitions: 3, records },
+            from: Beginning::Earliest,
+            connections: 2,
+            fetch: FetchSettings { fetch_bytes: 1 << 20, max_wait_ms: 20 },
+        },
+        is_confirmed: false,
+        load: LoadArgs { warmup: Duration::ZERO, ..load(30_000) },
+    };
+    let report = args.run(&at(broker.address), &Stop::new()).unwrap();
+    assert!(report.is_whole(), "{report}");
+    assert!((2_900_000..5_000_000).contains(&report.result.bytes), "{report}");
+    let ratio = report.result.pool.unwrap().compression_ratio();
+    assert!((0.1..0.5).contains(&ratio), "{ratio}: {report}");
+    let huge = Source::Prepared {
+        prepare_bytes: 11_000_000_000,
+        partitions: 1,
+        records: RecordSettings::default(),
+    };
+    let huge = ConsumeArgs { settings: ConsumeSettings { source: huge, ..args.settings }, ..args };
+    let error = huge.run(&at(broker.address), &Stop::new()).unwrap_err();
+    assert!(error.to_string().contains("--yes"), "{error}");
+    broker.end();
+}
+
+#[test]
+fn keyed_records_in_several_partitions_of_a_request_are_all_taken() {
+    let broker = Running::start(None);
+    let mut args = produce(150);
+    args.settings.partitions = 8;
+    args.settings.partitions_per_request = 4;
+    args.settings.records.keys = "zipf:1000".parse().unwrap();
+    args.settings.records.batch_bytes = 2_000;
+    let report = run(&args, broker.address);
+    assert!(report.is_whole() && report.result.requests > 10, "{report}");
+    let batches = report.result.records as f64 / report.result.requests as f64;
+    // 15 records of 100 B and a key fit a batch, and a request has up to four.
+    assert!((16.0..=64.0).contains(&batches), "{batches} records a request: {report}");
+    assert_eq!(broker.end().faults, 0);
+}
+
+#[test]
+fn a_mix_has_its_kinds_told_apart() {
+    let broker = Running::start(None);
+    let args = MixedArgs {
+        pace: Pace::RequestsPerSecond(1000.0),
+        settings: MixedSettings {
+            mix: "produce=5,fetch=3,metadata=2".parse().unwrap(),
+            produce: ProduceSettings { in_flight: None, ..produce(1).settings },
+            requests_per_s: Some(1000.0),
+            fetch_bytes: 1 << 20,
+        },
+        is_confirmed: false,
+        load: load(300),
+    };
+    let report = args.run(&at(broker.address), &Stop::new()).unwrap();
+    assert!(report.is_whole(), "{report}");
+    let parts = &report.result.parts;
+    let requests = |kind: &str| parts[kind].requests as f64 / report.result.requests as f64;
+    for (kind, share) in [("produce", 0.5), ("fetch", 0.3), ("metadata", 0.2)] {
+        assert!((requests(kind) - share).abs() < 0.05, "{kind}: {report}");
+        assert!(parts[kind].latency.is_some(), "{report}");
+    }
+    assert_eq!(report.result.latency.unwrap().samples, 300, "{report}");
+    assert!(parts["fetch"].records > 0 && parts["metadata"].records == 0, "{report}");
+    broker.end();
+}
+
+#[test]
+fn the_smallest_requests_of_every_api_are_answered() {
+    let broker = Running::start(None);
+    for api in [PingApi::ApiVersions, PingApi::Metadata, PingApi::Produce] {
+        let settings = PingPongSettings { api, ..ping_settings(None) };
+        let args = PingPongArgs { pace: Pace::InFlight(1), settings, load: load(100) };
+        let report = args.run(&at(broker.address), &Stop::new()).unwrap();
+        assert!(report.is_whole() && report.result.requests > 10, "{api:?}: {report}");
+        let expected = if api == PingApi::Produce { report.result.requests } else { 0 };
+        assert_eq!(report.result.bytes, expected, "{api:?}: {report}");
+    }
+    broker.end();
+}
+
+/// A broker that answers as told, or not at all; `answer` is given the number of the request on its
+/// connection.
+fn broker_that(answer: fn(u64, &Request, SocketAddr) -> Option<Response>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move |mut client: TcpStream| -> Option<()> {
+        for nth in 0u64.. {
+            let mut prefix = [0; 4];
+            client.read_exact(&mut prefix).ok()?;
+            let mut frame = vec![0; u32::from_be_bytes(prefix) as usize];
+            client.read_exact(&mut frame).ok()?;
+            let frame = Bytes::from(frame);
+            let (header, request) = Request::decode(&frame).ok()?;
+            let Some(response) = answer(nth, &request, address) else { continue };
+            let mut out = Encoder::new();
+            response.encode(header.api_version, header.correlation_id, &mut out).ok()?;
+            client.write_all(&out.take_bytes()).ok()?;
+        }
+        None
+    };
+    thread::spawn(move || {
+        while let Ok((client, _)) = listener.accept() {
+            thread::spawn(move || serve(client));
+        }
+    });
+    address
+}
+
+/// Metadata and ApiVersions, of versions in which a client can be told to hold back.
+fn offered() -> Response {
+    let offered = |api: Api, min_version, max_version| ApiVersion {
+        api_key: api.key(),
+        min_version,
+        max_version,
+    };
+    let api_keys = vec![offered(Api::Metadata, 3, 8), offered(Api::ApiVersions, 0, 4)];
+    ApiVersionsResponse { api_keys, ..Default::default() }.into()
+}
+
+#[test]
+fn a_broker_that_falls_silent_is_told_by_what_it_did_not_answer() {
+    let settings = ping_settings(Some(1000.0));
+    let args = PingPongArgs { pace: Pace::RequestsPerSecond(1000.0), settings, load: load(100) };
+    let silent = broker_that(|nth, _, _| (nth == 0).then(offered));
+    let report = args.run(&at(silent), &Stop::new()).unwrap();
+    // It waits for the answers for 5 s, and no longer. All but the handshake's are missing.
+    assert!(!report.is_whole() && report.result.unanswered >= 99, "{report}");
+    assert!(report.result.latency.unwrap().p50_us > 4_900_000.0, "{report}");
+    assert!(report.result.broker_was_bottleneck, "{report}");
+    assert!(report.to_string().contains("THE BROKER DID NOT KEEP UP"), "{report}");
+}
+
+#[test]
+fn a_client_that_is_told_to_hold_back_does_and_says_what_it_cost() {
+    let broker = broker_that(|nth, request, address| match request {
+        Request::ApiVersions(_) => Some(offered()),
+        _ => Some(Response::from(MetadataResponse {
+            throttle_time_ms: if nth % 20 == 19 { 60 } else { 0 },
+            brokers: vec![MetadataResponseBroker {
+                host: address.ip().to_string().into(),
+                port: i32::from(address.port()),
+                ..Default::default()
+            }],
+            ..Default::default()
+        })),
+    });
+    let ping = |rate: Option<f64>| PingPongArgs {
+        pace: rate.map_or(Pace::InFlight(1), Pace::RequestsPerSecond),
+        settings: PingPongSettings { api: PingApi::Metadata, ..ping_settings(rate) },
+        load: load(600),
+    };
+    // One answer of twenty costs 60 ms: at most 20 in 60 ms.
+    let report = ping(None).run(&at(broker), &Stop::new()).unwrap();
+    let result = &report.result;
+    assert!(report.complete && result.throttled >= 1, "{report}");
+    assert!(result.throttle_ms_max == 60 && result.requests <= 20 * 12, "{report}");
+    // In an open loop, those that are due meanwhile wait, and it is told of them.
+    let report = ping(Some(200.0)).run(&at(broker), &Stop::new()).unwrap();
+    let result = &report.result;
+    assert!(report.complete && result.throttled >= 3, "{report}");
+    assert_eq!(result.latency.unwrap().samples, 120, "{report}");
+    assert!(result.latency.unwrap().p90_us > 20_000.0, "{report}");
+}
+
+#[test]
+fn a_spinning_generator_is_no_bottleneck_for_being_busy() {
+    let broker = Running::start(None);
+    let mut args = PingPongArgs {
+        pace: Pace::RequestsPerSecond(200.0),
+        settings: ping_settings(Some(200.0)),
+        load: load(200),
+    };
+    args.load.spin = true;
+    let report = args.run(&at(broker.address), &Stop::new()).unwrap();
+    assert!(report.is_whole() && report.result.latency.unwrap().samples == 40, "{report}");
+    let lateness = report.result.schedule_lateness.unwrap();
+    // A machine that is full may be late all the same; being busy alone is not it.
+    assert!(!report.result.generator_was_bottleneck || lateness.p99_us > 100.0, "{report}");
     broker.end();
 }

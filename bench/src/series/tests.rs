@@ -32,9 +32,9 @@ impl Plan for Told {
             return Err(BenchError::Closed { address: target.bootstrap.clone() });
         };
         let settings = PingPongSettings {
-            api: PingApi::default(),
+            api: PingApi::ApiVersions,
             connections: 1,
-            acks: 1,
+            acks: -1,
             in_flight: Some(1),
             requests_per_s: None,
         };

@@ -9,15 +9,19 @@ use corelane_storage::batch::Compressor;
 
 use super::super::bytes;
 
+const RECORDS: &str = "Records";
+
 /// What records are like.
 #[derive(Clone, Debug, Args)]
 pub struct RecordOptions {
     /// Bytes of a record's value
     #[arg(long, value_name = "BYTES", default_value = "100", value_parser = bytes)]
+    #[arg(help_heading = RECORDS)]
     pub record_bytes: u64,
 
     /// Bytes of a batch at most, before compression
     #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = bytes)]
+    #[arg(help_heading = RECORDS)]
     pub batch_bytes: u64,
 
     /// Keys: none, uniform:N (N different ones) or zipf:N[:S] (the kth as frequent as 1/k^S)
@@ -26,18 +30,22 @@ pub struct RecordOptions {
     /// connection has all of them, so that hot keys make hot partitions. With several brokers each
     /// broker gets the same rate all the same.
     #[arg(long, value_name = "KEYS", default_value = "none")]
+    #[arg(help_heading = RECORDS)]
     pub keys: Keys,
 
     /// Codec of the batches: none, gzip, snappy, lz4 or zstd, with a level as zstd:9
     #[arg(long, value_name = "CODEC", default_value = "none")]
+    #[arg(help_heading = RECORDS)]
     pub compression: Compressor,
 
     /// Values from this file, cut every --record-bytes, from its start again at its end
     #[arg(long, value_name = "FILE", conflicts_with = "compressibility")]
+    #[arg(help_heading = RECORDS)]
     pub payload_file: Option<PathBuf>,
 
     /// Share of the values' bytes that compress to nearly nothing, 0 to 1; the others are random
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[arg(help_heading = RECORDS)]
     pub compressibility: f64,
 
     /// Different batches built before the clock starts, in bytes before compression; then the first
@@ -45,10 +53,12 @@ pub struct RecordOptions {
     ///
     /// Building ends after 10 s in any case; the report says how many there were.
     #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = bytes)]
+    #[arg(help_heading = RECORDS)]
     pub pool_bytes: u64,
 
     /// What keys and values are drawn from: the same seed gives the same batches
     #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(help_heading = RECORDS)]
     pub seed: u64,
 }
 
