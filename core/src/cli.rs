@@ -53,7 +53,7 @@ pub enum Command {
 
     /// Measure what this machine can do, and how much of it a broker makes use of
     #[command(subcommand)]
-    Bench(BenchCommand),
+    Bench(Box<BenchCommand>),
 }
 
 /// Options of `corelane serve`.

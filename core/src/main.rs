@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Command::Config(command) => {
             corelane::settings::print(command).map_err(|error| error.to_string())
         }
-        Command::Bench(command) => corelane::bench::run(command).map_err(|error| error.to_string()),
+        Command::Bench(command) => corelane::bench::run(*command).map_err(|error| error.to_string()),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("corelane: {error}");
