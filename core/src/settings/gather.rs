@@ -61,14 +61,13 @@ pub fn gather(
 }
 
 fn defaults() -> BTreeMap<String, Setting> {
-    let fixed_names = keys().iter().filter(|key| !key.name.contains('<'));
     let setting = |key: &'static Key| Setting {
         key,
         name: key.name.to_owned(),
         text: key.default_text().map(str::to_owned),
         source: Source::Default,
     };
-    fixed_names.map(|key| (key.name.to_owned(), setting(key))).collect()
+    keys().iter().map(|key| (key.name.to_owned(), setting(key))).collect()
 }
 
 impl Gathered {
