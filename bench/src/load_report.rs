@@ -366,7 +366,7 @@ impl LoadResult {
         if self.latency.is_some() {
             writeln!(
                 f,
-                "  us         {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+                "  us           {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
                 "p50", "p90", "p99", "p99.9", "p99.99", "max"
             )?;
         }
@@ -380,7 +380,7 @@ impl LoadResult {
             let Some(times) = times else { continue };
             writeln!(
                 f,
-                "  {name:<10} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}",
+                "  {name:<12} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}",
                 times.p50_us,
                 times.p90_us,
                 times.p99_us,

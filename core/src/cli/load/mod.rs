@@ -21,6 +21,7 @@ pub use delivery::{EndToEndOptions, FanOutOptions};
 pub use mixed::MixedOptions;
 pub use ping_pong::{Asked, PingPongOptions};
 pub use produce::ProduceOptions;
+pub(super) use write::acks;
 pub use write::{RecordOptions, WriteOptions};
 
 use super::bench::duration;

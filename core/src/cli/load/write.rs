@@ -137,7 +137,7 @@ pub(super) fn record_pace(rate: Option<f64>, in_flight: u32) -> (ProducePace, Op
     }
 }
 
-pub(super) fn acks(text: &str) -> Result<i16, String> {
+pub(in crate::cli) fn acks(text: &str) -> Result<i16, String> {
     match text {
         "all" | "-1" => Ok(-1),
         "1" => Ok(1),
