@@ -109,6 +109,9 @@ pub enum BenchError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A client of others.
+    #[error("{0}")]
+    Foreign(String),
     /// A broker that was to be started for the run.
     #[error("starting `{command}`: {reason}{words}")]
     Spawn {

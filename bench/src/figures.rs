@@ -1,5 +1,6 @@
 //! The figures that runs are compared by.
 
+use crate::foreign::ClientLatency;
 use crate::load_report::{LoadResult, Quantiles};
 
 /// One figure of a run.
@@ -19,8 +20,16 @@ impl Figure {
     }
 }
 
-fn quantile(result: &LoadResult, of: fn(&Quantiles) -> f64) -> Option<f64> {
-    result.latency.as_ref().map(of)
+/// What was measured here; where a client of others did it, what that tells.
+fn quantile(
+    result: &LoadResult,
+    of: fn(&Quantiles) -> f64,
+    told: fn(&ClientLatency) -> Option<f64>,
+) -> Option<f64> {
+    match (&result.latency, &result.client_latency) {
+        (Some(times), _) => Some(of(times)),
+        (None, by_client) => by_client.as_ref().and_then(told),
+    }
 }
 
 const fn more(name: &'static str, of: fn(&LoadResult) -> Option<f64>) -> Figure {
@@ -36,9 +45,11 @@ pub const FIGURES: &[Figure] = &[
     more("mb_per_s", |result| Some(result.mb_per_s)),
     more("records_per_s", |result| Some(result.records_per_s)),
     more("requests_per_s", |result| Some(result.requests_per_s)),
-    less("latency_p50_us", |result| quantile(result, |times| times.p50_us)),
-    less("latency_p99_us", |result| quantile(result, |times| times.p99_us)),
-    less("latency_p99_9_us", |result| quantile(result, |times| times.p99_9_us)),
+    less("latency_p50_us", |result| quantile(result, |times| times.p50_us, |told| told.p50_us)),
+    less("latency_p99_us", |result| quantile(result, |times| times.p99_us, |told| told.p99_us)),
+    less("latency_p99_9_us", |result| {
+        quantile(result, |times| times.p99_9_us, |told| told.p99_9_us)
+    }),
     less("broker_cpu_s_per_gb", |result| result.broker_cpu_s_per_gb),
     less("broker_cpu_s_per_million_requests", |result| result.broker_cpu_s_per_million_requests),
     less("machine_cpu_s_per_gb", |result| result.machine_cpu_s_per_gb),

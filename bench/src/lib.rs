@@ -8,6 +8,7 @@
 //! How much of it a broker makes use of:
 //! - [`produce`], [`consume`], [`delivery`], [`mixed`], [`ping_pong`]: workloads: what is asked, and
 //!   what an answer must say
+//! - [`foreign`]: the same through clients of others
 //! - [`plan`]: a workload with its settings, as often and against whom it is wanted
 //! - [`load`]: requests on a schedule or a fixed number under way, over plain threads and
 //!   non-blocking sockets; latencies from the intended time, and the naive ones beside them
@@ -41,6 +42,7 @@ pub mod disk;
 pub mod environment;
 pub mod error;
 pub mod figures;
+pub mod foreign;
 pub mod load;
 pub mod load_report;
 pub mod mixed;

@@ -11,6 +11,7 @@ use crate::broker_facts::BrokerFacts;
 use crate::delivery::Delivery;
 use crate::environment::Environment;
 use crate::error::BenchError;
+use crate::foreign::ClientLatency;
 use crate::load::{Ended, LoadOutcome, Pace, Part};
 use crate::records::PoolReport;
 use crate::usage::Usage;
@@ -62,7 +63,7 @@ pub struct LoadReport {
 }
 
 /// The figures of a run.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct LoadResult {
     /// Time that counted, seconds.
     pub seconds: f64,
@@ -91,6 +92,9 @@ pub struct LoadResult {
     /// From the sending, or the answer before if that came later: what a client says that waits for
     /// each answer before it sends again.
     pub naive_latency: Option<Quantiles>,
+    /// What a client of others says of its latencies.
+    #[serde(default)]
+    pub client_latency: Option<ClientLatency>,
     /// How late requests were noticed by the generator itself (open loop).
     pub schedule_lateness: Option<Quantiles>,
     /// The busiest thread's share of its core.
@@ -249,6 +253,7 @@ impl LoadResult {
             throttle_ms_max: recorder.throttle_ms_max,
             latency,
             naive_latency: Quantiles::of(&recorder.naive),
+            client_latency: None,
             schedule_lateness,
             generator_busy_share: outcome.busiest_thread,
             generator_was_bottleneck,
@@ -265,6 +270,11 @@ impl LoadResult {
             machine_cpu_s_per_gb: per(outcome.usage.machine_minus_client_cpu_s(), bytes, 1e9),
             usage: outcome.usage.clone(),
         }
+    }
+
+    /// Clients of others tell records, and nothing of their requests and threads.
+    fn client_threads_are_known(&self) -> bool {
+        self.requests > 0 || self.records == 0
     }
 
     /// True if requests were refused, or answers or records are missing.
@@ -322,7 +332,9 @@ impl fmt::Display for LoadReport {
 
 impl fmt::Display for LoadResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  requests   {:>12}   {:>12.0} /s", self.requests, self.requests_per_s)?;
+        if self.client_threads_are_known() {
+            writeln!(f, "  requests   {:>12}   {:>12.0} /s", self.requests, self.requests_per_s)?;
+        }
         if self.records > 0 {
             writeln!(f, "  records    {:>12}   {:>12.0} /s", self.records, self.records_per_s)?;
             let mb = self.bytes as f64 / 1e6;
@@ -341,6 +353,9 @@ impl fmt::Display for LoadResult {
         if let Some(delivery) = &self.delivery {
             write!(f, "{delivery}")?;
         }
+        if let Some(told) = &self.client_latency {
+            writeln!(f, "{told}")?;
+        }
         self.latencies(f)?;
         self.costs(f)
     }
@@ -351,7 +366,7 @@ impl LoadResult {
         if self.latency.is_some() {
             writeln!(
                 f,
-                "  us         {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+                "  us           {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
                 "p50", "p90", "p99", "p99.9", "p99.99", "max"
             )?;
         }
@@ -365,7 +380,7 @@ impl LoadResult {
             let Some(times) = times else { continue };
             writeln!(
                 f,
-                "  {name:<10} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}",
+                "  {name:<12} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}",
                 times.p50_us,
                 times.p90_us,
                 times.p99_us,
@@ -404,8 +419,13 @@ impl LoadResult {
         }
         let kernel_s = self.usage.kernel_threads_cpu_s;
         write!(f, ", {kernel_s:.2} of it in kernel threads")?;
-        let busy = self.generator_busy_share * 100.0;
-        write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+        if self.client_threads_are_known() {
+            let busy = self.generator_busy_share * 100.0;
+            write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+        } else {
+            let cpu_s = self.usage.client_cpu_s;
+            write!(f, "\n  client     {cpu_s:.2} CPU s, its start included")?;
+        }
         if let Some(pool) = &self.pool {
             let (count, mib) = (pool.batches, pool.raw_bytes as f64 / f64::from(1 << 20));
             write!(f, "\n  batches    {count} different ones of {mib:.1} MiB")?;

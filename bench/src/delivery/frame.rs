@@ -44,8 +44,8 @@ impl StampedFrame {
         for mut part in out.take_parts() {
             while let Some((partition, batch)) = left.peek()
                 && let Some(header) = batch.get(..HEADER_BYTES)
-                && let Some(stampable) = Stampable::new(batch)
                 && let Some(at) = part.windows(HEADER_BYTES).position(|window| window == header)
+                && let Some(stampable) = Stampable::new(batch)
             {
                 pieces.push(Piece::Bytes(part.split_to(at)));
                 pieces.push(Piece::Header(*partition, stampable));

@@ -187,7 +187,9 @@ mod tests {
             ledger.sent(0, asked(n), true);
         });
         // The second is refused, the last never answered.
-        [false, true, false, false].map(|is_refused| ledger.answered(0, is_refused));
+        for is_refused in [false, true, false, false] {
+            ledger.answered(0, is_refused);
+        }
         let mut order = Order::default();
         order.take(0);
         order.take(3);

@@ -19,7 +19,7 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use corelane_net::codec::Encoder;
@@ -159,7 +159,7 @@ fn deliver(
     let ledger = Arc::new(Ledger::new(indexes.max().unwrap_or(0), *readers as u32));
     let mut lanes = Vec::new();
     // They must know where the topic ends before anything is sent.
-    for (leader, fetcher) in fetchers(topic, *readers, fetch)? {
+    for (leader, fetcher) in fetchers(topic, fetch)? {
         for reader in 0..*readers {
             let reader = Reader::new(reader, fetcher.clone(), &ledger, run_ms);
             lanes.push((leader.clone(), Side::Reader(Box::new(reader))));
@@ -187,14 +187,9 @@ fn deliver(
 }
 
 /// One for each leader, at the end of its partitions.
-fn fetchers(
-    topic: &Topic,
-    readers: usize,
-    fetch: &FetchSettings,
-) -> Result<Vec<(String, Fetcher)>, BenchError> {
-    let leaders: std::collections::BTreeSet<_> =
-        topic.partitions.iter().map(|partition| &partition.leader).collect();
-    let mut fetchers = Vec::with_capacity(leaders.len() * readers.min(1));
+fn fetchers(topic: &Topic, fetch: &FetchSettings) -> Result<Vec<(String, Fetcher)>, BenchError> {
+    let leaders: BTreeSet<_> = topic.partitions.iter().map(|partition| &partition.leader).collect();
+    let mut fetchers = Vec::with_capacity(leaders.len());
     for (leader, indexes) in shares(&topic.partitions, leaders.len())? {
         let mut control = Control::connect(&leader)?;
         let fetcher = Fetcher::at(&mut control, topic, &indexes, Beginning::Latest, fetch)?;

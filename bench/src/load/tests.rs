@@ -309,14 +309,17 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
     assert!(result.records.is_multiple_of(148) && result.bytes > 4_900_000, "{report}");
     assert_eq!(result.bytes / (result.records / 148), 16_277, "{report}");
 
-    let tail = consume(Beginning::Latest, 300);
-    let target = at(broker.address);
-    let consuming = thread::spawn(move || tail.run(&target, &Stop::new()).unwrap());
-    thread::sleep(Duration::from_millis(100));
+    let (tail, stop) = (consume(Beginning::Latest, 60_000), Stop::new());
+    let (target, its_stop) = (at(broker.address), stop.clone());
+    let consuming = thread::spawn(move || tail.run(&target, &its_stop).unwrap());
+    // It must know where the topic ends before more is there, and read that before it is stopped.
+    thread::sleep(Duration::from_millis(500));
     produced.load.bytes_max = 1_000_000;
     run(&produced, broker.address);
+    thread::sleep(Duration::from_millis(500));
+    stop.set();
     let report = consuming.join().unwrap();
-    assert!(report.complete && report.result.bytes > 900_000, "{report}");
+    assert!(report.result.bytes > 900_000 && !report.result.has_failures(), "{report}");
     broker.end();
 }
 

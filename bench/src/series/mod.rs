@@ -53,6 +53,7 @@ pub fn run(
             let report = match one(plan, args, index, scratch.as_ref(), number, stop) {
                 Ok(report) => report,
                 Err(error) if number == 0 => return Err(error),
+                Err(_) if stop.is_set() => return Ok(series.ended(INTERRUPTED.to_owned())),
                 Err(error) => return Ok(series.ended(error.to_string())),
             };
             let run = Run { contender: index, round, percent_of_null: None, report };

@@ -191,7 +191,8 @@ fn is_serving(address: SocketAddr) -> bool {
     matches!(asked, Ok(Response::Metadata(metadata)) if !metadata.brokers.is_empty())
 }
 
-fn cpu_set(cores: &[usize]) -> Result<Option<CpuSet>, BenchError> {
+/// The cores as the kernel wants them; none: no choice.
+pub(crate) fn cpu_set(cores: &[usize]) -> Result<Option<CpuSet>, BenchError> {
     let mut set = CpuSet::new();
     for core in cores {
         if *core >= CpuSet::MAX_CPU {
@@ -203,7 +204,7 @@ fn cpu_set(cores: &[usize]) -> Result<Option<CpuSet>, BenchError> {
 }
 
 /// The child runs on these cores only, and dies with this thread.
-fn confine(command: &mut Command, cores: Option<CpuSet>) {
+pub(crate) fn confine(command: &mut Command, cores: Option<CpuSet>) {
     let prepare = move || {
         if let Some(cores) = &cores {
             sched_setaffinity(None, cores)?;

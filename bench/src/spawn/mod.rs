@@ -12,6 +12,7 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use broker_process::{confine, cpu_set};
 pub use contender::{Contender, Serving, SpawnArgs};
 pub use listening::broker_pid;
 pub use scratch::Scratch;

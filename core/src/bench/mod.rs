@@ -15,7 +15,6 @@ use corelane_bench::consume::ConsumeArgs;
 use corelane_bench::delivery::DeliveryArgs;
 use corelane_bench::mixed::MixedArgs;
 use corelane_bench::ping_pong::PingPongArgs;
-use corelane_bench::produce::ProduceArgs;
 use corelane_bench::{BenchError, Stop, ceiling, null_broker};
 use result_file::ResultFile;
 
@@ -74,9 +73,7 @@ pub fn run(command: BenchCommand) -> Result<ExitCode, Error> {
             print(null_broker::run(&options.into(), &Stop::on_signals()?, ready)?);
             Ok(ExitCode::SUCCESS)
         }
-        BenchCommand::Produce(options) => {
-            load::run(&options.load.target, &ProduceArgs::from(&options))
-        }
+        BenchCommand::Produce(options) => load::run(&options.load.target, &*options.to_plan()),
         BenchCommand::Consume(options) => {
             load::run(&options.load.target, &ConsumeArgs::from(&options))
         }

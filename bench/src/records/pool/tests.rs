@@ -35,7 +35,8 @@ fn records(batch: &[u8]) -> Vec<KeyAndValue<'_>> {
         }
     }
     fn bytes<'a>(from: &mut &'a [u8]) -> &'a [u8] {
-        let (taken, rest) = from.split_at(varint(from).max(0) as usize);
+        let len = varint(from).max(0) as usize;
+        let (taken, rest) = from.split_at(len);
         *from = rest;
         taken
     }
