@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use corelane_storage::log;
 
 pub use bench::BenchCommand;
+pub use log::LogCommand;
+pub use tune::TuneCommand;
 
 pub mod bench;
 pub mod load;
+pub mod log;
+pub mod tune;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
 ///
@@ -56,6 +59,14 @@ pub enum Command {
     /// Measure what this machine can do, and how much of it a broker makes use of
     #[command(subcommand)]
     Bench(BenchCommand),
+
+    /// Look at this machine as a broker's host
+    #[command(subcommand)]
+    Tune(TuneCommand),
+
+    /// Look into a data directory that no broker runs on, without changing it
+    #[command(subcommand)]
+    Log(LogCommand),
 }
 
 /// Settings of `corelane serve`.
@@ -138,11 +149,11 @@ pub enum Durability {
     Strict,
 }
 
-impl From<Durability> for log::Durability {
+impl From<Durability> for corelane_storage::log::Durability {
     fn from(durability: Durability) -> Self {
         match durability {
-            Durability::Default => log::Durability::Written,
-            Durability::Strict => log::Durability::Flushed,
+            Durability::Default => Self::Written,
+            Durability::Strict => Self::Flushed,
         }
     }
 }

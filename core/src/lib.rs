@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: the command line
 //! - [`bench`]: measurements, from options to a printed report
+//! - [`commands`]: one file per command that neither serves nor measures
 //! - [`serve`]: from settings to a running broker, and its end
 //! - [`shard`]: one shard: its partitions, its mailbox, the controller on shard 0
 //! - [`api`]: the Kafka APIs, one file each, and the table of what is supported
@@ -16,6 +17,7 @@ pub mod api;
 pub mod bench;
 pub mod catalog;
 pub mod cli;
+pub mod commands;
 pub mod fetch_session;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

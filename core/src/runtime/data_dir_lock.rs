@@ -41,7 +41,7 @@ pub enum LockError {
     /// owner in another container or on another machine.
     #[error(
         "{} is locked, though its last owner ({owner}) is not running here: a killed broker's \
-         writes have not ended, or it runs in another container",
+         writes have not ended, it runs in another container, or `corelane log` is looking at it",
         dir.display()
     )]
     Stuck {
@@ -108,10 +108,56 @@ impl DataDirLock {
     }
 }
 
+/// Use of a data directory that keeps brokers away, but not others who only look, until dropped.
+#[derive(Debug)]
+pub struct SharedLock {
+    _file: File,
+}
+
+impl SharedLock {
+    /// Locks `dir` without changing anything; `None` if it has no lock file, so that no broker has
+    /// ever had it.
+    ///
+    /// # Errors
+    /// Every [`LockError`]. A dead owner's last writes are not waited for.
+    pub fn acquire(dir: &Path) -> Result<Option<Self>, LockError> {
+        let path = dir.join("lock");
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(&path);
+        let mut file = match opened {
+            Err(cause) if is_absent(&cause) => return Ok(None),
+            other => other.map_err(failed)?,
+        };
+        if flock(&file, libc::LOCK_SH).map_err(failed)? {
+            return Ok(Some(SharedLock { _file: file }));
+        }
+        let owner = read_pid(&mut file).map_err(failed)?;
+        let dir = dir.to_owned();
+        Err(match owner.filter(|pid| is_running(*pid)) {
+            Some(pid) => LockError::InUse { dir, pid },
+            None => {
+                let owner = owner.map_or("unknown".to_owned(), |pid| format!("process {pid}"));
+                LockError::Stuck { dir, owner }
+            }
+        })
+    }
+}
+
+fn is_absent(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn try_lock(file: &File) -> io::Result<bool> {
+    flock(file, libc::LOCK_EX)
+}
+
+fn flock(file: &File, operation: i32) -> io::Result<bool> {
     loop {
         // SAFETY: the descriptor is open; flock takes no pointers.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        if unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) } == 0 {
             return Ok(true);
         }
         let cause = io::Error::last_os_error();
