@@ -68,8 +68,7 @@ pub struct DataDirLock {
 }
 
 impl DataDirLock {
-    /// Locks `dir`, which must exist. Blocks: while the previous owner is dead, but its last writes
-    /// are not done, for at most five seconds. A live owner is an error after a quarter of one.
+    /// Locks `dir`, which must exist. Blocks while a dead owner's last writes are not done.
     pub fn acquire(dir: &Path) -> Result<Self, LockError> {
         let path = dir.join("lock");
         let failed = |source| LockError::Io { path: path.clone(), source };
@@ -81,24 +80,7 @@ impl DataDirLock {
             .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
-        let asked = Instant::now();
-        while !try_lock(&file).map_err(failed)? {
-            let owner = read_pid(&mut file).map_err(failed)?;
-            match owner {
-                // Our own number is that of a predecessor, in a container started anew.
-                Some(pid) if pid != std::process::id() && is_running(pid) => {
-                    if asked.elapsed() >= LIVE_OWNER_WAIT {
-                        return Err(LockError::InUse { dir: dir.to_owned(), pid });
-                    }
-                    thread::sleep(RETRY_INTERVAL);
-                }
-                owner if asked.elapsed() >= DEAD_OWNER_WAIT => {
-                    let owner = owner.map_or("unknown".to_owned(), |pid| format!("process {pid}"));
-                    return Err(LockError::Stuck { dir: dir.to_owned(), owner });
-                }
-                _ => thread::sleep(RETRY_INTERVAL),
-            }
-        }
+        wait_for(&mut file, dir, libc::LOCK_EX)?;
         write_pid(&mut file).map_err(failed)?;
         Ok(DataDirLock { file })
     }
@@ -119,7 +101,7 @@ impl SharedLock {
     /// ever had it.
     ///
     /// # Errors
-    /// Every [`LockError`]. A dead owner's last writes are not waited for.
+    /// Every [`LockError`].
     pub fn acquire(dir: &Path) -> Result<Option<Self>, LockError> {
         let path = dir.join("lock");
         let failed = |source| LockError::Io { path: path.clone(), source };
@@ -131,18 +113,8 @@ impl SharedLock {
             Err(cause) if is_absent(&cause) => return Ok(None),
             other => other.map_err(failed)?,
         };
-        if flock(&file, libc::LOCK_SH).map_err(failed)? {
-            return Ok(Some(SharedLock { _file: file }));
-        }
-        let owner = read_pid(&mut file).map_err(failed)?;
-        let dir = dir.to_owned();
-        Err(match owner.filter(|pid| is_running(*pid)) {
-            Some(pid) => LockError::InUse { dir, pid },
-            None => {
-                let owner = owner.map_or("unknown".to_owned(), |pid| format!("process {pid}"));
-                LockError::Stuck { dir, owner }
-            }
-        })
+        wait_for(&mut file, dir, libc::LOCK_SH)?;
+        Ok(Some(SharedLock { _file: file }))
     }
 }
 
@@ -150,8 +122,29 @@ fn is_absent(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn try_lock(file: &File) -> io::Result<bool> {
-    flock(file, libc::LOCK_EX)
+/// Asks for the lock until it is given: while the previous owner is dead, but its last writes are not
+/// done, for at most five seconds. A live owner is an error after a quarter of one.
+fn wait_for(file: &mut File, dir: &Path, operation: i32) -> Result<(), LockError> {
+    let failed = |source| LockError::Io { path: dir.join("lock"), source };
+    let asked = Instant::now();
+    while !flock(file, operation).map_err(failed)? {
+        let owner = read_pid(file).map_err(failed)?;
+        match owner {
+            // Our own number is that of a predecessor, in a container started anew.
+            Some(pid) if pid != std::process::id() && is_running(pid) => {
+                if asked.elapsed() >= LIVE_OWNER_WAIT {
+                    return Err(LockError::InUse { dir: dir.to_owned(), pid });
+                }
+                thread::sleep(RETRY_INTERVAL);
+            }
+            owner if asked.elapsed() >= DEAD_OWNER_WAIT => {
+                let owner = owner.map_or("unknown".to_owned(), |pid| format!("process {pid}"));
+                return Err(LockError::Stuck { dir: dir.to_owned(), owner });
+            }
+            _ => thread::sleep(RETRY_INTERVAL),
+        }
+    }
+    Ok(())
 }
 
 fn flock(file: &File, operation: i32) -> io::Result<bool> {

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub use batches::BatchPlace;
 pub use directory::{DataDir, InspectError, JournalEntry, JournalFragment};
 pub use partition::{CheckpointFields, CheckpointSlot, PartitionFiles, SegmentSummary, SlotState};
-pub use verify::{KnownTopic, Totals, verify};
+pub use verify::{KnownCatalog, KnownTopic, Totals, verify};
 
 use crate::ids::PartitionId;
 

@@ -1,6 +1,6 @@
 //! What is wrong with a data directory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Finding, Severity, Watcher};
 use crate::ids::{PartitionId, TopicId};
@@ -8,6 +8,15 @@ use crate::inspect::check::check_partition;
 use crate::inspect::directory::{DataDir, InspectError};
 use crate::runtime::DiskError;
 use crate::store::{journal_dir, topics_dir};
+
+/// What the catalog says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownCatalog {
+    /// Its topics.
+    pub topics: Vec<KnownTopic>,
+    /// Its last record is unreadable: a start takes it for one that was never acknowledged.
+    pub is_cut: bool,
+}
 
 /// A topic that the catalog has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,22 +42,25 @@ pub struct Totals {
     pub bytes: u64,
 }
 
-/// Looks at everything in `dir` and tells `watcher` what it finds. `topics` is what the catalog has;
-/// `None` if that is not known, so that no directory can be called an orphan.
+/// Looks at everything in `dir` and tells `watcher` what it finds. `catalog` is `None` if it can't be
+/// read, so that no directory can be called an orphan.
 ///
 /// # Errors
 /// The directory can't be listed. A file that can't be read is a finding.
 pub fn verify(
     dir: &DataDir,
-    topics: Option<&[KnownTopic]>,
+    catalog: Option<&KnownCatalog>,
     watcher: &mut dyn Watcher,
 ) -> Result<Totals, InspectError> {
     let mut totals = Totals::default();
     check_manifest(dir, watcher);
     check_journals(dir, watcher, &mut totals);
-    let known: Option<BTreeMap<TopicId, u32>> =
-        topics.map(|topics| topics.iter().map(|topic| (topic.id, topic.partitions)).collect());
-    check_names(dir, known.as_ref(), watcher)?;
+    let topics = |catalog: &KnownCatalog| -> BTreeMap<TopicId, u32> {
+        catalog.topics.iter().map(|topic| (topic.id, topic.partitions)).collect()
+    };
+    let known = catalog.map(topics);
+    let is_cut = catalog.is_some_and(|catalog| catalog.is_cut);
+    check_names(dir, known.as_ref(), is_cut, watcher)?;
     for id in dir.partitions()? {
         let is_served = match &known {
             None => true,
@@ -132,6 +144,7 @@ fn check_journals(dir: &DataDir, watcher: &mut dyn Watcher, totals: &mut Totals)
 fn check_names(
     dir: &DataDir,
     known: Option<&BTreeMap<TopicId, u32>>,
+    is_cut: bool,
     watcher: &mut dyn Watcher,
 ) -> Result<(), InspectError> {
     let mut tell = |severity, path, what: &str| {
@@ -146,21 +159,22 @@ fn check_names(
         }
     }
     let topics = topics_dir(&dir.path);
-    let mut with_directories = BTreeSet::new();
     for entry in dir.list(&topics)? {
         let path = topics.join(&entry.name);
         let Some(id) = TopicId::from_hex(&entry.name).filter(|_| entry.is_dir) else {
             tell(Severity::Note, path, "not Corelane's: ignored");
             continue;
         };
-        with_directories.insert(id);
         let Some(known) = known else { continue };
         let Some(&partitions) = known.get(&id) else {
-            tell(
-                Severity::Mends,
-                path,
-                "of a topic that the catalog does not have: the next start removes it",
-            );
+            // A topic has no directory before its record is synced.
+            let (severity, what) = match is_cut {
+                true => {
+                    (Severity::Damage, "of a topic that the catalog, cut as it is, does not have")
+                }
+                false => (Severity::Mends, "of a topic that the catalog does not have"),
+            };
+            tell(severity, path, &format!("{what}: the next start removes it"));
             continue;
         };
         for partition in dir.list(&path)? {

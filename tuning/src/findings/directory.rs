@@ -153,7 +153,8 @@ fn free_space(dir: &DirFacts) -> Finding {
     let (path, value) = (dir.path.display(), format!("{} MiB", free >> 20));
     let remedy =
         format!("df -h {}   (and make room, or another --data-dir)", dir.looked_at.display());
-    if free < FREE_BYTES_START_MIN && !dir.has_data {
+    // Where no file can be made at all, that is what is told.
+    if free < FREE_BYTES_START_MIN && !dir.has_data && dir.create_errno.is_none() {
         let what = format!(
             "only {} KiB are free in {path}: too little for a new data directory",
             free >> 10

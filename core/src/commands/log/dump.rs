@@ -80,7 +80,7 @@ fn dump(options: &DumpOptions, picked: &Picked, lines: &mut Lines) -> Result<(),
         lines.manifest(&dir)?;
     }
     let catalog = match topics::read(&dir) {
-        Ok((catalog, _)) => Some(catalog),
+        Ok(read) => Some(read.catalog),
         Err(error) => {
             lines.problem(&error.to_string())?;
             None

@@ -29,8 +29,15 @@ pub enum CatalogError {
     },
 }
 
-/// The catalog, and what of its files the next start puts right: path, position, and what it does.
-pub type ReadCatalog = (Catalog, Vec<(PathBuf, Option<u64>, String)>);
+/// A catalog, as a start would read it.
+pub struct ReadCatalog {
+    /// The topics.
+    pub catalog: Catalog,
+    /// Where its last record is unreadable, and what a start does about it.
+    pub cut: Option<(PathBuf, u64, String)>,
+    /// Files that a start removes.
+    pub invalid: Vec<PathBuf>,
+}
 
 /// Reads the catalog as a start would.
 pub fn read(dir: &DataDir) -> Result<ReadCatalog, CatalogError> {
@@ -42,19 +49,12 @@ pub fn read(dir: &DataDir) -> Result<ReadCatalog, CatalogError> {
             Command::decode(payload).map_err(|source| CatalogError::Command { number, source })?;
         catalog.apply(&command);
     }
-    let mut mends = Vec::new();
-    if commands.torn_bytes > 0 {
-        let what = format!(
-            "{} bytes of a torn record, which was never acknowledged: the next start cuts them",
-            commands.torn_bytes
-        );
-        mends.push((commands.path.clone(), Some(commands.end_bytes), what));
-    }
-    for path in commands.invalid {
-        let what = "a generation that does not hold: the next start removes it".to_owned();
-        mends.push((path, None, what));
-    }
-    Ok((catalog, mends))
+    let what = format!(
+        "the last record is unreadable ({} bytes): torn, or damaged; the next start cuts it",
+        commands.torn_bytes
+    );
+    let cut = (commands.torn_bytes > 0).then_some((commands.path, commands.end_bytes, what));
+    Ok(ReadCatalog { catalog, cut, invalid: commands.invalid })
 }
 
 /// The id of the topic that `text` names, by name or by id in hexadecimal digits.

@@ -4,7 +4,9 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use corelane_storage::inspect::{DataDir, Finding, KnownTopic, Severity, Totals, Watcher, verify};
+use corelane_storage::inspect::{
+    DataDir, Finding, KnownCatalog, KnownTopic, Severity, Totals, Watcher, verify,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -17,37 +19,43 @@ use crate::commands::output::{is_coloured, quietly};
 pub fn run(options: &VerifyOptions) -> Result<ExitCode, Error> {
     let dir = DataDir::open(&options.dir.dir)?;
     let mut printer = Printer::new(options.dir.json);
-    let known = known_topics(&dir, &mut printer);
-    let totals = verify(&dir, known.as_deref(), &mut printer)?;
+    let known = known_catalog(&dir, &mut printer);
+    let totals = verify(&dir, known.as_ref(), &mut printer)?;
     let damages = printer.counts[Severity::Damage as usize];
     quietly(printer.finish(&totals))?;
     Ok(if damages > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// `None`, and a finding, if the catalog can't be read.
-fn known_topics(dir: &DataDir, printer: &mut Printer) -> Option<Vec<KnownTopic>> {
+fn known_catalog(dir: &DataDir, printer: &mut Printer) -> Option<KnownCatalog> {
     let tell = |printer: &mut Printer, severity, path, position, what| {
         printer.found(Finding { severity, path, position, partition: None, what });
     };
-    match topics::read(dir) {
-        Ok((catalog, mends)) => {
-            for (path, position, what) in mends {
-                tell(printer, Severity::Mends, path, position, what);
-            }
-            let known = |topic: &std::sync::Arc<crate::catalog::Topic>| KnownTopic {
-                id: topic.id,
-                partitions: topic.partitions,
-            };
-            let known = catalog.topics().map(known).collect();
-            printer.catalog = Some(catalog);
-            Some(known)
-        }
+    let read = match topics::read(dir) {
+        Ok(read) => read,
         Err(error) => {
             let path = dir.path().join("catalog");
             tell(printer, Severity::Damage, path, None, error.to_string());
-            None
+            return None;
         }
+    };
+    let is_cut = read.cut.is_some();
+    if let Some((path, position, what)) = read.cut {
+        let is_clean = dir.manifest().is_ok_and(|manifest| manifest.stopped_cleanly);
+        let severity = if is_clean { Severity::Damage } else { Severity::Mends };
+        tell(printer, severity, path, Some(position), what);
     }
+    for path in read.invalid {
+        let what = "a generation that does not hold: the next start removes it".to_owned();
+        tell(printer, Severity::Mends, path, None, what);
+    }
+    let known = read
+        .catalog
+        .topics()
+        .map(|topic| KnownTopic { id: topic.id, partitions: topic.partitions });
+    let topics = known.collect();
+    printer.catalog = Some(read.catalog);
+    Some(KnownCatalog { topics, is_cut })
 }
 
 struct Printer {
