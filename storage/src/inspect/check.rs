@@ -92,6 +92,16 @@ impl Check<'_> {
             let what = format!("an unreadable checkpoint, {why}: {reason}");
             self.tell(severity, slot.path.clone(), 0, what);
         }
+        // From the second on, both slots have been written.
+        if self.files.checkpoint().is_some_and(|fields| fields.sequence >= 2) {
+            for slot in &self.files.slots {
+                if matches!(slot.state, SlotState::Absent | SlotState::Unwritten) {
+                    let what =
+                        "an empty checkpoint slot, though at least two checkpoints were written";
+                    self.tell(Severity::Damage, slot.path.clone(), None, what);
+                }
+            }
+        }
         let path = self.files.path.clone();
         let is_crash_in_first =
             self.files.slots.iter().any(|slot| is_absent(&slot.state)) && !self.clean;

@@ -14,7 +14,7 @@ mod batches;
 mod check;
 mod directory;
 mod partition;
-mod plain_disk;
+pub(crate) mod plain_disk;
 mod verify;
 
 use std::path::PathBuf;

@@ -12,6 +12,9 @@ use crate::journal::scan::{
 };
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
 
+#[cfg(test)]
+mod tests;
+
 const WINDOW_BYTES: usize = 4 << 20;
 
 /// Where a fragment that counts lies.

@@ -26,6 +26,8 @@ pub struct DirFacts {
     pub filesystem: Fact<String>,
     /// Device number, major and minor; major 0 of a file system without a device of its own.
     pub device: Fact<(u32, u32)>,
+    /// Where that file system is mounted.
+    pub mount_point: Fact<PathBuf>,
     /// What is mounted, "/dev/sda1".
     pub source: Fact<String>,
     /// Whether files may be opened with O_DIRECT.
@@ -50,6 +52,7 @@ pub(super) fn gather(root: &Root, dir: &Path, make: bool) -> DirFacts {
         create_errno: None,
         filesystem: Err(not_tried()),
         device: Err(not_tried()),
+        mount_point: Err(not_tried()),
         source: Err(not_tried()),
         direct_io: Err(not_tried()),
         direct_align_bytes: Err(not_tried()),
@@ -84,6 +87,7 @@ fn note_mount(root: &Root, facts: &mut DirFacts) {
     let of_mount = || mount.as_ref().map_err(Clone::clone);
     facts.filesystem = of_mount().map(|mount| mount.filesystem.clone());
     facts.source = of_mount().map(|mount| mount.source.clone());
+    facts.mount_point = of_mount().map(|mount| mount.point.clone());
     facts.device = of_mount().map(|mount| mount.device);
 }
 

@@ -1,6 +1,7 @@
 //! The data directory and its file system.
 
 use std::io;
+use std::path::Path;
 
 use super::{Check, Finding};
 use crate::facts::DirFacts;
@@ -37,7 +38,7 @@ fn writable(dir: &DirFacts) -> Finding {
         ),
         libc::EROFS => (
             format!("no file can be made in {path}: {cause}"),
-            format!("mount -o remount,rw {at}   (or another --data-dir)"),
+            format!("mount -o remount,rw {}   (or another --data-dir)", mount_point(dir).display()),
         ),
         libc::ENOTDIR | libc::EEXIST => (
             format!("{path} can't be a data directory: {at} is a file"),
@@ -49,6 +50,10 @@ fn writable(dir: &DirFacts) -> Finding {
         ),
     };
     check.prevents(cause.to_string(), what, remedy)
+}
+
+fn mount_point(dir: &DirFacts) -> &Path {
+    dir.mount_point.as_deref().unwrap_or(&dir.looked_at)
 }
 
 /// What some file systems mean for the promises of a broker. None of them prevents a start: each

@@ -167,7 +167,7 @@ fn open_files() {
 fn the_data_directory() {
     let errno = |errno| move |facts: &mut Facts| facts.data_dir.create_errno = Some(errno);
     prevents(errno(libc::EACCES), "chown -R $(id -u) /data");
-    prevents(errno(libc::EROFS), "mount -o remount,rw /data");
+    prevents(errno(libc::EROFS), "mount -o remount,rw /mnt");
     prevents(errno(libc::ENOSPC), "df -h /data");
     prevents(errno(libc::ENOTDIR), "/data is a file");
     slows(|facts| facts.data_dir.direct_io = Ok(false), "O_DIRECT");

@@ -54,6 +54,7 @@ fn data_dir() -> directory::DirFacts {
         create_errno: None,
         filesystem: Ok("ext4".to_owned()),
         device: Ok((254, 1)),
+        mount_point: Ok("/mnt".into()),
         source: Ok("/dev/vda1".to_owned()),
         direct_io: Ok(true),
         direct_align_bytes: Ok((4, 512)),
