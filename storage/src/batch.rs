@@ -9,17 +9,21 @@ use zerocopy::byteorder::big_endian::{I16, I32, I64, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub use builder::{BatchBuilder, Record};
+pub use compress::{Compressor, CompressorError};
 pub use compression::DECOMPRESSED_BYTES_MAX;
-pub use contents::{Header, Limited, RecordContents, RecordReader};
+pub use contents::{ContentsReader, Limited, RecordContents, RecordHeader};
+pub use record_reader::RecordReader;
 pub use records::{RecordTime, RecordWalk, RecordsError, Step};
 
 mod builder;
+mod compress;
 mod compression;
 mod contents;
 mod crc_shift;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod metered;
+mod record_reader;
 mod records;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -14,6 +14,7 @@
 //! inspect/        looking into a data directory without serving it
 //! manifest.rs     identity of the data directory and its few durable numbers
 //! command_log.rs  a small durable list of commands (the catalog's)
+//! meters.rs       what a shard's storage has done, for who watches it
 //! notify.rs       waking tasks, here and on other shards
 //! mutants.rs      named faults that the tests switch on
 //! fuzzing.rs      what a fuzzer calls; only there for one, and for tests
@@ -31,6 +32,7 @@ pub mod inspect;
 mod journal;
 pub mod log;
 pub mod manifest;
+pub mod meters;
 mod mutants;
 pub mod notify;
 pub mod producers;

@@ -1,10 +1,8 @@
 //! Options of `corelane tune`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
-use super::bytes;
+use super::SettingOptions;
 
 /// What to do with this machine.
 #[derive(Debug, Subcommand)]
@@ -16,26 +14,12 @@ pub enum TuneCommand {
     Check(CheckOptions),
 }
 
-/// Options of `corelane tune check`. Those of `serve` read the same environment variables.
+/// Options of `corelane tune check`.
 #[derive(Debug, Args)]
 pub struct CheckOptions {
-    /// Directory in which the broker's data is or will be
-    #[arg(long, env = "CORELANE_DATA_DIR", value_name = "DIR", default_value = "./corelane-data")]
-    pub data_dir: PathBuf,
-
-    /// Address and port that the broker is to listen on
-    #[arg(long, env = "CORELANE_LISTEN", value_name = "HOST:PORT")]
-    #[arg(default_value = "127.0.0.1:9092")]
-    pub listen: String,
-
-    /// Shards that the broker is to run [default: one per usable core]
-    #[arg(long, env = "CORELANE_SHARDS", value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub shards: Option<u16>,
-
-    /// Memory that the broker is to hold the newest data in [default: a fifth of RAM]
-    #[arg(long, env = "CORELANE_CACHE_BYTES", value_name = "BYTES", value_parser = bytes)]
-    pub cache_bytes: Option<u64>,
+    /// What the broker is going to be told, as for `serve`: its directory, listeners, shards and cache count.
+    #[command(flatten)]
+    pub settings: SettingOptions,
 
     /// Print one JSON object instead
     #[arg(long)]

@@ -8,16 +8,15 @@ use serde_json::json;
 
 use super::output::{Output, is_coloured, quietly};
 use crate::cli::TuneCommand;
-use crate::cli::tune::CheckOptions;
 use crate::runtime;
-use crate::serve::address;
+use crate::settings::{Configuration, Problems};
 
 /// Why nothing can be said.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// `--listen` is no address.
+    /// The configuration is wrong.
     #[error(transparent)]
-    Address(#[from] address::AddressError),
+    Settings(#[from] Problems),
     /// The cores can't be counted.
     #[error("usable cores: {0}")]
     Cores(io::Error),
@@ -32,14 +31,14 @@ pub enum Error {
 /// Every [`Error`].
 pub fn run(command: TuneCommand) -> Result<ExitCode, Error> {
     let TuneCommand::Check(options) = command;
-    let findings = preflight(&plan(&options)?);
+    let findings = preflight(&plan(&Configuration::new(&options.settings.clone().gather())?)?);
     let prevented = findings.iter().any(|found| found.severity == Severity::PreventsStart);
     quietly(print(&findings, options.json, prevented))?;
     Ok(if prevented { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn plan(options: &CheckOptions) -> Result<Plan, Error> {
-    let shards = match options.shards {
+fn plan(configuration: &Configuration) -> Result<Plan, Error> {
+    let shards = match configuration.shards {
         Some(shards) => usize::from(shards),
         None => runtime::usable_cores().map_err(Error::Cores)?.len(),
     };
@@ -47,12 +46,13 @@ fn plan(options: &CheckOptions) -> Result<Plan, Error> {
         let errno = runtime::bind(address).err().map(|cause| cause.raw_os_error().unwrap_or(0));
         PortFacts { address, errno }
     };
+    let addresses = configuration.listeners.iter().flat_map(|listener| &listener.addresses);
     Ok(Plan {
-        data_dir: options.data_dir.clone(),
+        data_dir: configuration.data_dir.clone(),
         make_data_dir: false,
         shards,
-        ports: address::resolve(&options.listen)?.into_iter().map(listen).collect(),
-        cache_bytes: options.cache_bytes,
+        ports: addresses.copied().map(listen).collect(),
+        cache_bytes: configuration.cache_bytes,
     })
 }
 

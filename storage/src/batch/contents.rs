@@ -1,5 +1,5 @@
-//! Reading the records of a batch with their keys, values and headers, for whoever looks at them
-//! offline. Of each no more is kept than was asked for.
+//! Reading the records of a batch with the beginnings of their keys, values and headers: of each no more
+//! is kept than was asked for, however large it is (`record_reader.rs` reads them whole).
 
 use std::io::{self, BufRead, Read};
 
@@ -20,7 +20,7 @@ pub struct Limited {
 
 /// A record's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct RecordHeader {
     /// Its name.
     pub key: Limited,
     /// `None` if it is null.
@@ -39,20 +39,20 @@ pub struct RecordContents {
     /// `None` if it is null.
     pub value: Option<Limited>,
     /// The first of them.
-    pub headers: Vec<Header>,
+    pub headers: Vec<RecordHeader>,
     /// How many there are.
     pub headers_total: u64,
 }
 
 /// The records of one batch, one after the other.
-pub struct RecordReader<R: BufRead> {
+pub struct ContentsReader<R: BufRead> {
     header: BatchHeader,
     input: Counted<Decompressor<R>>,
     index: i32,
     limit_bytes: usize,
 }
 
-impl<R: BufRead> RecordReader<R> {
+impl<R: BufRead> ContentsReader<R> {
     /// Reads `records`, the bytes behind `header`; of each key, value and header name at most
     /// `limit_bytes`.
     ///
@@ -62,7 +62,7 @@ impl<R: BufRead> RecordReader<R> {
         let unknown = || io::Error::new(io::ErrorKind::InvalidData, "unknown compression codec");
         let compression = header.compression().ok_or_else(unknown)?;
         let input = Decompressor::new(compression, records, DECOMPRESSED_BYTES_MAX)?;
-        Ok(RecordReader { header: *header, input: Counted::new(input), index: 0, limit_bytes })
+        Ok(ContentsReader { header: *header, input: Counted::new(input), index: 0, limit_bytes })
     }
 
     /// The next record; `None` behind the last one that the header counts.
@@ -107,7 +107,7 @@ impl<R: BufRead> RecordReader<R> {
         Ok(RecordContents { offset, timestamp_ms, key, value, headers, headers_total })
     }
 
-    fn headers(&mut self, end: u64) -> Result<(Vec<Header>, u64), Fault> {
+    fn headers(&mut self, end: u64) -> Result<(Vec<RecordHeader>, u64), Fault> {
         let count = u64::try_from(self.input.varint()?);
         let count = count.map_err(|_| Fault::Reason("a negative number of headers"))?;
         let mut headers = Vec::new();
@@ -115,7 +115,7 @@ impl<R: BufRead> RecordReader<R> {
             let key = self.field(end)?.ok_or(Fault::Reason("a header without a name"))?;
             let value = self.field(end)?;
             if headers.len() < HEADERS_MAX {
-                headers.push(Header { key, value });
+                headers.push(RecordHeader { key, value });
             }
         }
         Ok((headers, count))

@@ -187,7 +187,7 @@ fn read_front(bytes: &mut &[u8]) -> Option<Front> {
 }
 
 /// Zigzag, 7 bits a byte, lowest first (the protocol's VARINT and VARLONG); at most `bytes_max` bytes.
-fn read_varint(bytes: &mut &[u8], bytes_max: usize) -> Option<i64> {
+pub(super) fn read_varint(bytes: &mut &[u8], bytes_max: usize) -> Option<i64> {
     let mut value = 0u64;
     for i in 0..bytes_max {
         let (&byte, rest) = bytes.split_first()?;

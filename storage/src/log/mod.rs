@@ -8,6 +8,7 @@
 //! find_time.rs   a timestamp becomes an offset
 //! scan.rs        batch after batch, read back
 //! timestamps.rs  how far a producer's timestamps may be off
+//! gauges.rs      how it stands, for who watches it
 //! lease.rs       what a plan holds, and how a file's part is loaded
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
 //! log_start.rs   the log start moves up, durably
@@ -24,6 +25,7 @@ mod append;
 mod checkpoint;
 mod checkpoint_file;
 mod find_time;
+mod gauges;
 pub(crate) mod index_file;
 mod lease;
 mod log_start;
@@ -54,6 +56,7 @@ pub(crate) use checkpoint_file::{
     sync_checkpoint, write_checkpoint,
 };
 pub use find_time::TimestampOffset;
+pub use gauges::LogGauges;
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use log_start::DeleteRecordsError;
 pub use publish::Offline;

@@ -33,7 +33,7 @@ pub struct Disk {
 }
 
 /// The device below the data directory.
-pub(super) fn below(root: &Root, dir: &DirFacts) -> Fact<BlockDevice> {
+pub(crate) fn below(root: &Root, dir: &DirFacts) -> Fact<BlockDevice> {
     let (major, minor) = dir.device.clone()?;
     let link = match major {
         // btrfs, and whatever else has no device number of its own, names its source.

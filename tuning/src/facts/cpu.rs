@@ -18,7 +18,7 @@ pub struct CpuFacts {
     pub governors: Fact<BTreeSet<String>>,
 }
 
-pub(super) fn gather(root: &Root, status: &Fact<String>) -> CpuFacts {
+pub(crate) fn gather(root: &Root, status: &Fact<String>) -> CpuFacts {
     let usable = field(status, "Cpus_allowed_list:").and_then(|text| {
         number_list(&text).ok_or_else(|| Unknown(format!("Cpus_allowed_list: {text}")))
     });

@@ -42,7 +42,7 @@ pub struct DirFacts {
 }
 
 /// Looks at `dir`; makes it if `make` says so and it is missing.
-pub(super) fn gather(root: &Root, dir: &Path, make: bool) -> DirFacts {
+pub(crate) fn gather(root: &Root, dir: &Path, make: bool) -> DirFacts {
     let made = if make { fs::create_dir_all(dir) } else { Ok(()) };
     let looked_at = nearest(dir);
     let not_tried = || Unknown::because("no file can be made there");

@@ -29,7 +29,7 @@ impl MemoryFacts {
     }
 }
 
-pub(super) fn gather(root: &Root) -> MemoryFacts {
+pub(crate) fn gather(root: &Root) -> MemoryFacts {
     let meminfo = root.text("/proc/meminfo");
     let version_2 = cgroup::version_2(root, "memory.max");
     let version_1 = cgroup::version_1(root, "memory", "memory.limit_in_bytes");

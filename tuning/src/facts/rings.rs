@@ -49,7 +49,7 @@ const NEEDED: &[(&str, u8)] = &[
     ("statx", opcode::Statx::CODE),
 ];
 
-pub(super) fn gather(root: &Root, status: &Fact<String>) -> RingFacts {
+pub(crate) fn gather(root: &Root, status: &Fact<String>) -> RingFacts {
     let (errno, missing) = match IoUring::new(2) {
         Err(cause) => (Some(cause.raw_os_error().unwrap_or(0)), Ok(Vec::new())),
         Ok(ring) => (

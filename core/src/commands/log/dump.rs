@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 use std::process::ExitCode;
 
-use corelane_storage::batch::RecordReader;
+use corelane_storage::batch::ContentsReader;
 use corelane_storage::ids::PartitionId;
 use corelane_storage::inspect::{BatchPlace, DataDir, JournalEntry, PartitionFiles};
 
@@ -181,7 +181,7 @@ fn dump_batch(
     let problem = |error: &dyn std::fmt::Display| {
         format!("{place}, batch at offset {}: {error}", batch.header.base_offset())
     };
-    let mut reader = match RecordReader::new(&batch.header, records, options.value_bytes) {
+    let mut reader = match ContentsReader::new(&batch.header, records, options.value_bytes) {
         Ok(reader) => reader,
         Err(error) => return lines.problem(&problem(&error)),
     };

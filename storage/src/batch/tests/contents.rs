@@ -4,13 +4,13 @@ use proptest::prelude::*;
 
 use super::compressed::{compress, with_records};
 use crate::batch::{
-    BatchBuilder, BatchHeader, Compression, HEADER_BYTES, Limited, Record, RecordContents,
-    RecordReader, RecordsError,
+    BatchBuilder, BatchHeader, Compression, ContentsReader, HEADER_BYTES, Limited, Record,
+    RecordContents, RecordsError,
 };
 
 fn read(batch: &[u8], limit_bytes: usize) -> Result<Vec<RecordContents>, RecordsError> {
     let header = BatchHeader::read(batch).unwrap();
-    let mut reader = RecordReader::new(header, &batch[HEADER_BYTES..], limit_bytes)?;
+    let mut reader = ContentsReader::new(header, &batch[HEADER_BYTES..], limit_bytes)?;
     let mut records = Vec::new();
     while let Some(record) = reader.next_record()? {
         records.push(record);
