@@ -24,6 +24,7 @@ pub mod escapes;
 pub mod load;
 pub mod produce;
 pub mod settings;
+pub mod target;
 pub mod topic;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
@@ -85,7 +86,7 @@ pub enum Command {
 
     /// Measure what this machine can do, and how much of it a broker makes use of
     #[command(subcommand)]
-    Bench(BenchCommand),
+    Bench(Box<BenchCommand>),
 
     /// Print what a shell needs to complete command lines
     Completions(CompletionsOptions),

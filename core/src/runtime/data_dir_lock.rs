@@ -88,28 +88,12 @@ impl DataDirLock {
             .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
-        let asked = Instant::now();
-        while !flock(&file, libc::LOCK_EX).map_err(failed)? {
-            let owner = read_pid(&mut file).map_err(failed)?;
-            match owner {
-                // Our own number is that of a predecessor, in a container started anew.
-                Some(pid) if pid != std::process::id() && is_running(pid) => {
-                    if asked.elapsed() >= LIVE_OWNER_WAIT {
-                        return Err(LockError::InUse { dir: dir.to_owned(), pid });
-                    }
-                    thread::sleep(RETRY_INTERVAL);
-                }
-                owner if asked.elapsed() >= DEAD_OWNER_WAIT => {
-                    return Err(LockError::stuck(dir, owner));
-                }
-                _ => thread::sleep(RETRY_INTERVAL),
-            }
-        }
+        wait_for_lock(dir, &mut file, libc::LOCK_EX, &failed)?;
         write_pid(&mut file).map_err(failed)?;
         Ok(DataDirLock { file })
     }
 
-    /// Whether [`DataDirLock::acquire`] would find `dir` free now; makes no file.
+    /// Whether [`DataDirLock::acquire`] would succeed. Waits as long as that; makes no file.
     ///
     /// # Errors
     /// Its errors, but for a lock file that can't be made.
@@ -123,18 +107,39 @@ impl DataDirLock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(failed(error)),
         };
-        if flock(&file, libc::LOCK_SH).map_err(failed)? {
-            return Ok(());
-        }
-        match read_pid(&mut file).map_err(failed)? {
-            Some(pid) if is_running(pid) => Err(LockError::InUse { dir: dir.to_owned(), pid }),
-            owner => Err(LockError::stuck(dir, owner)),
-        }
+        wait_for_lock(dir, &mut file, libc::LOCK_SH, &failed)
     }
 
     pub(super) fn raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
+}
+
+/// Waits for a lock that a dead owner still has, and a little for one that may be about to die.
+fn wait_for_lock(
+    dir: &Path,
+    file: &mut File,
+    kind: libc::c_int,
+    failed: &dyn Fn(io::Error) -> LockError,
+) -> Result<(), LockError> {
+    let asked = Instant::now();
+    while !flock(file, kind).map_err(failed)? {
+        let owner = read_pid(file).map_err(failed)?;
+        match owner {
+            // Our own number is that of a predecessor, in a container started anew.
+            Some(pid) if pid != std::process::id() && is_running(pid) => {
+                if asked.elapsed() >= LIVE_OWNER_WAIT {
+                    return Err(LockError::InUse { dir: dir.to_owned(), pid });
+                }
+                thread::sleep(RETRY_INTERVAL);
+            }
+            owner if asked.elapsed() >= DEAD_OWNER_WAIT => {
+                return Err(LockError::stuck(dir, owner));
+            }
+            _ => thread::sleep(RETRY_INTERVAL),
+        }
+    }
+    Ok(())
 }
 
 /// Locks, unless it is locked: `kind` is LOCK_EX or LOCK_SH.

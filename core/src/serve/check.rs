@@ -1,5 +1,6 @@
 //! `corelane serve --check`: whether a start would succeed. Nothing is changed.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use corelane_storage::manifest;
 
 use super::{ServeError, check_free, preflight, shards, warn_of};
 use crate::cli::SettingOptions;
+use crate::http;
 use crate::runtime::DataDirLock;
 use crate::settings::Configuration;
 
@@ -23,14 +25,17 @@ pub fn check(options: SettingOptions) -> Result<(), ServeError> {
     let machine = preflight(&existing(data_dir), shards);
     let data = look(data_dir);
     let ports = check_free(&configuration, Duration::ZERO);
-    let data = match (machine, data, ports) {
-        (Ok(()), Ok(data), Ok(())) => data,
-        (machine, data, ports) => {
-            let errors = [machine.err(), data.err(), ports.err()];
+    let http = configuration.http_listen.as_ref().map(http::bind).transpose();
+    let data = match (machine, data, ports, http) {
+        (Ok(()), Ok(data), Ok(()), Ok(_)) => data,
+        (machine, data, ports, http) => {
+            let http = http.err().map(ServeError::from);
+            let errors = [machine.err(), data.err(), ports.err(), http];
             return Err(ServeError::several(errors.into_iter().flatten().collect()));
         }
     };
-    print!("{}", summary(&configuration, shards, &data));
+    // Who has closed standard output has the exit code.
+    let _ = io::stdout().write_all(summary(&configuration, shards, data).as_bytes());
     Ok(())
 }
 
