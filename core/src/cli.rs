@@ -86,7 +86,7 @@ pub enum Command {
 
     /// Measure what this machine can do, and how much of it a broker makes use of
     #[command(subcommand)]
-    Bench(BenchCommand),
+    Bench(Box<BenchCommand>),
 
     /// Print what a shell needs to complete command lines
     Completions(CompletionsOptions),

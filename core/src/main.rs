@@ -17,7 +17,9 @@ fn main() -> ExitCode {
         Command::Config(command) => {
             corelane::settings::print(command).map_err(|error| error.to_string())
         }
-        Command::Bench(command) => corelane::bench::run(command).map_err(|error| error.to_string()),
+        Command::Bench(command) => {
+            corelane::bench::run(*command).map_err(|error| error.to_string())
+        }
         Command::Completions(options) => Ok(commands::finish(commands::completions::run(options))),
     };
     outcome.unwrap_or_else(|error| {

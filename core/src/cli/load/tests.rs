@@ -13,7 +13,7 @@ use crate::cli::{BenchCommand, Cli, Command};
 fn parse(line: &str) -> Result<BenchCommand, clap::Error> {
     let line = format!("corelane bench {line}");
     match Cli::try_parse_from(line.split_whitespace())?.command {
-        Command::Bench(command) => Ok(command),
+        Command::Bench(command) => Ok(*command),
         other => panic!("{other:?}"),
     }
 }
