@@ -30,7 +30,7 @@ pub fn check(options: SettingOptions) -> Result<(), ServeError> {
             return Err(ServeError::several(errors.into_iter().flatten().collect()));
         }
     };
-    print!("{}", summary(&configuration, shards, &data));
+    print!("{}", summary(&configuration, shards, data));
     Ok(())
 }
 

@@ -202,7 +202,7 @@ fn check_distinct(listeners: &[Listener], source: &Source, problems: &mut Proble
             let clash = later
                 .addresses
                 .iter()
-                .find(|address| before.addresses.iter().any(|other| overlap(*address, other)));
+                .find(|address| before.addresses.iter().any(|other| overlap(address, other)));
             if let Some(address) = clash {
                 let words = format!(
                     "`listeners` {} and {} are both on {address}: give one another port",
