@@ -1,6 +1,7 @@
 //! Corelane: what runs on each CPU core.
 //!
 //! - [`cli`]: the command line
+//! - [`commands`]: what asks a broker, any Kafka-compatible one: topics, records, the cluster
 //! - [`bench`]: measurements, from options to a printed report
 //! - [`commands`]: one file per command that neither serves nor measures
 //! - [`settings`]: what a broker is told: keys, sources, values

@@ -92,29 +92,6 @@ impl DataDirLock {
         Ok(DataDirLock { file })
     }
 
-    /// Whether [`DataDirLock::acquire`] would find `dir` free now; makes no file.
-    ///
-    /// # Errors
-    /// Its errors, but for a lock file that can't be made.
-    pub fn look(dir: &Path) -> Result<(), LockError> {
-        let path = dir.join("lock");
-        let failed = |source| LockError::Io { path: path.clone(), source };
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW);
-        let mut file = match options.open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        };
-        if flock(&file, libc::LOCK_SH).map_err(failed)? {
-            return Ok(());
-        }
-        match read_pid(&mut file).map_err(failed)? {
-            Some(pid) if is_running(pid) => Err(LockError::InUse { dir: dir.to_owned(), pid }),
-            owner => Err(LockError::stuck(dir, owner)),
-        }
-    }
-
     pub(super) fn raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }

@@ -1,6 +1,7 @@
 //! All shards, from nothing to serving. Shard 0 leads: it reads what is common, tells the others to
 //! recover, and lets all begin when all have recovered. A shard whose leader is gone ends.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -191,7 +192,7 @@ impl Launch {
     fn announce(&self, broker: &Broker, listeners: &Listeners, report: &RecoveryReport) {
         let Shared { configuration, shards, began, watching, .. } = &*self.shared;
         let http = watching.url.get().map(|url| format!(", metrics at {url}/metrics"));
-        println!(
+        let line = format!(
             "corelane {version} serves on {listening}{http}, {shards} shards, data in {data_dir}, \
              durability {durability}, {partitions} partitions recovered, started in {elapsed_ms} ms",
             version = env!("CARGO_PKG_VERSION"),
@@ -205,6 +206,8 @@ impl Launch {
             partitions = report.partitions,
             elapsed_ms = began.elapsed().as_millis(),
         );
+        // A broker goes on whose standard output nobody reads.
+        let _ = writeln!(io::stdout(), "{line}");
     }
 }
 
