@@ -86,11 +86,11 @@ fn committed(broker: &Broker, group: &str, topic: &str, partitions: i32) -> Vec<
     let mut list = TopicPartitionList::new();
     (0..partitions).for_each(|partition| drop(list.add_partition(topic, partition)));
     let found = asker.committed_offsets(list, PATIENCE).expect("committed offsets");
-    let offset = |one: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match one.offset()
-    {
-        Offset::Offset(offset) => offset,
-        _ => -1,
-    };
+    let offset =
+        |one: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match one.offset() {
+            Offset::Offset(offset) => offset,
+            _ => -1,
+        };
     found.elements().iter().map(offset).collect()
 }
 

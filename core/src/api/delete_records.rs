@@ -70,7 +70,8 @@ fn sort(shard: &Shard, request: DeleteRecordsRequest) -> Sorted {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in topic.partitions {
             let partition_index = asked.partition_index;
-            let found = finder.partition_to_change(&topic.name, Default::default(), partition_index);
+            let found =
+                finder.partition_to_change(&topic.name, Default::default(), partition_index);
             let deletion = found.map(|id| deletion(id, asked.offset));
             match once.partition(number, partition_index) {
                 Place::Again(place) => deletions[place] = deletion,

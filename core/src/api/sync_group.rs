@@ -12,7 +12,11 @@ use crate::shard::Shard;
 const PROTOCOL_SINCE: i16 = 5;
 
 /// Answers when the coordinator does.
-pub async fn answer(shard: Rc<Shard>, request: SyncGroupRequest, version: i16) -> SyncGroupResponse {
+pub async fn answer(
+    shard: Rc<Shard>,
+    request: SyncGroupRequest,
+    version: i16,
+) -> SyncGroupResponse {
     if request.group_id.is_empty() {
         return sync_refusal(ErrorCode::InvalidGroupId);
     }

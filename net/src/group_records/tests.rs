@@ -75,8 +75,7 @@ fn an_offset_is_written_as_kafka_writes_it() {
     let with_id = "0004000000000000000500000006027800000000000003e80100100000000000000001\
                    0000000000000002";
     assert_record(record(OffsetCommitValue { topic_id, ..offset() }), OFFSET_KEY, with_id);
-    let expiring =
-        OffsetCommitValue { leader_epoch: -1, expire_timestamp: 2_000, ..offset() };
+    let expiring = OffsetCommitValue { leader_epoch: -1, expire_timestamp: 2_000, ..offset() };
     let bytes = "0001000000000000000500017800000000000003e800000000000007d0";
     assert_record(record(expiring), OFFSET_KEY, bytes);
 }
@@ -120,9 +119,7 @@ fn a_group_is_written_as_kafka_writes_it() {
 
 #[test]
 fn tombstones_have_no_value() {
-    for record in
-        [GroupRecord::Offset(offset_key(), None), GroupRecord::Group(group_key(), None)]
-    {
+    for record in [GroupRecord::Offset(offset_key(), None), GroupRecord::Group(group_key(), None)] {
         let (key, value) = record.encode().unwrap();
         assert_eq!(value, None);
         assert_eq!(GroupRecord::decode(&key, None).unwrap(), Some(record));

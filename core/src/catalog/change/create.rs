@@ -93,8 +93,11 @@ pub fn create_offsets_topic(
     partitions: i32,
     id: TopicId,
 ) -> Result<Topic, Refusal> {
-    let configs =
-        [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", "104857600")];
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("compression.type", "producer"),
+        ("segment.bytes", "104857600"),
+    ];
     let configs = configs.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let partitions = chosen(view, partitions, 1)?;
     check_total(view, partitions)?;

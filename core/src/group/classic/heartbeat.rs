@@ -36,7 +36,11 @@ impl ClassicGroup {
     }
 
     /// Takes members out; one answer for each.
-    pub fn leave(&mut self, leaving: &[MemberIdentity], turn: &mut Turn<'_>) -> Vec<MemberResponse> {
+    pub fn leave(
+        &mut self,
+        leaving: &[MemberIdentity],
+        turn: &mut Turn<'_>,
+    ) -> Vec<MemberResponse> {
         let mut answers = Vec::with_capacity(leaving.len());
         let mut has_changed = false;
         for identity in leaving {

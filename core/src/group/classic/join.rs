@@ -5,7 +5,9 @@ use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
 
-use super::super::rules::{GROUP_RECORD_BYTES_MAX, MEMBER_BYTES_MAX, MEMBERS_MAX, NEW_MEMBER_JOIN_TIMEOUT};
+use super::super::rules::{
+    GROUP_RECORD_BYTES_MAX, MEMBER_BYTES_MAX, MEMBERS_MAX, NEW_MEMBER_JOIN_TIMEOUT,
+};
 use super::super::turn::{Then, Turn, Waiter};
 use super::member::{Member, kept, protocols_bytes};
 use super::{ClassicGroup, State};
@@ -233,13 +235,7 @@ impl ClassicGroup {
     }
 
     /// Answers a static member that came back, now that its new id is stored.
-    pub fn welcome(
-        &mut self,
-        id: &str,
-        leader: Option<&Str>,
-        may_skip: bool,
-        turn: &mut Turn<'_>,
-    ) {
+    pub fn welcome(&mut self, id: &str, leader: Option<&Str>, may_skip: bool, turn: &mut Turn<'_>) {
         // A rebalance that has begun since will answer it.
         if self.state != State::Stable {
             return;

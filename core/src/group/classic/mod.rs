@@ -157,7 +157,9 @@ impl ClassicGroup {
 
     /// Who waits for an answer.
     pub fn waiters(&self) -> impl Iterator<Item = super::turn::Waiter> + '_ {
-        self.members.values().flat_map(|member| member.join_waiter.into_iter().chain(member.sync_waiter))
+        self.members
+            .values()
+            .flat_map(|member| member.join_waiter.into_iter().chain(member.sync_waiter))
     }
 
     fn go_to(&mut self, state: State, now: Now) {

@@ -65,9 +65,10 @@ impl ClassicGroup {
     /// Goes on with those that are there. Static members that are not keep their place.
     pub(super) fn complete_join_phase(&mut self, turn: &mut Turn<'_>) {
         self.join_timer = None;
-        let absent = self.members.iter().filter(|(_, member)| {
-            member.join_waiter.is_none() && member.instance_id.is_none()
-        });
+        let absent = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.join_waiter.is_none() && member.instance_id.is_none());
         let absent: Vec<Str> = absent.map(|(id, _)| id.clone()).collect();
         absent.iter().for_each(|id| self.remove(id));
         if !self.has_leader_that_joined() && !self.members.is_empty() {

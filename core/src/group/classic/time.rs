@@ -63,9 +63,10 @@ impl ClassicGroup {
     }
 
     fn expire_sessions(&mut self, now: Duration, turn: &mut Turn<'_>) {
-        let due = self.members.iter().filter(|(_, member)| {
-            member.session_deadline.is_some_and(|deadline| deadline <= now)
-        });
+        let due = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.session_deadline.is_some_and(|deadline| deadline <= now));
         let due: Vec<Str> = due.map(|(id, _)| id.clone()).collect();
         for id in due {
             let Some(member) = self.members.get_mut(&id) else { continue };

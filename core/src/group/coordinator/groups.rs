@@ -78,7 +78,8 @@ impl Coordinator {
         for group in groups {
             let partitions = self.offsets.partitions_of(&group);
             let partitions = partitions.filter(|(name, _)| ***name == *topic);
-            let partitions: Vec<_> = partitions.map(|(name, index)| (name.clone(), index)).collect();
+            let partitions: Vec<_> =
+                partitions.map(|(name, index)| (name.clone(), index)).collect();
             self.forget(&group, partitions, turn);
         }
     }

@@ -96,11 +96,7 @@ impl Groups {
     ///
     /// # Errors
     /// NOT_COORDINATOR if this shard does not have the partition, or not yet.
-    pub(super) fn host(
-        &self,
-        shard: &Rc<Shard>,
-        id: PartitionId,
-    ) -> Result<Rc<Host>, ErrorCode> {
+    pub(super) fn host(&self, shard: &Rc<Shard>, id: PartitionId) -> Result<Rc<Host>, ErrorCode> {
         let known = self.hosts.borrow().get(&id).cloned();
         if let Some(host) = known {
             host.retry(shard);
@@ -248,7 +244,8 @@ impl Host {
 
     fn retry(self: &Rc<Self>, shard: &Rc<Shard>) {
         let now = shard.runtime.monotonic();
-        let is_due = matches!(&*self.phase.borrow(), Phase::Failed(since) if now >= *since + RETRY_INTERVAL);
+        let is_due =
+            matches!(&*self.phase.borrow(), Phase::Failed(since) if now >= *since + RETRY_INTERVAL);
         if is_due {
             self.phase.replace(Phase::Loading);
             self.clone().begin_loading(shard);

@@ -109,8 +109,9 @@ fn fetches(stage: &mut Stage<'_>, id: Uuid) {
     let older = |group: &str, topics: Option<Vec<(&str, Vec<i32>)>>| OffsetFetchRequest {
         group_id: group.into(),
         topics: topics.map(|topics| {
-            let topic = |(name, partition_indexes): (&str, Vec<i32>)| {
-                OffsetFetchRequestTopic { name: name.into(), partition_indexes }
+            let topic = |(name, partition_indexes): (&str, Vec<i32>)| OffsetFetchRequestTopic {
+                name: name.into(),
+                partition_indexes,
             };
             topics.into_iter().map(topic).collect()
         }),
@@ -124,16 +125,17 @@ fn fetches(stage: &mut Stage<'_>, id: Uuid) {
     stage.ask_at(old, "of an unknown group", older("nobody", Some(some)));
     stage.ask_at(&old[1..], "all of an unknown group", older("nobody", None));
     stage.ask_at(old, "of the empty group", older("", Some(vec![("read", vec![0])])));
-    let group = |group: &str, topics: Option<Vec<(&str, Uuid, Vec<i32>)>>| OffsetFetchRequestGroup {
-        group_id: group.into(),
-        topics: topics.map(|topics| {
-            let topic = |(name, topic_id, partition_indexes): (&str, Uuid, Vec<i32>)| {
-                OffsetFetchRequestTopics { name: name.into(), topic_id, partition_indexes }
-            };
-            topics.into_iter().map(topic).collect()
-        }),
-        ..OffsetFetchRequestGroup::default()
-    };
+    let group =
+        |group: &str, topics: Option<Vec<(&str, Uuid, Vec<i32>)>>| OffsetFetchRequestGroup {
+            group_id: group.into(),
+            topics: topics.map(|topics| {
+                let topic = |(name, topic_id, partition_indexes): (&str, Uuid, Vec<i32>)| {
+                    OffsetFetchRequestTopics { name: name.into(), topic_id, partition_indexes }
+                };
+                topics.into_iter().map(topic).collect()
+            }),
+            ..OffsetFetchRequestGroup::default()
+        };
     let some = vec![("read", id, vec![0, 1, 7]), ("nowhere", Uuid([9; 16]), vec![0])];
     for require_stable in [false, true] {
         let several = OffsetFetchRequest {

@@ -76,10 +76,13 @@ fn a_member_that_shows_no_life_is_taken_out() {
 fn members_that_do_not_join_again_in_time_are_left_behind() {
     let mut world = World::new();
     let ids = world.stable(&[None, None]);
-    let first = world.join_as(3, &JoinGroupRequest {
-        protocols: vec![protocol("range", &["t", "u"])],
-        ..join_request(&ids[0])
-    });
+    let first = world.join_as(
+        3,
+        &JoinGroupRequest {
+            protocols: vec![protocol("range", &["t", "u"])],
+            ..join_request(&ids[0])
+        },
+    );
     // The other one lives, but does not join.
     for _ in 0..12 {
         world.pass(5_000);
@@ -213,10 +216,8 @@ fn a_static_member_comes_back_to_its_share_without_a_rebalance() {
     assert_eq!(joined.leader, joined.member_id);
     assert!(joined.skip_assignment && joined.members.len() == 2);
     assert_eq!(world.heartbeat(&ids[0], 1), ErrorCode::UnknownMemberId);
-    let fenced = SyncGroupRequest {
-        group_instance_id: Some("a".into()),
-        ..sync_request(&ids[0], 1, &[])
-    };
+    let fenced =
+        SyncGroupRequest { group_instance_id: Some("a".into()), ..sync_request(&ids[0], 1, &[]) };
     let waiter = world.sync(&fenced);
     assert_eq!(world.synced(waiter).error_code, ErrorCode::FencedInstanceId);
     let waiter = world.sync(&sync_request(&joined.member_id, 1, &[]));

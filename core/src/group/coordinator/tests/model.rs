@@ -103,7 +103,8 @@ impl Run {
                 client.generation = joined.generation_id;
                 // A static member of version 5 that comes back is not told that it leads.
                 let leads = joined.leader == joined.member_id && !joined.members.is_empty();
-                let shares = if leads && !joined.skip_assignment { share_out(&joined) } else { vec![] };
+                let shares =
+                    if leads && !joined.skip_assignment { share_out(&joined) } else { vec![] };
                 let request = SyncGroupRequest {
                     group_instance_id: client.instance.as_deref().map(Str::from),
                     ..sync_request(&client.id, client.generation, &shares)
@@ -206,7 +207,10 @@ impl Run {
 
     fn end(&mut self) {
         self.world.settle();
-        assert_eq!(self.world.offset(), self.world.reread().offset(GROUP, "t", 0).map(|o| o.offset));
+        assert_eq!(
+            self.world.offset(),
+            self.world.reread().offset(GROUP, "t", 0).map(|o| o.offset)
+        );
         self.world.pass(3_600_000);
         self.world.settle();
         assert!(self.world.waiting.is_empty(), "{:?} wait for ever", self.world.waiting);

@@ -87,9 +87,8 @@ fn single_offsets_are_deleted_unless_they_are_read() {
     let mut world = World::new();
     let group = Str::from(GROUP);
     let topics = [(Str::from("t"), 0), (Str::from("u"), 0), (Str::from("u"), 1)];
-    let delete = |world: &mut World| {
-        world.take(|groups, turn| groups.delete_offsets(&group, &topics, turn))
-    };
+    let delete =
+        |world: &mut World| world.take(|groups, turn| groups.delete_offsets(&group, &topics, turn));
     assert_eq!(delete(&mut world), Err(ErrorCode::GroupIdNotFound));
     let ids = world.stable(&[None]);
     let context = commit_context(&ids[0], 1);
