@@ -84,7 +84,9 @@ fn assigned(member: &BaseConsumer) -> Vec<i32> {
 fn committed(broker: &Broker, group: &str, topic: &str, partitions: i32) -> Vec<i64> {
     let asker = rdkafka_client::consumer(broker, &[("group.id", group)]);
     let mut list = TopicPartitionList::new();
-    (0..partitions).for_each(|partition| drop(list.add_partition(topic, partition)));
+    for partition in 0..partitions {
+        list.add_partition(topic, partition);
+    }
     let found = asker.committed_offsets(list, PATIENCE).expect("committed offsets");
     let offset =
         |one: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match one.offset() {
@@ -196,6 +198,7 @@ fn a_member_outlives_the_brokers_kill_without_a_rebalance() {
 fn a_member_that_sleeps_loses_its_place() {
     let Some(broker) = start("a_member_that_sleeps") else { return };
     let mut connection = broker.connect();
+    create_ready_topic(&mut connection, "again", 1);
     let group = Group::new(&mut connection, "sleeps");
     let id = group.join_alone(&mut connection);
     let mut second = broker.connect();

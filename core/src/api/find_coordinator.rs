@@ -25,7 +25,7 @@ pub async fn answer(
     version: i16,
 ) -> FindCoordinatorResponse {
     let found = find(&shard, request.key_type).await;
-    let told = |key| told(&shard, listener, key, &found);
+    let told = |key| told(&shard, listener, key, &found, version);
     if version >= KEYS_SINCE {
         let coordinators = request.coordinator_keys.into_iter().map(told).collect();
         return FindCoordinatorResponse { coordinators, ..Default::default() };
@@ -47,13 +47,16 @@ async fn find(shard: &Rc<Shard>, key_type: i8) -> Found {
             ErrorCode::TransactionalIdAuthorizationFailed,
             "transactions are not supported yet",
         ),
-        _ => refused(ErrorCode::InvalidRequest, "only groups have a coordinator"),
+        _ => refused(ErrorCode::InvalidRequest, MALFORMED),
     }
 }
 
 const NOT_AVAILABLE: &str = "The coordinator is not available.";
+const MALFORMED: &str = "This most likely occurs because of a request being malformed by the \
+    client library or the message was sent to an incompatible broker. See the broker logs for \
+    more details.";
 
-fn told(shard: &Shard, listener: ListenerId, key: Str, found: &Found) -> Coordinator {
+fn told(shard: &Shard, listener: ListenerId, key: Str, found: &Found, version: i16) -> Coordinator {
     match found {
         Ok(()) => {
             let advertised = shard.broker.advertised(listener);
@@ -63,7 +66,11 @@ fn told(shard: &Shard, listener: ListenerId, key: Str, found: &Found) -> Coordin
                 host: Str::from(&*advertised.host),
                 port: i32::from(advertised.port),
                 error_code: ErrorCode::None,
-                error_message: Some(Str::from_static("NONE")),
+                // Kafka's words for no error, in the versions that have them.
+                error_message: Some(match version {
+                    KEYS_SINCE.. => Str::EMPTY,
+                    _ => Str::from_static("NONE"),
+                }),
             }
         }
         Err((error_code, words)) => Coordinator {

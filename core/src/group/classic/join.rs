@@ -39,7 +39,8 @@ impl Joining<'_> {
 
 /// The answer to a member that is not let in.
 pub fn refusal(member_id: &str, error_code: ErrorCode) -> JoinGroupResponse {
-    JoinGroupResponse { member_id: Str::from(member_id), error_code, ..Default::default() }
+    let member_id = Str::from(member_id);
+    JoinGroupResponse { member_id, error_code, protocol_name: None, ..Default::default() }
 }
 
 impl ClassicGroup {
@@ -114,11 +115,7 @@ impl ClassicGroup {
             self.add(joining, id.detached(), turn);
             return Ok(());
         }
-        if let Err(code) = self.check_member(id, request.group_instance_id.as_ref()) {
-            let refused = JoinGroupResponse { protocol_name: None, ..refusal(id, code) };
-            turn.answer_join(joining.waiter, refused);
-            return Ok(());
-        }
+        self.check_member(id, request.group_instance_id.as_ref())?;
         let is_same = self.members.get(id).is_some_and(|m| m.protocols == request.protocols);
         match self.state {
             State::Empty => return Err(ErrorCode::UnknownMemberId),

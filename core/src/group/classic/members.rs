@@ -153,8 +153,7 @@ impl ClassicGroup {
     /// Lets a member wait for the end of a rebalance. A wait that it has given up without our
     /// knowledge ends.
     pub(super) fn await_join(&mut self, id: &str, waiter: Waiter, turn: &mut Turn<'_>) {
-        let error_code = ErrorCode::RebalanceInProgress;
-        let superseded = JoinGroupResponse { error_code, ..Default::default() };
+        let superseded = super::join_refusal(id, ErrorCode::RebalanceInProgress);
         self.complete_join(id, superseded, turn);
         if let Some(member) = self.members.get_mut(id) {
             member.join_waiter = Some(waiter);
@@ -199,12 +198,7 @@ impl ClassicGroup {
         turn: &mut Turn<'_>,
     ) {
         let error_code = ErrorCode::FencedInstanceId;
-        let fenced = JoinGroupResponse {
-            error_code,
-            member_id: old_id.clone(),
-            protocol_name: None,
-            ..Default::default()
-        };
+        let fenced = super::join_refusal(old_id, error_code);
         self.complete_join(old_id, fenced, turn);
         let fenced = SyncGroupResponse { error_code, ..Default::default() };
         self.complete_sync(old_id, fenced, turn);

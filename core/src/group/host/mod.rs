@@ -23,6 +23,7 @@ use corelane_net::messages::{JoinGroupResponse, SyncGroupResponse};
 use corelane_storage::ids::{PartitionId, TopicId};
 use corelane_storage::runtime::Runtime;
 
+use super::classic::{join_refusal, sync_refusal};
 use super::coordinator::Coordinator;
 use super::rules::Rules;
 use super::turn::{Answer, Now, Turn, Waiter};
@@ -231,10 +232,10 @@ impl Host {
             let error_code = ErrorCode::NotCoordinator;
             match parked {
                 Parked::Join(to) => {
-                    drop(to.try_send(JoinGroupResponse { error_code, ..Default::default() }));
+                    drop(to.try_send(join_refusal("", error_code)));
                 }
                 Parked::Sync(to) => {
-                    drop(to.try_send(SyncGroupResponse { error_code, ..Default::default() }));
+                    drop(to.try_send(sync_refusal(error_code)));
                 }
             }
         }
