@@ -1,7 +1,7 @@
 //! Processes that are started, and what is left of them.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Contender, Scratch, SpawnArgs};
@@ -15,8 +15,8 @@ fn dir(name: &str) -> PathBuf {
     dir
 }
 
-fn args(dir: &PathBuf) -> SpawnArgs {
-    SpawnArgs { dir: dir.clone(), cores: vec![0], args: vec!["--word".to_owned()] }
+fn args(dir: &Path) -> SpawnArgs {
+    SpawnArgs { dir: dir.to_owned(), cores: vec![0], args: vec!["--word".to_owned()] }
 }
 
 #[test]

@@ -229,7 +229,7 @@ mod tests {
         let strange = SearchArgs { factor: 0.0, repeats: 99, ..args() };
         let knee = search(&strange, |_| {
             calls += 1;
-            Ok::<_, ()>(if calls % 2 == 0 { Verdict::Holds } else { Verdict::Fails })
+            Ok::<_, ()>(if calls.is_multiple_of(2) { Verdict::Holds } else { Verdict::Fails })
         });
         assert!(matches!(knee, Ok(Knee::Unfinished(_))), "{knee:?} after {calls}");
     }
