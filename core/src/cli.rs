@@ -8,9 +8,11 @@ pub use cluster::ClusterCommand;
 pub use completions::CompletionsOptions;
 pub use config::ConfigCommand;
 pub use consume::ConsumeOptions;
+pub use log::LogCommand;
 pub use produce::ProduceOptions;
 pub use settings::SettingOptions;
 pub use topic::TopicCommand;
+pub use tune::TuneCommand;
 
 pub use crate::settings::bytes;
 
@@ -22,10 +24,12 @@ pub mod config;
 pub mod consume;
 pub mod escapes;
 pub mod load;
+pub mod log;
 pub mod produce;
 pub mod settings;
 pub mod target;
 pub mod topic;
+pub mod tune;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
 ///
@@ -90,6 +94,14 @@ pub enum Command {
 
     /// Print what a shell needs to complete command lines
     Completions(CompletionsOptions),
+
+    /// Look at this machine as a broker's host
+    #[command(subcommand)]
+    Tune(TuneCommand),
+
+    /// Look into a data directory that no broker runs on, without changing it
+    #[command(subcommand)]
+    Log(LogCommand),
 }
 
 /// Options of `corelane serve`.

@@ -3,6 +3,7 @@
 //! - [`cli`]: the command line
 //! - [`commands`]: what asks a broker, any Kafka-compatible one: topics, records, the cluster
 //! - [`bench`]: measurements, from options to a printed report
+//! - [`commands`]: one file per command that neither serves nor measures
 //! - [`settings`]: what a broker is told: keys, sources, values
 //! - [`serve`]: from settings to a running broker, and its end
 //! - [`shard`]: one shard: its partitions, its mailbox, the controller on shard 0

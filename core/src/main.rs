@@ -1,4 +1,4 @@
-//! The one binary: `corelane serve | bench | ...`.
+//! The one binary: `corelane serve | bench | tune | log | ...`.
 
 use std::process::ExitCode;
 
@@ -21,6 +21,12 @@ fn main() -> ExitCode {
             corelane::bench::run(*command).map_err(|error| error.to_string())
         }
         Command::Completions(options) => Ok(commands::finish(commands::completions::run(options))),
+        Command::Tune(command) => {
+            corelane::commands::tune::run(command).map_err(|error| error.to_string())
+        }
+        Command::Log(command) => {
+            corelane::commands::log::run(command).map_err(|error| error.to_string())
+        }
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("corelane: {error}");

@@ -3,12 +3,10 @@
 //!
 //! - [`settings`]: sizes, keys, compression and content, as a user names them
 //! - [`keys`]: which keys, how often
-//! - [`partitioner`]: the partition of a key, as Kafka's producers choose it
 //! - [`payload`]: the bytes of values
 //! - [`pool`]: batches of all that, bounded in bytes and time
 
 mod keys;
-mod partitioner;
 mod payload;
 mod pool;
 mod settings;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use corelane_net::client::partition_of_key;
 use corelane_storage::batch::{BatchBuilder, HEADER_BYTES, Record};
 use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
 use super::keys::key;
-use super::partitioner::partition_of;
 use super::payload::Payload;
 use super::settings::RecordSettings;
 use crate::error::BenchError;
@@ -84,7 +84,7 @@ impl Pool {
                 return Err(BenchError::Interrupted);
             }
             let key = keys.as_ref().map(|keys| key(keys.draw(&mut rng)));
-            let partition = key.as_ref().map(|key| partition_of(key, partitions.max(1)));
+            let partition = key.as_ref().map(|key| partition_of_key(key, partitions.max(1)));
             let batch = open.entry(partition).or_default();
             if !batch.has_room(key_bytes, settings) {
                 pool.close(std::mem::take(batch), partition, settings)?;

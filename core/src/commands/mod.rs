@@ -1,22 +1,31 @@
-//! Commands that ask a broker, any Kafka-compatible one, over its public protocol.
+//! Commands that neither serve nor measure.
 //!
+//! They ask a broker, any Kafka-compatible one, over its public protocol:
 //! - `topic/`: create, list, describe, alter, delete
 //! - `produce/`: standard input into a topic
 //! - [`consume`]: a topic to standard output
 //! - `cluster.rs`: brokers and how partitions are
-//! - `completions.rs`: for shells
 //! - `session.rs`: from options to a cluster, and what is known of a topic
 //! - `print.rs`: tables for people, lines and JSON for scripts
 //! - `error.rs`: failures and their exit codes
+//!
+//! Or they need none:
+//! - [`tune`]: `corelane tune`, the machine under a broker
+//! - [`log`]: `corelane log`, a data directory without a broker
+//! - `output.rs`: printing for people and for pipes
+//! - `completions.rs`: for shells
 
 pub mod cluster;
 pub mod completions;
 pub mod consume;
 mod error;
+pub mod log;
+mod output;
 mod print;
 pub mod produce;
 mod session;
 pub mod topic;
+pub mod tune;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::Error;
+use super::output::is_coloured;
 
 /// Prints a value as JSON, with a line feed behind.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
@@ -50,12 +51,6 @@ fn table(header: &[&str], rows: &[Vec<String>], coloured: bool) -> String {
         false => first.to_owned(),
     };
     std::iter::once(first.as_str()).chain(lines).collect::<Vec<_>>().join("\n")
-}
-
-/// Colours where they are seen, unless unwished (no-color.org).
-fn is_coloured() -> bool {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// A number, or '-' where it is not known.

@@ -17,7 +17,7 @@ use corelane_storage::store::{Boot, Store, StoreError, StoreLimits};
 use futures_util::future::{Either, select};
 
 use super::accept::Listeners;
-use super::{ServeError, host, stop, system};
+use super::{ServeError, host, lost_catalog, stop, system};
 use crate::catalog::{Catalog, Command, config};
 use crate::metrics::scrape::{Question, Sources};
 use crate::metrics::status::{Phase, Status};
@@ -307,6 +307,7 @@ async fn read_common(
         .map_err(|error| system("random bytes")(std::io::Error::other(error)))?;
     let (boot, manifest) =
         Boot::open(runtime, data_dir, new_cluster_id).await.map_err(store_error(0))?;
+    lost_catalog::refuse(runtime, data_dir, &boot).await?;
     let (catalog, command_log) = read_catalog(runtime, data_dir).await?;
     Ok((Common { boot: Arc::new(boot), catalog }, manifest, command_log))
 }

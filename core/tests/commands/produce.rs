@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use corelane::commands::produce::partitioner::partition_of_key;
+use corelane_net::client::partition_of_key;
 
 use super::harness::broker::Broker;
 use super::harness::options::Options;

@@ -52,7 +52,8 @@ pub use append::{AppendError, Appended};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint_file::fuzz as fuzz_checkpoint;
 pub(crate) use checkpoint_file::{
-    Checkpoint, CheckpointError, SegmentTimes, read_checkpoint, sync_checkpoint, write_checkpoint,
+    Checkpoint, CheckpointError, SegmentTimes, Slot, read_checkpoint, read_slot, slot_path,
+    sync_checkpoint, write_checkpoint,
 };
 pub use find_time::TimestampOffset;
 pub use gauges::LogGauges;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use corelane_net::client::partition_of_key;
 use corelane_storage::batch::{BatchBuilder, BatchHeader};
 
-use super::super::partitioner::partition_of;
 use super::{Pool, RecordSettings};
 use crate::error::BenchError;
 use crate::stop::Stop;
@@ -97,7 +97,7 @@ fn keyed_records_lie_where_kafka_would_put_them_and_none_is_left_out() {
         BatchHeader::validate_from_producer(&batch.bytes).unwrap();
         assert!(batch.bytes.len() <= 4096);
         for (key, value) in records(&batch.bytes) {
-            assert_eq!((value.len(), batch.partition), (100, Some(partition_of(key, 7))));
+            assert_eq!((value.len(), batch.partition), (100, Some(partition_of_key(key, 7))));
             *by_key.entry(key).or_default() += 1;
         }
     }

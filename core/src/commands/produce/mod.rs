@@ -3,7 +3,6 @@
 //! One thread and one wait, for input and answers alike:
 //!
 //! - `input.rs`: from bytes to records
-//! - `partitioner.rs`: which partition a record goes to
 //! - `queue.rs`: one partition's batches, from the first record to the acknowledgement
 //! - `sender.rs`: batches on their way to leaders
 //! - `pace.rs`: no more records a second than wished
@@ -11,7 +10,6 @@
 
 mod input;
 mod pace;
-pub mod partitioner;
 mod progress;
 mod queue;
 mod sender;
@@ -24,11 +22,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use corelane_net::client::partition_of_key;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::input::{Shape, Splitter};
 use self::pace::Pace;
-use self::partitioner::partition_of_key;
 use self::progress::{Progress, Summary};
 use self::queue::{Numbered, Queue};
 use self::sender::Sender;

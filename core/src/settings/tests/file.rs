@@ -11,6 +11,7 @@ fn dots_tables_and_quotes_say_the_same() {
         ("quotes", "\"log.retention.ms\" = 5000"),
         ("half", "[log]\n\"retention.ms\" = 0x1388"),
         ("version", "config.version = 1\nlog.retention.ms = 5000"),
+        ("windows", "\u{feff}config.version = 1\r\nlog.retention.ms = 5000\r\n"),
     ] {
         let gathered = of_file(name, toml);
         assert_eq!(problems(&gathered), Vec::<String>::new(), "{toml}");
@@ -79,6 +80,8 @@ fn files_that_are_none_are_refused_each_in_its_words() {
     assert!(one(&missing).contains("/nowhere/a.toml: can't be read: No such file"));
     let directory = gather(Vec::new(), Some("/proc".into()), &Environment::default());
     assert!(one(&directory).contains("/proc: is a directory"));
+    let unnamed = gather(Vec::new(), None, &environment(&[("CORELANE_CONFIG", "")]));
+    assert!(one(&unnamed).starts_with("CORELANE_CONFIG: the value is empty: name a file"));
     assert!(one(&of_file("latin", b"a = 1\nb = '\xe9'\n")).contains("is not UTF-8 (line 2)"));
     assert!(one(&of_file("large", vec![b'#'; 2 << 20])).contains("larger than 1 MiB"));
     assert!(
