@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use corelane_storage::batch::BatchBuilder;
+
+use super::false_broker;
 use super::run::run;
 
 const COMMANDS: [&str; 8] = [
@@ -51,4 +54,35 @@ fn every_command_says_what_it_has_reached_instead() {
         run("127.0.0.1:1,[::1]:1", command).says(1, &["none of the brokers", "[::1]:1"]);
         run("no-such-host.invalid:1", command).says(1, &["no-such-host.invalid can't be resolved"]);
     }
+}
+
+#[test]
+fn a_damaged_batch_is_told_with_its_place_and_passed_over_on_demand() {
+    let batch = |base: i64| {
+        let builder = BatchBuilder::new().stamped(base, 0);
+        builder.value(0, format!("{base}")).value(0, format!("{}", base + 1)).build()
+    };
+    let mut log = [batch(0), batch(2), batch(4)].concat();
+    let broken = batch(0).len() + 70;
+    log[broken] ^= 0xff;
+    let broker = false_broker::start(log, 6);
+    let ended = run(&broker, "consume t");
+    let place = "partition 0 of topic 't', offset 2: corrupt batch: CRC-32C differs";
+    let ended = ended.says(1, &[place, "--skip-corrupt passes over it"]);
+    assert_eq!(ended.text(), "0\n1\n");
+    let passed = run(&broker, "consume t --skip-corrupt").says(0, &[place, "up to offset 4"]);
+    assert_eq!(passed.text(), "0\n1\n4\n5\n");
+}
+
+#[test]
+fn a_broker_that_has_less_than_it_says_does_not_keep_one_waiting() {
+    let log = BatchBuilder::new().stamped(0, 0).value(0, "x").build();
+    let broker = false_broker::start(log[..40].to_vec(), 6);
+    run(&broker, "consume t").says(1, &["answers with none from 0 on"]);
+    let empty = false_broker::start(Vec::new(), 6);
+    run(&empty, "consume t").says(1, &["records up to offset 6", "answers with none from 0 on"]);
+    // The topic is all that this one offers.
+    run(&empty, "produce t").says(1, &["InitProducerId", "--acks 1 goes without"]);
+    run(&empty, "topic create u").says(1, &["CreateTopics", "does not offer it"]);
+    run(&empty, "topic describe t").says(0, &[]);
 }

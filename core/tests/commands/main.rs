@@ -7,6 +7,7 @@ mod harness;
 mod broken;
 mod cluster;
 mod consume;
+mod false_broker;
 mod produce;
 mod run;
 mod topic;

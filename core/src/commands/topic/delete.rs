@@ -25,7 +25,8 @@ struct Failed<'a> {
 }
 
 pub(super) fn run(options: &DeleteOptions) -> Result<(), Error> {
-    if !(options.yes || io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !options.yes && !can_ask {
         let text = "topics are not deleted without a word: there is no terminal to ask on, so give \
                     --yes";
         return Err(Error::Usage(text.to_owned()));
