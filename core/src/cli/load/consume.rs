@@ -29,6 +29,8 @@ pub struct ConsumeOptions {
 
     /// Partitions of the topic that is filled
     #[arg(long, value_name = "N", default_value_t = 1, requires = "prepare")]
+    // An option that is required and excluded at once is not missed.
+    #[arg(conflicts_with = "topic")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub partitions: u32,
 
