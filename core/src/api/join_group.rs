@@ -30,24 +30,33 @@ pub fn context(context: &RequestContext) -> Result<JoinContext, getrandom::Error
 /// Answers when the coordinator does.
 pub async fn answer(
     shard: Rc<Shard>,
-    mut request: JoinGroupRequest,
+    request: JoinGroupRequest,
     context: Result<JoinContext, getrandom::Error>,
     version: i16,
 ) -> JoinGroupResponse {
     let member_id = request.member_id.clone();
-    let refused = |code| join_refusal(&member_id, code);
-    if request.group_id.is_empty() {
-        return refused(ErrorCode::InvalidGroupId);
-    }
-    if version < REBALANCE_TIMEOUT_SINCE {
-        request.rebalance_timeout_ms = request.session_timeout_ms;
-    }
-    let Ok(context) = context else { return refused(ErrorCode::UnknownServerError) };
-    let mut response = shard.join_group(request, context).await.unwrap_or_else(refused);
+    let joined = join(&shard, request, context, version).await;
+    let mut response = joined.unwrap_or_else(|code| join_refusal(&member_id, code));
     if version < NULL_PROTOCOL_SINCE {
         response.protocol_name.get_or_insert_default();
     }
     response
+}
+
+async fn join(
+    shard: &Rc<Shard>,
+    mut request: JoinGroupRequest,
+    context: Result<JoinContext, getrandom::Error>,
+    version: i16,
+) -> Result<JoinGroupResponse, ErrorCode> {
+    if request.group_id.is_empty() {
+        return Err(ErrorCode::InvalidGroupId);
+    }
+    if version < REBALANCE_TIMEOUT_SINCE {
+        request.rebalance_timeout_ms = request.session_timeout_ms;
+    }
+    let context = context.map_err(|_| ErrorCode::UnknownServerError)?;
+    shard.join_group(request, context).await
 }
 
 /// A random UUID (version 4) in text.
