@@ -255,8 +255,10 @@ fn a_trickle_of_bytes_does_not_put_off_the_end_of_a_wait() {
 
 #[test]
 fn a_connection_is_not_replaced_while_answers_are_due_on_it() {
-    let (old, new) = (flaky(1000), flaky(1000));
-    let mut cluster = Cluster::connect(vec![old], settings(), Duration::from_secs(5)).unwrap();
+    // Each serves one connection at a time.
+    let (any, old, new) = (flaky(1000), flaky(1000), flaky(1000));
+    let mut cluster = Cluster::connect(vec![any], settings(), Duration::from_secs(5)).unwrap();
+    cluster.move_broker(7, old);
     let request: Request = crate::messages::MetadataRequest::default().into();
     cluster.broker(7).unwrap().send(&request).unwrap();
     let busy = cluster.broker(7).unwrap().call(&request);
