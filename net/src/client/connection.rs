@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -62,6 +63,11 @@ impl Connection {
         };
         connection.greet()?;
         Ok(connection)
+    }
+
+    /// From here on, answers are waited for whatever the wish to stop.
+    pub fn ignore_stop(&mut self) {
+        self.settings.stop = Arc::default();
     }
 
     /// Where the broker is.
