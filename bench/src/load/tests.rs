@@ -525,7 +525,7 @@ fn the_wait_for_the_last_answers_ends_when_it_is_wished() {
     let stop = Stop::new();
     let wish = stop.clone();
     let running = thread::spawn(move || args.run(&at(silent), &stop).unwrap());
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(Duration::from_secs(2));
     wish.set();
     let report = running.join().unwrap();
     assert_eq!(report.ended_by.as_deref(), Some("interrupted"), "{report}");
