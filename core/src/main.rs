@@ -1,5 +1,7 @@
 //! The one binary: `corelane serve | bench | tune | log | ...`.
 
+#![deny(clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use corelane::cli::{Cli, Command};
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
         }
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("corelane: {error}");
+        commands::tell(format_args!("corelane: {error}"));
         ExitCode::FAILURE
     })
 }
