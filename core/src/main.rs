@@ -20,7 +20,11 @@ fn main() -> ExitCode {
             corelane::settings::print(command).map_err(|error| error.to_string())
         }
         Command::Bench(command) => {
-            corelane::bench::run(*command).map_err(|error| error.to_string())
+            let told = |error: corelane::bench::Error| {
+                eprintln!("corelane: {error}");
+                ExitCode::from(error.exit_code())
+            };
+            Ok(corelane::bench::run(*command).unwrap_or_else(told))
         }
         Command::Completions(options) => Ok(commands::finish(commands::completions::run(options))),
         Command::Tune(command) => {

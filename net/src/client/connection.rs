@@ -65,6 +65,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// From here on, answers are waited for whatever the wish to stop.
+    pub fn ignore_stop(&mut self) {
+        self.settings.stop = Arc::default();
+    }
+
     /// Where the broker is.
     pub fn address(&self) -> &Address {
         &self.address
@@ -93,11 +98,6 @@ impl Connection {
     /// True once it is of no more use.
     pub fn is_broken(&self) -> bool {
         self.is_broken
-    }
-
-    /// Waits on it no longer end when the user wishes to stop.
-    pub(super) fn ignore_stop(&mut self) {
-        self.settings.stop = Arc::default();
     }
 
     /// Asks in the highest version that both sides know, and waits for the answer.

@@ -10,6 +10,7 @@ mod leftovers;
 mod merged;
 mod walk;
 
+use std::ops::Bound;
 use std::path::Path;
 
 use crate::ids::PartitionId;
@@ -288,7 +289,7 @@ impl<R: Runtime> Recovery<'_, R> {
             self.runtime.remove_file(&index_path(self.dir, end.segment_base)).await?;
             removed = true;
         }
-        for (&base, file) in files.range(end.segment_base + 1..) {
+        for (&base, file) in files.range((Bound::Excluded(end.segment_base), Bound::Unbounded)) {
             let bytes = file.len_bytes;
             tracing::warn!(
                 partition = %self.id, segment = base, bytes,
