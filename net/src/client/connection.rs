@@ -100,11 +100,6 @@ impl Connection {
         self.is_broken
     }
 
-    /// Waits on it no longer end when the user wishes to stop.
-    pub(super) fn ignore_stop(&mut self) {
-        self.settings.stop = Arc::default();
-    }
-
     /// Asks in the highest version that both sides know, and waits for the answer.
     ///
     /// # Errors
