@@ -21,6 +21,9 @@ use crate::usage::{Observer, Usage};
 /// Most requests per second of a schedule.
 const REQUESTS_PER_S_MAX: f64 = 1e7;
 
+/// How often the user's wish is looked for while the last answers are waited for.
+const DRAIN_LOOK: Duration = Duration::from_millis(2);
+
 /// What decides when requests leave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
@@ -246,12 +249,20 @@ impl<'a> Start<'a> {
                 ending.set();
             }
             if is_over || stop.is_set() {
-                return observer.end();
+                observer.end();
+                break;
             }
             let next_ns =
                 if has_begun { self.window.end_ns } else { self.window.start_ns } - now_ns;
             observer.sample();
             thread::sleep(Duration::from_nanos(next_ns.min(Stop::LOOK_MS * 1_000_000)));
+        }
+        // The last answers may be long in coming: longer than the user has patience.
+        while self.running.load(Ordering::Relaxed) > 0 {
+            if stop.is_set() {
+                ending.set();
+            }
+            thread::sleep(DRAIN_LOOK);
         }
     }
 }

@@ -372,3 +372,18 @@ fn a_spinning_generator_is_no_bottleneck_for_being_busy() {
     assert!(!report.result.generator_was_bottleneck || lateness.p99_us > 100.0, "{report}");
     broker.end();
 }
+
+#[test]
+fn the_wait_for_the_last_answers_ends_when_it_is_wished() {
+    let silent = odd_brokers::broker_that(|nth, _, _| (nth == 0).then(odd_brokers::offered));
+    let settings = ping_settings(Some(1000.0));
+    let args = PingPongArgs { pace: Pace::RequestsPerSecond(1000.0), settings, load: load(50) };
+    let stop = Stop::new();
+    let wish = stop.clone();
+    let running = thread::spawn(move || args.run(&at(silent), &stop).unwrap());
+    thread::sleep(Duration::from_secs(2));
+    wish.set();
+    let report = running.join().unwrap();
+    assert_eq!(report.ended_by.as_deref(), Some("interrupted"), "{report}");
+    assert!(report.result.unanswered > 0, "{report}");
+}

@@ -60,6 +60,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What the process ends with: 2 for a command line that can't be, 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Bench(BenchError::Argument(_)) => 2,
+            _ => 1,
+        }
+    }
+}
+
 /// Measures, prints, and says how it went.
 ///
 /// # Errors
