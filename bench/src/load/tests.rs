@@ -375,7 +375,7 @@ fn a_spinning_generator_is_no_bottleneck_for_being_busy() {
 
 #[test]
 fn the_wait_for_the_last_answers_ends_when_it_is_wished() {
-    let silent = broker_that(|nth, _, _| (nth == 0).then(offered));
+    let silent = odd_brokers::broker_that(|nth, _, _| (nth == 0).then(odd_brokers::offered));
     let settings = ping_settings(Some(1000.0));
     let args = PingPongArgs { pace: Pace::RequestsPerSecond(1000.0), settings, load: load(50) };
     let stop = Stop::new();

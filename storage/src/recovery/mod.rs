@@ -107,6 +107,9 @@ impl<R: Runtime> Recovery<'_, R> {
         config: LogConfig,
     ) -> Result<LogState<R::File>, CheckpointError> {
         let checkpoint = read_checkpoint(self.runtime, self.dir, self.id).await?;
+        if let Some(fault) = checkpoint.as_ref().and_then(Checkpoint::fault) {
+            return Err(CheckpointError::Impossible { dir: self.dir.to_owned(), fault });
+        }
         let names = FileNames::of(&self.runtime.list(self.dir).await?);
         let files = &names.segments;
         let no_fragments = Vec::new();

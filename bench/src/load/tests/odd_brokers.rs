@@ -79,7 +79,7 @@ fn a_stall_counts_for_every_request_it_holds_up_and_the_naive_figure_misses_it()
 
 /// A broker that answers as told, or not at all; `answer` is given the number of the request on its
 /// connection.
-fn broker_that(answer: fn(u64, &Request, SocketAddr) -> Option<Response>) -> SocketAddr {
+pub(super) fn broker_that(answer: fn(u64, &Request, SocketAddr) -> Option<Response>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let serve = move |mut client: TcpStream| -> Option<()> {
@@ -106,7 +106,7 @@ fn broker_that(answer: fn(u64, &Request, SocketAddr) -> Option<Response>) -> Soc
 }
 
 /// Metadata and ApiVersions, of versions in which a client can be told to hold back.
-fn offered() -> Response {
+pub(super) fn offered() -> Response {
     let offered = |api: Api, min_version, max_version| ApiVersion {
         api_key: api.key(),
         min_version,
