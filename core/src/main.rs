@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         }
         Command::Bench(command) => {
             let told = |error: corelane::bench::Error| {
-                eprintln!("corelane: {error}");
+                commands::tell(format_args!("corelane: {error}"));
                 ExitCode::from(error.exit_code())
             };
             Ok(corelane::bench::run(*command).unwrap_or_else(told))
