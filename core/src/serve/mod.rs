@@ -153,7 +153,7 @@ fn listen_advice(source: &io::Error) -> &'static str {
 }
 
 /// How long a killed predecessor's port may stay taken,
-const KILLED_PORT_WAIT: Duration = Duration::from_secs(2);
+const KILLED_PORT_WAIT: Duration = Duration::from_millis(800);
 /// and that of one which has ended by itself.
 const ENDED_PORT_WAIT: Duration = Duration::from_millis(250);
 const PORT_RETRY_INTERVAL: Duration = Duration::from_millis(5);
