@@ -10,6 +10,7 @@ mod leftovers;
 mod merged;
 mod walk;
 
+use std::ops::Bound;
 use std::path::Path;
 
 use crate::ids::PartitionId;
@@ -106,6 +107,9 @@ impl<R: Runtime> Recovery<'_, R> {
         config: LogConfig,
     ) -> Result<LogState<R::File>, CheckpointError> {
         let checkpoint = read_checkpoint(self.runtime, self.dir, self.id).await?;
+        if let Some(fault) = checkpoint.as_ref().and_then(Checkpoint::fault) {
+            return Err(CheckpointError::Impossible { dir: self.dir.to_owned(), fault });
+        }
         let names = FileNames::of(&self.runtime.list(self.dir).await?);
         let files = &names.segments;
         let no_fragments = Vec::new();
@@ -288,7 +292,7 @@ impl<R: Runtime> Recovery<'_, R> {
             self.runtime.remove_file(&index_path(self.dir, end.segment_base)).await?;
             removed = true;
         }
-        for (&base, file) in files.range(end.segment_base + 1..) {
+        for (&base, file) in files.range((Bound::Excluded(end.segment_base), Bound::Unbounded)) {
             let bytes = file.len_bytes;
             tracing::warn!(
                 partition = %self.id, segment = base, bytes,
