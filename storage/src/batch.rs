@@ -10,15 +10,20 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub use builder::{BatchBuilder, Record};
 pub use compression::DECOMPRESSED_BYTES_MAX;
+pub(crate) use raw_records::{RawRecord, RawRecords, RawStep};
 pub use records::{RecordTime, RecordWalk, RecordsError, Step};
+pub(crate) use rewrite::{Rewrite, emptied};
 
 mod builder;
 mod compression;
+mod compressor;
 mod crc_shift;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod metered;
+mod raw_records;
 mod records;
+mod rewrite;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -41,6 +46,7 @@ const COMPRESSION_MASK: i16 = 0b111;
 const LOG_APPEND_TIME_BIT: i16 = 1 << 3;
 const TRANSACTIONAL_BIT: i16 = 1 << 4;
 const CONTROL_BIT: i16 = 1 << 5;
+const DELETE_HORIZON_BIT: i16 = 1 << 6;
 
 /// Why bytes are not an acceptable batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -304,6 +310,12 @@ impl BatchHeader {
     #[inline]
     pub fn base_timestamp(&self) -> i64 {
         self.base_timestamp.get()
+    }
+
+    /// When compaction may remove its tombstones, ms since 1970, once it has been told (KIP-534).
+    /// The base timestamp says it: no field was left.
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes.get() & DELETE_HORIZON_BIT != 0).then_some(self.base_timestamp())
     }
 
     /// Highest timestamp of its records, ms since 1970; -1 if none.

@@ -236,6 +236,11 @@ impl ProducerStates {
         });
     }
 
+    /// The last offset of each producer id.
+    pub(crate) fn last_offsets(&self) -> impl Iterator<Item = i64> + '_ {
+        self.producers.values().filter_map(|producer| Some(producer.batches().last()?.last_offset))
+    }
+
     /// Number of ids remembered.
     pub fn len(&self) -> usize {
         self.producers.len()

@@ -1,5 +1,5 @@
-//! Walking the records of a batch: their offsets and timestamps, without looking at keys, values and
-//! headers. In steps of bounded work and memory, compressed or not.
+//! Walking the records of a batch: their offsets and timestamps, and whether they have keys, without
+//! looking at keys, values and headers. In steps of bounded work and memory, compressed or not.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,8 +9,9 @@ use super::{BatchHeader, TimestampType};
 /// Bytes that one step yields.
 const STEP_BYTES: usize = 64 << 10;
 
-/// What comes before a record's key: length, attributes, timestamp delta, offset delta.
-const FRONT_BYTES_MAX: usize = 5 + 1 + 10 + 5;
+/// What comes before a record's key: length, attributes, timestamp delta, offset delta, the key's
+/// length.
+const FRONT_BYTES_MAX: usize = 5 + 1 + 10 + 5 + 5;
 
 /// Why a batch's records can't be walked, although the batch's checksum is right.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ pub struct RecordTime {
     pub offset: i64,
     /// Milliseconds since 1970; -1 if none.
     pub timestamp_ms: i64,
+    /// False if its key is null.
+    pub has_key: bool,
 }
 
 /// What one step of a walk has come to.
@@ -153,12 +156,13 @@ impl<R: BufRead> RecordWalk<R> {
                 self.header.base_timestamp().wrapping_add(fields.timestamp_delta)
             }
         };
+        let has_key = rest > 0 && read_varint(&mut front, 5).is_some_and(|length| length >= 0);
         self.unread.start += read;
         self.to_skip = rest;
         let index = self.index;
         self.index += 1;
         let offset = self.header.base_offset().saturating_add(fields.offset_delta);
-        Ok(RecordTime { index, offset, timestamp_ms })
+        Ok(RecordTime { index, offset, timestamp_ms, has_key })
     }
 
     fn malformed(&self, reason: &'static str) -> RecordsError {
@@ -187,7 +191,7 @@ fn read_front(bytes: &mut &[u8]) -> Option<Front> {
 }
 
 /// Zigzag, 7 bits a byte, lowest first (the protocol's VARINT and VARLONG); at most `bytes_max` bytes.
-fn read_varint(bytes: &mut &[u8], bytes_max: usize) -> Option<i64> {
+pub(super) fn read_varint(bytes: &mut &[u8], bytes_max: usize) -> Option<i64> {
     let mut value = 0u64;
     for i in 0..bytes_max {
         let (&byte, rest) = bytes.split_first()?;

@@ -137,6 +137,7 @@ impl<R: Runtime> Log<R> {
         segment.end += header.total_bytes() as u64;
         let unwritten = segment.unwritten_blocks() - unwritten_before;
         let shared = &self.inner.shared;
+        shared.foreground.set(shared.foreground.get().wrapping_add(1));
         shared.unwritten_bytes.set(shared.unwritten_bytes.get() + unwritten);
         shared.cache_grew(taken);
         if !std::mem::replace(&mut segment.in_cache, true) {
@@ -157,7 +158,11 @@ impl<R: Runtime> Log<R> {
 
 fn must_roll<F>(state: &LogState<F>, batch_bytes: usize, now_ms: i64) -> bool {
     let active = state.active();
+    let segment_ms = match state.config.compact_policy {
+        true => state.config.segment_ms.min(state.config.max_compaction_lag_ms),
+        false => state.config.segment_ms,
+    };
     active.end > 0
         && (active.end + batch_bytes as u64 > u64::from(state.config.segment_bytes)
-            || now_ms - active.opened_ms >= state.config.segment_ms)
+            || now_ms - active.opened_ms >= segment_ms)
 }

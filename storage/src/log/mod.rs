@@ -16,6 +16,7 @@
 //! checkpoint.rs  what lets the next start begin at the end, and lets go of the journal
 //! checkpoint_file.rs  a checkpoint on disk
 //! index_file.rs  a segment's index on disk
+//! compaction/    of each key, the last record is kept
 //! segment.rs     positions of one segment
 //! tail.rs        its newest bytes in memory
 //! ```
@@ -23,6 +24,7 @@
 mod append;
 mod checkpoint;
 mod checkpoint_file;
+pub(crate) mod compaction;
 mod find_time;
 pub(crate) mod index_file;
 mod lease;
@@ -50,8 +52,10 @@ pub use append::{AppendError, Appended};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint_file::fuzz as fuzz_checkpoint;
 pub(crate) use checkpoint_file::{
-    Checkpoint, CheckpointError, SegmentTimes, read_checkpoint, sync_checkpoint, write_checkpoint,
+    Checkpoint, CheckpointError, Compacted, SegmentTimes, read_checkpoint, sync_checkpoint,
+    write_checkpoint,
 };
+pub use compaction::CompactionLimits;
 pub use find_time::TimestampOffset;
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use log_start::DeleteRecordsError;
@@ -60,6 +64,7 @@ pub use state::{Durability, LogConfig, LogOffsets};
 pub use timestamps::{CHECKED_BYTES_MAX, RefusedTimestamp};
 
 use crate::ids::PartitionId;
+use crate::log::compaction::{Judged, judge, must_close_active};
 use crate::log::state::LogState;
 use crate::notify::{Notify, Signal};
 use crate::runtime::Runtime;
@@ -163,7 +168,10 @@ impl<R: Runtime> Log<R> {
 
     /// Changes what it obeys, from the next append on.
     pub fn set_config(&self, config: LogConfig) {
-        self.inner.state.borrow_mut().config = config;
+        self.with_state(|state| {
+            state.config = config;
+            state.is_uncleanable = false;
+        });
         self.publish();
     }
 
@@ -215,6 +223,25 @@ impl<R: Runtime> Log<R> {
         let is_empty = state.end().place() == (state.log_start, 0);
         (!is_empty && state.end() != state.checkpoint)
             .then(|| format!("partition {id} has appends behind its checkpoint"))
+    }
+
+    /// Looks at what of it can be compacted.
+    pub(crate) fn judge_compaction(&self, now_ms: i64) -> Judged {
+        self.with_state(|state| judge(state, now_ms))
+    }
+
+    /// Closes the active segment if its records have waited too long for compaction.
+    pub(crate) fn close_overdue(&self, now_ms: i64) {
+        self.with_state(|state| {
+            if must_close_active(state, now_ms) {
+                self.roll(state, now_ms);
+            }
+        });
+    }
+
+    /// Leaves it uncompacted until its config is set, or the broker starts again.
+    pub(crate) fn set_uncleanable(&self) {
+        self.with_state(|state| state.is_uncleanable = true);
     }
 
     /// Drops the memory of a deleted log; returns how much it was.

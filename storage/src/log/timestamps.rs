@@ -65,7 +65,7 @@ impl Limits {
     fn refuse(&self, record: RecordTime) -> RefusedTimestamp {
         let earliest = self.now_ms.wrapping_sub(self.before_max_ms);
         let latest = self.now_ms.wrapping_add(self.after_max_ms);
-        let RecordTime { index, timestamp_ms, offset } = record;
+        let RecordTime { index, timestamp_ms, offset, .. } = record;
         let message = format!(
             "Timestamp {timestamp_ms} of message with offset {offset} is out of range. The \
              timestamp should be within [{earliest}, {latest}]"

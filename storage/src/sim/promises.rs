@@ -38,6 +38,7 @@ fn promises_are_kept() {
     }
     println!("{seeds} seeds, lost 0: {total:#?}");
     assert!(total.acknowledged > 0 && total.duplicates > 0 && total.clean_stops > 0);
+    assert!(total.records_gone > 0, "nothing was compacted");
     assert!(total.deletions > 0 && total.expirations > 0 && total.times_found > 0);
     let counters = total.counters;
     assert!(counters.kills > 0 && counters.power_losses > 0 && counters.writes_torn > 0);
@@ -149,4 +150,29 @@ fn retention_beyond_the_high_watermark_is_caught() {
 #[test]
 fn reusing_a_producer_id_is_caught() {
     caught(Mutant::ReuseProducerId, run);
+}
+
+#[test]
+fn keeping_the_older_record_of_a_key_is_caught() {
+    caught(Mutant::CompactKeepsOlder, run);
+}
+
+#[test]
+fn dropping_tombstones_early_is_caught() {
+    caught(Mutant::DropTombstonesEarly, run);
+}
+
+#[test]
+fn compacting_for_what_is_not_synced_is_caught() {
+    caught(Mutant::CompactUnflushed, run);
+}
+
+#[test]
+fn swapping_before_the_sync_is_caught() {
+    caught(Mutant::SwapBeforeSync, run);
+}
+
+#[test]
+fn dropping_a_producers_last_batch_is_caught() {
+    caught(Mutant::DropProducersLastBatch, run);
 }

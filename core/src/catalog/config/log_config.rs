@@ -23,9 +23,20 @@ pub fn log_config(layers: &Layers<'_>) -> LogConfig {
         timestamp_before_max_ms: layers.integer("message.timestamp.before.max.ms"),
         timestamp_after_max_ms: layers.integer("message.timestamp.after.max.ms"),
         delete_policy: elements(&policy).any(|word| word == "delete"),
+        compact_policy: elements(&policy).any(|word| word == "compact"),
         retention_ms: layers.integer("retention.ms"),
         retention_bytes: layers.integer("retention.bytes").max(-1),
+        min_cleanable_dirty_ppm: millionths(layers.text("min.cleanable.dirty.ratio")),
+        min_compaction_lag_ms: layers.integer("min.compaction.lag.ms"),
+        max_compaction_lag_ms: layers.integer("max.compaction.lag.ms"),
+        delete_retention_ms: layers.integer("delete.retention.ms"),
     }
+}
+
+/// A share as millionths; a half, Kafka's default, for what another release has stored and is none.
+fn millionths(share: Option<String>) -> u32 {
+    let share = share.and_then(|text| text.trim().parse::<f64>().ok()).filter(|s| s.is_finite());
+    (share.unwrap_or(0.5).clamp(0.0, 1.0) * 1e6).round() as u32
 }
 
 /// The rules of the keys keep values in these bounds.
