@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub use builder::{BatchBuilder, Record};
 pub use compression::DECOMPRESSED_BYTES_MAX;
 pub(crate) use raw_records::{RawRecord, RawRecords, RawStep};
+pub(crate) use records::every_record_has_key;
 pub use records::{RecordTime, RecordWalk, RecordsError, Step};
 pub(crate) use rewrite::{Rewrite, emptied};
 

@@ -69,7 +69,7 @@ impl Queued {
     /// Looks at the records of `batch`, and appends it. Those before it must be gone.
     pub async fn append(self, batch: &[u8]) -> Result<Appended, PartitionError> {
         let partition = &self.0;
-        partition.guarded_async(partition.log.check_timestamps(batch)).await?;
+        partition.guarded_async(partition.log.check_records(batch)).await?;
         Ok(partition.guarded(|log| log.append(batch))??)
     }
 
@@ -108,7 +108,7 @@ impl Partition {
     pub fn append_at_once(&self, batch: &[u8]) -> Result<Option<Appended>, PartitionError> {
         let is_behind = self.queued.get() > 0;
         let appended = self.guarded(|log| {
-            let must_wait = is_behind || log.must_check_timestamps(batch);
+            let must_wait = is_behind || log.must_check_records(batch);
             (!must_wait).then(|| log.append(batch)).transpose()
         })?;
         Ok(appended?)

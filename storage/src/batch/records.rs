@@ -170,6 +170,25 @@ impl<R: BufRead> RecordWalk<R> {
     }
 }
 
+/// True if every record of an uncompressed batch has a key, as far as its records are some at all.
+/// At once: for batches that are small.
+pub(crate) fn every_record_has_key(header: &BatchHeader, mut records: &[u8]) -> bool {
+    for _ in 0..header.records_count() {
+        let Some(length) = read_varint(&mut records, 5) else { return false };
+        let split = usize::try_from(length).ok().and_then(|l| records.split_at_checked(l));
+        let Some((mut body, behind)) = split else { return false };
+        records = behind;
+        let Some((_attributes, rest)) = body.split_first() else { return false };
+        body = rest;
+        let deltas = (read_varint(&mut body, 10), read_varint(&mut body, 5));
+        let key_length = read_varint(&mut body, 5);
+        if deltas.1.is_none() || key_length.is_none_or(|length| length < 0) {
+            return false;
+        }
+    }
+    true
+}
+
 struct Front {
     /// Of the length itself.
     length_bytes: usize,

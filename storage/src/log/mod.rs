@@ -7,7 +7,7 @@
 //! read.rs        a range becomes a plan of leases
 //! find_time.rs   a timestamp becomes an offset
 //! scan.rs        batch after batch, read back
-//! timestamps.rs  how far a producer's timestamps may be off
+//! check_records.rs  what a topic asks of records: timestamps near the clock, keys
 //! lease.rs       what a plan holds, and how a file's part is loaded
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
 //! log_start.rs   the log start moves up, durably
@@ -22,6 +22,7 @@
 //! ```
 
 mod append;
+mod check_records;
 mod checkpoint;
 mod checkpoint_file;
 pub(crate) mod compaction;
@@ -40,7 +41,6 @@ pub(crate) mod state;
 pub(crate) mod tail;
 #[cfg(test)]
 mod tests;
-mod timestamps;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -49,6 +49,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use append::{AppendError, Appended};
+pub use check_records::{CHECKED_BYTES_MAX, RefusedTimestamp};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint_file::fuzz as fuzz_checkpoint;
 pub(crate) use checkpoint_file::{
@@ -61,7 +62,6 @@ pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use log_start::DeleteRecordsError;
 pub use publish::Offline;
 pub use state::{Durability, LogConfig, LogOffsets};
-pub use timestamps::{CHECKED_BYTES_MAX, RefusedTimestamp};
 
 use crate::ids::PartitionId;
 use crate::log::compaction::{Judged, judge, must_close_active};

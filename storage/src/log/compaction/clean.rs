@@ -133,9 +133,8 @@ impl<R: Runtime> Log<R> {
         pace: &mut Pace<R>,
     ) -> Result<Done, CompactionError> {
         let until = self.map_dirty(map, cleanable, pace).await?;
-        let (config, last_offsets) = self.with_state(|state| {
-            (state.config.clone(), state.producers.last_offsets().collect::<HashSet<i64>>())
-        });
+        let last_offsets = self.last_offsets_of_producers().await?;
+        let config = self.with_state(|state| state.config.clone());
         let now_ms = self.inner_runtime().now_ms();
         let delete_retention_ms = config.delete_retention_ms;
         let rules = Rules { map, until, now_ms, delete_retention_ms };
@@ -155,6 +154,13 @@ impl<R: Runtime> Log<R> {
             }
         }
         Ok(done)
+    }
+
+    /// Where the producers' last batches end, as of the newest checkpoint: what came later may be
+    /// lost yet, and is not compacted.
+    async fn last_offsets_of_producers(&self) -> Result<HashSet<i64>, CompactionError> {
+        let _turn = self.inner.slot_turns.take().await;
+        Ok(self.newest_checkpoint().await?.producers.last_offsets().collect())
     }
 
     /// Notes the keys of the dirty part; returns where it ends, which is earlier if the map is full.

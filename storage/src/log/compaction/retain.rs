@@ -67,13 +67,16 @@ impl Rules<'_> {
     /// Whether a record stays: the last of its key, and, if it has no value, not yet to be forgotten.
     pub(super) fn keep(&self, header: &BatchHeader, record: &RawRecord<'_>) -> bool {
         let Some(key) = record.key else { return false };
-        let is_last = self.map.get(key).is_none_or(|last| record.offset >= last);
+        let keeps_older = active(Mutant::CompactKeepsOlder);
+        let is_last = self.map.get(key).is_none_or(|last| {
+            if keeps_older { record.offset <= last } else { record.offset >= last }
+        });
         let forgets_early = active(Mutant::DropTombstonesEarly);
         let is_forgotten = header.delete_horizon_ms().is_some_and(|at| at <= self.now_ms);
         is_last && (record.has_value || !(is_forgotten || forgets_early))
     }
 
-    /// What becomes of a batch whose records are all in `tally`. `counts`: its producer's last one.
+    /// What becomes of a batch whose records are all in `tally`.
     pub(super) fn fate(
         &self,
         header: &BatchHeader,
