@@ -5,7 +5,7 @@
 #       [--default-partitions N] [--auto-create-topics true|false] [--max-request-bytes N] [--durability default|strict]
 #
 # One node, broker and controller in one process (KRaft). The controller listens on a port of its own: the broker's plus one.
-# --durability strict becomes log.flush.interval.messages=1; --shards and --cache-bytes have no counterpart and are passed over.
+# --durability strict becomes log.flush.interval.messages=1; --shards, --cache-bytes and --http-listen have no counterpart and are passed over.
 # KAFKA_HEAP sets the heap (default 1g). Java 17 or later. See docs/measuring.md for the jars.
 set -euo pipefail
 : "${KAFKA_LIB:?set KAFKA_LIB to the directory of Kafka\'s jars (docs/measuring.md)}"
@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
         --auto-create-topics) auto_create=$2 ;;
         --max-request-bytes) request_bytes=$2 ;;
         --durability) durability=$2 ;;
-        --shards | --cache-bytes) ;;
+        --shards | --cache-bytes | --http-listen) ;;
         *) echo "kafka.sh: unknown option $1" >&2; exit 2 ;;
     esac
     shift 2

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use corelane_net::client::ClientError;
 use corelane_net::codec::{DecodeError, EncodeError};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::Api;
@@ -16,10 +17,13 @@ pub enum BenchError {
     /// An argument makes no sense.
     #[error("{0}")]
     Argument(String),
-    /// No connection.
-    #[error("connecting to {address}: {source}")]
-    Connect {
-        /// Where to.
+    /// A question before or after the run.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// An address to serve on.
+    #[error("listening on {address}: {source}")]
+    Listen {
+        /// Where.
         address: String,
         /// The system's reason.
         source: io::Error,

@@ -2,12 +2,15 @@
 //!
 //! - [`cli`]: the command line
 //! - [`bench`]: measurements, from options to a printed report
+//! - [`settings`]: what a broker is told: keys, sources, values
 //! - [`serve`]: from settings to a running broker, and its end
 //! - [`shard`]: one shard: its partitions, its mailbox, the controller on shard 0
 //! - [`api`]: the Kafka APIs, one file each, and the table of what is supported
 //! - [`fetch_session`]: what a consumer asks for again and again (KIP-227)
 //! - [`partition`]: one partition as its leader sees it
 //! - [`catalog`]: topics, configs, ids: what the cluster knows
+//! - [`metrics`]: what it can be asked about itself: counters, gauges, health
+//! - [`http`]: the port where that is asked
 //! - `once.rs`: partitions that a request names more than once
 //! - `fuzzing.rs`: what a fuzzer calls; only there for one, and for tests
 //! - [`runtime`]: executor, disk ring, sockets, signals: the only code that names glommio and io_uring
@@ -19,10 +22,13 @@ pub mod cli;
 pub mod fetch_session;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod http;
+pub mod metrics;
 mod once;
 pub mod partition;
 pub mod runtime;
 pub mod serve;
+pub mod settings;
 pub mod shard;
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ fn main() -> ExitCode {
         Command::Serve(options) => corelane::serve::run(options)
             .map(|()| ExitCode::SUCCESS)
             .map_err(|error| error.to_string()),
+        Command::Config(command) => {
+            corelane::settings::print(command).map_err(|error| error.to_string())
+        }
         Command::Bench(command) => corelane::bench::run(command).map_err(|error| error.to_string()),
     };
     outcome.unwrap_or_else(|error| {

@@ -60,6 +60,11 @@ impl ByteBudget {
         self.inner.used_bytes.get()
     }
 
+    /// What may be reserved, the allowance aside.
+    pub fn limit_bytes(&self) -> usize {
+        self.inner.limit_bytes
+    }
+
     /// Frames waiting now.
     pub fn waiting(&self) -> usize {
         self.inner.waiting.borrow().len()

@@ -218,4 +218,10 @@ impl Field for ErrorCode {
     fn encode(&self, out: &mut Encoder, _: Version) {
         out.put(&self.number().to_be_bytes());
     }
+    #[inline]
+    fn errors(&self, found: &mut dyn FnMut(ErrorCode)) {
+        if !self.is_none() {
+            found(*self);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::stream::Stream;
 
 /// Bytes of the length before every frame.
-const PREFIX_BYTES: usize = 4;
+pub(crate) const PREFIX_BYTES: usize = 4;
 
 /// Why no further frame can be read.
 #[derive(Debug, thiserror::Error)]

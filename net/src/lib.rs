@@ -10,12 +10,20 @@
 //! - [`service`]: what the broker implements: requests in, answers out, later and in order
 //! - [`connection`]: one connection's life: read, decode, begin, answer in order, limits
 //! - [`limits`]: what one connection may take
+//!
+//! And the other side:
+//!
+//! - [`client`]: asking any Kafka-compatible broker, blocking
+//!
+//! What both sides use:
+//!
 //! - [`error_code`]: Kafka's error codes
 //! - `fuzzing.rs`: what a fuzzer calls; only there for one, and for tests
 //!
 //! Nothing here panics, or allocates what it was told to, on any input.
 
 pub mod budget;
+pub mod client;
 pub mod codec;
 pub mod connection;
 pub mod error_code;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::codec::Str;
 use crate::messages::{Api, EncodedResponse, Request, Response};
@@ -28,6 +29,25 @@ pub trait Service: Clone + 'static {
     ///
     /// If the connection is closed, either future is dropped where it stands.
     fn begin(&self, request: Request, context: &RequestContext) -> impl Future<Output = Pending>;
+
+    /// A request has its answer, which leaves next: for counting. Requests of a connection that
+    /// ends before are not told of.
+    fn answered(&self, _exchange: &Exchange<'_>) {}
+}
+
+/// A request and its answer.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// The API.
+    pub api: Api,
+    /// Length of the request's frame, its prefix included.
+    pub request_bytes: usize,
+    /// Length of the answer's frame, its prefix included; 0 if nothing is sent.
+    pub response_bytes: usize,
+    /// From the request's last byte to the answer's turn on its connection.
+    pub took: Duration,
+    /// The answer.
+    pub answer: &'a Answer,
 }
 
 /// An answer under way.

@@ -9,20 +9,24 @@ use zerocopy::byteorder::big_endian::{I16, I32, I64, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub use builder::{BatchBuilder, Record};
+pub use compress::{Compressor, CompressorError};
 pub use compression::DECOMPRESSED_BYTES_MAX;
 pub(crate) use raw_records::{RawRecord, RawRecords, RawStep};
+pub use record_reader::RecordReader;
 pub(crate) use records::every_record_has_key;
 pub use records::{RecordTime, RecordWalk, RecordsError, Step};
 pub(crate) use rewrite::{Rewrite, emptied};
 
 mod builder;
+mod compress;
+mod compress_stream;
 mod compression;
-mod compressor;
 mod crc_shift;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod metered;
 mod raw_records;
+mod record_reader;
 mod records;
 mod rewrite;
 #[cfg(test)]

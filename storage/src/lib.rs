@@ -13,6 +13,7 @@
 //! store/          one shard: pump, flusher, upkeep, and the process-wide start
 //! manifest.rs     identity of the data directory and its few durable numbers
 //! command_log.rs  a small durable list of commands (the catalog's)
+//! meters.rs       what a shard's storage has done, for who watches it
 //! notify.rs       waking tasks, here and on other shards
 //! mutants.rs      named faults that the tests switch on
 //! fuzzing.rs      what a fuzzer calls; only there for one, and for tests
@@ -29,6 +30,7 @@ pub mod index;
 mod journal;
 pub mod log;
 pub mod manifest;
+pub mod meters;
 mod mutants;
 pub mod notify;
 pub mod producers;

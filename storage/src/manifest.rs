@@ -16,10 +16,12 @@ use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 use crate::turn::Turns;
 use slot::Decoded;
 
+mod look;
 mod slot;
 #[cfg(test)]
 mod tests;
 
+pub use look::look;
 #[cfg(any(test, fuzzing))]
 pub(crate) use slot::fuzz;
 

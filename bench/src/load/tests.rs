@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use corelane_net::client::ClientError;
+
 use super::{LoadArgs, Pace};
 use crate::client::{Control, Topic};
 use crate::consume::{self, Beginning, ConsumeArgs, ConsumeSettings};
@@ -156,7 +158,7 @@ fn a_broker_that_dies_leaves_partial_results_that_say_so() {
     // The topic went with the broker, but the run cannot know.
     assert!(report.left_behind.unwrap().contains("corelane-bench-"));
     let refused = produce::run(&produce(SocketAddr::from(([127, 0, 0, 1], 1)), 10), &Stop::new());
-    assert!(matches!(refused, Err(BenchError::Connect { .. })));
+    assert!(matches!(refused, Err(BenchError::Client(ClientError::Connect { .. }))));
 }
 
 #[test]

@@ -111,7 +111,7 @@ pub fn run(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<NullBrokerReport, BenchError> {
     let listener = TcpListener::bind(&args.listen)
-        .map_err(|source| BenchError::Connect { address: args.listen.clone(), source })?;
+        .map_err(|source| BenchError::Listen { address: args.listen.clone(), source })?;
     listener.set_nonblocking(true).map_err(system("listening"))?;
     let address = listener.local_addr().map_err(system("listening"))?;
     let disk = args.write_dir.as_deref().map(WriteThrough::open).transpose()?;

@@ -8,12 +8,16 @@ use corelane_net::messages::{
 };
 
 use super::authorized::CLUSTER_OPERATIONS;
-use crate::shard::Broker;
+use crate::shard::{Broker, ListenerId};
 
 /// Answers at once.
-pub fn answer(broker: &Broker, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+pub fn answer(
+    broker: &Broker,
+    listener: ListenerId,
+    request: &DescribeClusterRequest,
+) -> DescribeClusterResponse {
     match request.endpoint_type {
-        BROKER_ENDPOINT_TYPE => describe(broker, request),
+        BROKER_ENDPOINT_TYPE => describe(broker, listener, request),
         // Sent to a broker's port: there are no controllers behind it (KIP-919).
         CONTROLLER_ENDPOINT_TYPE => refused(
             ErrorCode::MismatchedEndpointType,
@@ -33,15 +37,20 @@ fn refused(error_code: ErrorCode, words: String) -> DescribeClusterResponse {
     DescribeClusterResponse { error_code, error_message, ..Default::default() }
 }
 
-fn describe(broker: &Broker, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+fn describe(
+    broker: &Broker,
+    listener: ListenerId,
+    request: &DescribeClusterRequest,
+) -> DescribeClusterResponse {
+    let advertised = broker.advertised(listener);
     let asked = request.include_cluster_authorized_operations;
     DescribeClusterResponse {
         cluster_id: Str::from(&*broker.cluster_id),
         controller_id: broker.node_id,
         brokers: vec![DescribeClusterBroker {
             broker_id: broker.node_id,
-            host: Str::from(&*broker.advertised_host),
-            port: i32::from(broker.advertised_port),
+            host: Str::from(&*advertised.host),
+            port: i32::from(advertised.port),
             ..Default::default()
         }],
         cluster_authorized_operations: if asked {

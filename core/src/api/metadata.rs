@@ -20,7 +20,7 @@ use crate::catalog::change::{NewTopic, Refusal};
 use crate::catalog::{Catalog, Topic, name};
 use crate::shard::controller::ChangeError;
 use crate::shard::pauses::Pauses;
-use crate::shard::{Broker, Shard};
+use crate::shard::{Broker, ListenerId, Shard};
 
 /// Most topics that one request creates. Others are unknown to it, and clients ask again.
 const CREATED_MAX: usize = 1_000;
@@ -33,16 +33,21 @@ const ENCODED_AT_ONCE_MAX: usize = 1_000;
 
 /// Answers at once, unless topics have to be created (then when they can be used), or many are
 /// asked for.
-pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) -> Answer {
+pub async fn answer(
+    shard: Rc<Shard>,
+    listener: ListenerId,
+    request: MetadataRequest,
+    version: i16,
+) -> Answer {
     if let Some(refused) = refused(&request, version) {
         return Answer::Send(refused.into());
     }
-    if let Some(response) = shard.metadata_cache.borrow_mut().get(&request, version) {
+    if let Some(response) = shard.metadata_cache.borrow_mut().get(listener, &request, version) {
         return Answer::SendEncoded(response);
     }
     let refused = create_missing(&shard, &request).await;
     let generation = shard.metadata_cache.borrow().generation();
-    let response = describe(&shard, &request, version, &refused).await;
+    let response = describe(&shard, listener, &request, version, &refused).await;
     let keep = may_be_kept(&response, &refused, may_create(&shard, &request));
     let partitions: usize = response.topics.iter().map(|topic| topic.partitions.len()).sum();
     let encoded = match partitions.max(response.topics.len()) {
@@ -55,7 +60,7 @@ pub async fn answer(shard: Rc<Shard>, request: MetadataRequest, version: i16) ->
         Ok(response) => {
             if keep {
                 let mut cache = shard.metadata_cache.borrow_mut();
-                cache.put(generation, &request, version, &response);
+                cache.put(generation, listener, &request, version, &response);
             }
             Answer::SendEncoded(response)
         }
@@ -101,11 +106,13 @@ fn refused(request: &MetadataRequest, version: i16) -> Option<MetadataResponse> 
 
 async fn describe(
     shard: &Shard,
+    listener: ListenerId,
     request: &MetadataRequest,
     version: i16,
     refused: &Refused,
 ) -> MetadataResponse {
     let broker = &shard.broker;
+    let advertised = broker.advertised(listener);
     let cluster_operations = if request.include_cluster_authorized_operations {
         CLUSTER_OPERATIONS
     } else {
@@ -114,8 +121,8 @@ async fn describe(
     MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id: broker.node_id,
-            host: Str::from(&*broker.advertised_host),
-            port: i32::from(broker.advertised_port),
+            host: Str::from(&*advertised.host),
+            port: i32::from(advertised.port),
             rack: None,
         }],
         cluster_id: Some(Str::from(&*broker.cluster_id)),

@@ -50,11 +50,11 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
 
 use corelane_net::messages::{Api, EncodedResponse, Request, Response};
-use corelane_net::service::{Answer, Pending, RequestContext, Service};
+use corelane_net::service::{Answer, Exchange, Pending, RequestContext, Service};
 use futures_util::FutureExt;
 
-use crate::shard::Shard;
 use crate::shard::turns::Turns;
+use crate::shard::{ListenerId, Shard};
 
 /// One API and its versions.
 pub struct SupportedApi {
@@ -104,13 +104,14 @@ const fn supported(api: Api, min: i16, max: i16) -> SupportedApi {
 #[derive(Clone)]
 pub struct Handler {
     shard: Rc<Shard>,
+    listener: ListenerId,
     fetch_turns: Rc<Turns>,
 }
 
 impl Handler {
-    /// A handler on this shard.
-    pub fn new(shard: &Rc<Shard>) -> Handler {
-        Handler { shard: shard.clone(), fetch_turns: Rc::default() }
+    /// A handler on this shard, for a connection that came in by `listener`.
+    pub fn new(shard: &Rc<Shard>, listener: ListenerId) -> Handler {
+        Handler { shard: shard.clone(), listener, fetch_turns: Rc::default() }
     }
 }
 
@@ -123,19 +124,25 @@ impl Service for Handler {
         let begun = AssertUnwindSafe(self.dispatch(request, context.version)).catch_unwind().await;
         guarded(context, begun.unwrap_or_else(|panic| Box::pin(async { resume_unwind(panic) })))
     }
+
+    fn answered(&self, exchange: &Exchange<'_>) {
+        self.shard.counters.apis.count(exchange);
+    }
 }
 
 impl Handler {
     async fn dispatch(&self, request: Request, version: i16) -> Pending {
-        let shard = self.shard.clone();
+        let (shard, listener) = (self.shard.clone(), self.listener);
         match request {
             Request::Produce(request) => produce::begin(&shard, request, version).await,
             Request::Fetch(request) => {
                 let turn = self.fetch_turns.take();
-                later(fetch::answer(shard, request, version, turn))
+                later(fetch::answer(shard, listener, request, version, turn))
             }
             Request::ListOffsets(request) => later(list_offsets::answer(shard, request, version)),
-            Request::Metadata(request) => Box::pin(metadata::answer(shard, request, version)),
+            Request::Metadata(request) => {
+                Box::pin(metadata::answer(shard, listener, request, version))
+            }
             Request::FindCoordinator(request) => now(find_coordinator::answer(request, version)),
             Request::ApiVersions(request) => now(api_versions::answer(&shard, &request, version)),
             Request::CreateTopics(request) => {
@@ -175,7 +182,7 @@ impl Handler {
                 now(describe_user_scram_credentials::answer(request))
             }
             Request::DescribeCluster(request) => {
-                now(describe_cluster::answer(&shard.broker, &request))
+                now(describe_cluster::answer(&shard.broker, listener, &request))
             }
             Request::ListConfigResources(request) => {
                 now(list_config_resources::answer(&shard, &request, version))

@@ -223,6 +223,11 @@ impl SessionCache {
         self.sessions.len()
     }
 
+    /// Partitions that they remember.
+    pub fn partitions(&self) -> usize {
+        self.partitions
+    }
+
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()

@@ -25,6 +25,11 @@ pub fn whole<T: AsRef<[u8]>>(parts: &[T], max_bytes: usize, at_least_one: bool) 
     end
 }
 
+/// The base offset of the batch that begins at `position`.
+pub fn base_offset<T: AsRef<[u8]>>(parts: &[T], position: usize) -> Option<i64> {
+    Some(i64::from_be_bytes(field(parts, position + BASE_OFFSET_AT)?))
+}
+
 /// The offset after the last whole batch of `parts`; `None` if there is none.
 pub fn next_offset<T: AsRef<[u8]>>(parts: &[T]) -> Option<i64> {
     let total = total_bytes(parts);

@@ -2,11 +2,13 @@
 //!
 //! - `batches.rs`: walking whole batches in memory
 //! - `error.rs`: everything that can go wrong with one partition of a request
+//! - `traffic.rs`: what was appended, counted
 //! - `epoch.rs`: fencing by leader epoch, and where a client's log diverges (KIP-320)
 
 pub mod batches;
 mod epoch;
 mod error;
+mod traffic;
 
 #[cfg(test)]
 mod tests;
@@ -18,12 +20,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::{Appended, Log, LogConfig, LogOffsets, ReadPlan, TimestampOffset};
+use corelane_storage::log::{
+    Appended, Log, LogConfig, LogGauges, LogOffsets, ReadPlan, TimestampOffset,
+};
 use corelane_storage::notify::Signal;
 use futures_util::FutureExt;
 
 pub use epoch::{EpochEnd, check_leader_epoch, diverges, epoch_end};
 pub use error::PartitionError;
+pub use traffic::Traffic;
 
 use crate::runtime::{DiskFile, ShardRuntime};
 
@@ -60,6 +65,7 @@ pub struct Partition {
     deleted: Cell<bool>,
     /// Batches whose records are still to be looked at, and those behind them.
     queued: Cell<usize>,
+    traffic: Traffic,
 }
 
 /// A batch that could not be appended at once.
@@ -70,7 +76,9 @@ impl Queued {
     pub async fn append(self, batch: &[u8]) -> Result<Appended, PartitionError> {
         let partition = &self.0;
         partition.guarded_async(partition.log.check_records(batch)).await?;
-        Ok(partition.guarded(|log| log.append(batch))??)
+        let appended = partition.guarded(|log| log.append(batch))??;
+        partition.traffic.count(batch.len(), &appended);
+        Ok(appended)
     }
 
     /// Where it goes.
@@ -89,7 +97,8 @@ impl Partition {
     /// The partition over its log.
     pub fn new(id: PartitionId, log: Log<ShardRuntime>) -> Rc<Partition> {
         let (deleted, queued) = (Cell::new(false), Cell::new(0));
-        Rc::new(Partition { id, log, broken: RefCell::default(), deleted, queued })
+        let (broken, traffic) = (RefCell::default(), Traffic::default());
+        Rc::new(Partition { id, log, broken, deleted, queued, traffic })
     }
 
     /// Its topic is deleted: whoever still waits is told that there is no such partition.
@@ -110,8 +119,11 @@ impl Partition {
         let appended = self.guarded(|log| {
             let must_wait = is_behind || log.must_check_records(batch);
             (!must_wait).then(|| log.append(batch)).transpose()
-        })?;
-        Ok(appended?)
+        })??;
+        if let Some(appended) = &appended {
+            self.traffic.count(batch.len(), appended);
+        }
+        Ok(appended)
     }
 
     /// Until this is dropped, what comes later has to queue.
@@ -133,6 +145,16 @@ impl Partition {
     /// Bytes of its log.
     pub fn size_bytes(&self) -> Result<u64, PartitionError> {
         self.guarded(|log| log.size_bytes())
+    }
+
+    /// How its log stands; of one that is offline too, as far as it is known.
+    pub fn gauges(&self) -> LogGauges {
+        self.log.gauges()
+    }
+
+    /// What was appended to it since the broker's start.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Its leader epoch.

@@ -61,6 +61,13 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    fn stuck(dir: &Path, owner: Option<u32>) -> LockError {
+        let owner = owner.map_or("unknown".to_owned(), |pid| format!("process {pid}"));
+        LockError::Stuck { dir: dir.to_owned(), owner }
+    }
+}
+
 /// Exclusive use of a data directory, until dropped and until every ring that registered it ends.
 #[derive(Debug)]
 pub struct DataDirLock {
@@ -82,7 +89,7 @@ impl DataDirLock {
             .open(&path)
             .map_err(failed)?;
         let asked = Instant::now();
-        while !try_lock(&file).map_err(failed)? {
+        while !flock(&file, libc::LOCK_EX).map_err(failed)? {
             let owner = read_pid(&mut file).map_err(failed)?;
             match owner {
                 // Our own number is that of a predecessor, in a container started anew.
@@ -93,8 +100,7 @@ impl DataDirLock {
                     thread::sleep(RETRY_INTERVAL);
                 }
                 owner if asked.elapsed() >= DEAD_OWNER_WAIT => {
-                    let owner = owner.map_or("unknown".to_owned(), |pid| format!("process {pid}"));
-                    return Err(LockError::Stuck { dir: dir.to_owned(), owner });
+                    return Err(LockError::stuck(dir, owner));
                 }
                 _ => thread::sleep(RETRY_INTERVAL),
             }
@@ -103,15 +109,39 @@ impl DataDirLock {
         Ok(DataDirLock { file })
     }
 
+    /// Whether [`DataDirLock::acquire`] would find `dir` free now; makes no file.
+    ///
+    /// # Errors
+    /// Its errors, but for a lock file that can't be made.
+    pub fn look(dir: &Path) -> Result<(), LockError> {
+        let path = dir.join("lock");
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW);
+        let mut file = match options.open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        if flock(&file, libc::LOCK_SH).map_err(failed)? {
+            return Ok(());
+        }
+        match read_pid(&mut file).map_err(failed)? {
+            Some(pid) if is_running(pid) => Err(LockError::InUse { dir: dir.to_owned(), pid }),
+            owner => Err(LockError::stuck(dir, owner)),
+        }
+    }
+
     pub(super) fn raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
 }
 
-fn try_lock(file: &File) -> io::Result<bool> {
+/// Locks, unless it is locked: `kind` is LOCK_EX or LOCK_SH.
+fn flock(file: &File, kind: libc::c_int) -> io::Result<bool> {
     loop {
         // SAFETY: the descriptor is open; flock takes no pointers.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        if unsafe { libc::flock(file.as_raw_fd(), kind | libc::LOCK_NB) } == 0 {
             return Ok(true);
         }
         let cause = io::Error::last_os_error();

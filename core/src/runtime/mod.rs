@@ -11,6 +11,7 @@
 //! - [`signals`]: SIGTERM and SIGINT as an awaited event
 //! - [`data_dir_lock`]: one process per data directory
 //! - [`task`]: a task whose panic ends only itself
+//! - [`thread_time`]: what a thread costs
 //! - [`wakes`]: wake-ups from other threads, and why they are not left to the executor
 
 mod blocking;
@@ -25,6 +26,7 @@ pub mod shards;
 pub mod signals;
 pub mod stream;
 mod task;
+mod thread_time;
 mod wakes;
 
 #[cfg(test)]
@@ -33,7 +35,8 @@ mod tests;
 pub use data_dir_lock::{DataDirLock, LockError};
 pub use disk_file::DiskFile;
 pub use listener::{TcpListener, bind};
-pub use shard_runtime::ShardRuntime;
+pub use shard_runtime::{RingCounters, ShardRuntime};
 pub use shards::{ShardError, Shards, ShardsConfig, usable_cores};
 pub use signals::Signals;
 pub use stream::TcpStream;
+pub use thread_time::ThreadTime;

@@ -87,6 +87,11 @@ impl ShardRuntime {
         self.shard.ring.counters()
     }
 
+    /// Time in which this shard's executor was not asleep.
+    pub fn busy(&self) -> Duration {
+        glommio::executor().executor_stats().total_runtime()
+    }
+
     /// Runs `work`, which may block, on a thread of its own kind; a panic in it is an error.
     pub async fn blocking_io<T: Send + 'static>(
         &self,

@@ -1,8 +1,10 @@
-//! Sockets, from the listener on shard 0 to the shard that serves them.
+//! Sockets, from the listeners on shard 0 to the shard that serves them.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use corelane_net::budget::ByteBudget;
 use corelane_net::connection::{self, Shared};
@@ -11,56 +13,120 @@ use corelane_storage::runtime::Runtime;
 use futures_util::future::{Either, select};
 
 use super::ServeError;
+use super::refusals::Refusals;
 use crate::api::Handler;
-use crate::cli::ServeOptions;
+use crate::metrics::counters::CloseReason;
 use crate::runtime::{ShardRuntime, TcpListener, TcpStream, bind};
-use crate::shard::Shard;
+use crate::settings::{Configuration, Listener};
+use crate::shard::admission::{Admission, Admitted};
 use crate::shard::socket::{Clock, Socket};
+use crate::shard::{ListenerId, Shard};
 
 /// Bytes of requests under way, of all shards together; each has room for one of the largest, and may
 /// go over its share by one.
 const REQUEST_BUDGET_BYTES: usize = 256 << 20;
 
 /// Listening sockets on shard 0.
-pub struct Listeners {
-    listeners: Vec<TcpListener>,
+pub struct Listeners(Vec<Bound>);
+
+/// One listener with its sockets: one for each address that its host stands for.
+struct Bound {
+    name: Arc<str>,
+    sockets: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
 }
 
 impl Listeners {
     /// Listens on every address.
-    pub fn bind(runtime: &ShardRuntime, addresses: &[SocketAddr]) -> Result<Self, ServeError> {
-        let (mut listeners, mut bound) = (Vec::new(), Vec::new());
-        for address in addresses {
-            let failed = |source| ServeError::Listen { address: *address, source };
-            let listener = TcpListener::new(runtime, bind(*address).map_err(failed)?);
-            bound.push(listener.local_addr().map_err(failed)?);
-            listeners.push(listener);
-        }
-        Ok(Listeners { listeners, addresses: bound })
+    pub fn bind(runtime: &ShardRuntime, listeners: &[Listener]) -> Result<Self, ServeError> {
+        let bound = listeners.iter().map(|listener| Bound::new(runtime, listener));
+        Ok(Listeners(bound.collect::<Result<_, _>>()?))
     }
 
-    /// Where they listen, with the ports that the system chose.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// Where each listens, with the ports that the system chose.
+    pub fn addresses(&self) -> impl Iterator<Item = &[SocketAddr]> {
+        self.0.iter().map(|bound| &*bound.addresses)
     }
 
-    /// The port of the first.
-    pub fn port(&self) -> u16 {
-        self.addresses.first().map_or(0, SocketAddr::port)
+    /// The port of each.
+    pub fn ports(&self) -> Vec<u16> {
+        let port = |bound: &Bound| bound.addresses.first().map_or(0, SocketAddr::port);
+        self.0.iter().map(port).collect()
     }
 
     /// Accepts until the broker stops.
-    pub fn start(self, shard: &Rc<Shard>, options: &ServeOptions) {
-        let limits =
-            Limits { request_bytes_max: options.max_request_bytes as usize, ..Limits::default() };
-        for listener in self.listeners {
-            shard.runtime.spawn(accept(shard.clone(), listener, limits.clone()));
+    pub fn start(self, shard: &Rc<Shard>, admission: &Admission, configuration: &Configuration) {
+        let limits = Limits {
+            request_bytes_max: configuration.max_request_bytes as usize,
+            idle_timeout: configuration.idle_timeout,
+            ..Limits::default()
+        };
+        let refusals = Rc::new(RefCell::new(Refusals::default()));
+        for (index, bound) in self.0.into_iter().enumerate() {
+            let door = Rc::new(Door {
+                id: ListenerId(index),
+                name: bound.name,
+                admission: admission.clone(),
+                refusals: refusals.clone(),
+                limits: limits.clone(),
+            });
+            for socket in bound.sockets {
+                shard.runtime.spawn(accept(shard.clone(), socket, door.clone()));
+            }
         }
     }
 }
 
-async fn accept(shard: Rc<Shard>, listener: TcpListener, limits: Limits) {
+impl Bound {
+    fn new(runtime: &ShardRuntime, listener: &Listener) -> Result<Bound, ServeError> {
+        let name = Arc::from(&*listener.name);
+        let mut bound = Bound { name, sockets: Vec::new(), addresses: Vec::new() };
+        for address in &listener.addresses {
+            let mut address = *address;
+            // A name of several addresses has one port, also where the system chooses it.
+            if let Some(first) = bound.addresses.first().filter(|_| address.port() == 0) {
+                address.set_port(first.port());
+            }
+            let failed = |source| ServeError::Listen { address, source };
+            let socket = TcpListener::new(runtime, bind(address).map_err(failed)?);
+            bound.addresses.push(socket.local_addr().map_err(failed)?);
+            bound.sockets.push(socket);
+        }
+        Ok(bound)
+    }
+}
+
+/// What a listener's sockets share.
+struct Door {
+    id: ListenerId,
+    name: Arc<str>,
+    admission: Admission,
+    refusals: Rc<RefCell<Refusals>>,
+    limits: Limits,
+}
+
+impl Door {
+    /// Admits a connection, or says (now and then) that it does not.
+    fn admit(&self, shard: &Shard, peer: SocketAddr) -> Option<Admitted> {
+        let refused = match self.admission.admit(self.id, peer.ip()) {
+            Ok(admitted) => return Some(admitted),
+            Err(refused) => refused,
+        };
+        let now = shard.runtime.monotonic();
+        if let Some(count) = self.refusals.borrow_mut().add(self.id, refused, now) {
+            tracing::warn!(
+                listener = &*self.name,
+                limit = refused.key(),
+                refused = count,
+                last_peer = %peer.ip(),
+                "connections were closed at once: as many are open as this limit allows"
+            );
+        }
+        None
+    }
+}
+
+async fn accept(shard: Rc<Shard>, listener: TcpListener, door: Rc<Door>) {
     loop {
         let stopping = Box::pin(shard.stopping.recv_async());
         let accepted = match select(Box::pin(listener.accept()), stopping).await {
@@ -68,21 +134,33 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener, limits: Limits) {
             Either::Right(_) => return,
         };
         match accepted {
-            Ok((socket, peer)) => hand_over(&shard, socket, peer, limits.clone()).await,
+            Ok((socket, peer)) => {
+                if let Some(admitted) = door.admit(&shard, peer) {
+                    hand_over(&shard, Accepted { socket, peer, admitted }, &door).await;
+                }
+            }
             Err(error) => {
-                tracing::error!(%error, "the listener has failed: no new connections");
+                tracing::error!(%error, listener = &*door.name, "the listener has failed: no new connections");
                 return;
             }
         }
     }
 }
 
-/// Gives the socket to the shard with the fewest.
-async fn hand_over(shard: &Rc<Shard>, socket: OwnedFd, peer: SocketAddr, limits: Limits) {
+/// A connection on its way to its shard. Dropped on the way, it is closed and counted out.
+struct Accepted {
+    socket: OwnedFd,
+    peer: SocketAddr,
+    admitted: Admitted,
+}
+
+/// Gives the connection to the shard with the fewest.
+async fn hand_over(shard: &Rc<Shard>, accepted: Accepted, door: &Door) {
     let counts = shard.connections.counts();
-    let to = counts.assign();
+    let (to, peer) = (counts.assign(), accepted.peer);
+    let (id, name, limits) = (door.id, door.name.clone(), door.limits.clone());
     let taken = shard.call(to, move |shard| {
-        shard.runtime.spawn(serve(shard.clone(), socket, peer, limits));
+        shard.runtime.spawn(serve(shard.clone(), accepted, id, name, limits));
     });
     if let Err(error) = taken.await {
         tracing::error!(%error, shard = to, %peer, "a connection is not served");
@@ -90,7 +168,15 @@ async fn hand_over(shard: &Rc<Shard>, socket: OwnedFd, peer: SocketAddr, limits:
     }
 }
 
-async fn serve(shard: Rc<Shard>, socket: OwnedFd, peer: SocketAddr, limits: Limits) {
+async fn serve(
+    shard: Rc<Shard>,
+    accepted: Accepted,
+    listener: ListenerId,
+    name: Arc<str>,
+    limits: Limits,
+) {
+    // Counted out last, when the socket is closed.
+    let Accepted { socket, peer, admitted: _admitted } = accepted;
     let stream = match TcpStream::adopt(&shard.runtime, socket) {
         Ok(stream) => stream,
         Err(error) => {
@@ -101,8 +187,11 @@ async fn serve(shard: Rc<Shard>, socket: OwnedFd, peer: SocketAddr, limits: Limi
     };
     let _open = shard.connections.opened(stream.clone());
     let shared = shard.connections.shared(|| shared(&limits, shard.count));
+    let shared = Shared { listener: Rc::from(&*name), ..shared };
     let clock = Clock(shard.runtime.clone());
-    connection::serve(Socket::new(stream, peer), clock, Handler::new(&shard), shared).await;
+    let handler = Handler::new(&shard, listener);
+    let closed = connection::serve(Socket::new(stream, peer), clock, handler, shared).await;
+    shard.counters.connections_closed.count(CloseReason::from(&closed));
 }
 
 /// What the connections of one shard share.

@@ -1,34 +1,33 @@
 //! All shards, from nothing to serving. Shard 0 leads: it reads what is common, tells the others to
 //! recover, and lets all begin when all have recovered. A shard whose leader is gone ends.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use corelane_storage::RecoveryReport;
 use corelane_storage::command_log::CommandLog;
+use corelane_storage::log::Durability;
 use corelane_storage::manifest::Manifest;
 use corelane_storage::store::{Boot, Store, StoreError, StoreLimits};
 use futures_util::future::{Either, select};
 
 use super::accept::Listeners;
-use super::settings::settings;
-use super::{ServeError, address, host, stop, system};
-use crate::catalog::config::{self, Settings};
-use crate::catalog::{Catalog, Command};
-use crate::cli::ServeOptions;
+use super::{ServeError, host, stop, system};
+use crate::catalog::{Catalog, Command, config};
+use crate::metrics::scrape::{Question, Sources};
+use crate::metrics::status::{Phase, Status};
 use crate::runtime::{ShardRuntime, Signals};
+use crate::settings::{Configuration, NODE_ID};
+use crate::shard::admission::Admission;
 use crate::shard::connections::{ConnectionCounts, Connections};
 use crate::shard::controller::Controller;
 use crate::shard::mailbox::{CALLS_MAX, Inbox, inboxes};
-use crate::shard::{Broker, Parts, Shard, owned};
+use crate::shard::{Broker, ClientAddress, Parts, Shard, Watched, owned};
 
-/// The one broker's id, as clients see it.
-pub(super) const NODE_ID: i32 = 1;
 /// Bytes that fetch answers may hold, of all shards together; each has room for one of the largest.
 const FETCH_BUDGET_BYTES: usize = 256 << 20;
 const FETCH_BUDGET_BYTES_MIN: usize = 64 << 20;
@@ -47,8 +46,7 @@ pub struct Launch {
 }
 
 pub(super) struct Shared {
-    pub(super) options: ServeOptions,
-    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) configuration: Configuration,
     shards: usize,
     began: Instant,
     /// Shard 0 takes it.
@@ -60,7 +58,18 @@ pub(super) struct Shared {
     reports: flume::Sender<Result<RecoveryReport, ServeError>>,
     ended: flume::Sender<usize>,
     counts: ConnectionCounts,
+    admission: Admission,
     stopping: flume::Receiver<()>,
+    watching: Watching,
+}
+
+/// What the HTTP port watches the broker by.
+pub(super) struct Watching {
+    pub(super) status: Arc<Status>,
+    /// Per shard: what it is asked.
+    pub(super) questions: Vec<flume::Receiver<Question>>,
+    /// Where the port is, if there is one.
+    pub(super) url: OnceLock<String>,
 }
 
 /// What shard 0 alone has.
@@ -96,11 +105,11 @@ fn once<T>(value: T) -> flume::Receiver<T> {
 impl Launch {
     /// A start of `shards` shards.
     pub fn new(
-        options: ServeOptions,
-        addresses: Vec<SocketAddr>,
+        configuration: Configuration,
         shards: usize,
         began: Instant,
         signals: Signals,
+        watching: Watching,
     ) -> Launch {
         let (step_senders, steps) = (0..shards).map(|_| flume::bounded(2)).unzip();
         let (reports, report_receiver) = flume::bounded(shards);
@@ -113,9 +122,9 @@ impl Launch {
             ended: ended_receiver,
             stopping: stop,
         };
+        let admission = Admission::new(configuration.connection_limits.clone());
         let shared = Shared {
-            options,
-            addresses,
+            configuration,
             shards,
             began,
             leader: once(leader),
@@ -124,15 +133,33 @@ impl Launch {
             reports,
             ended,
             counts: ConnectionCounts::new(shards),
+            admission,
             stopping,
+            watching,
         };
         Launch { shared: Arc::new(shared) }
+    }
+
+    pub(super) fn watching(&self) -> &Watching {
+        &self.shared.watching
+    }
+
+    /// Where a scrape finds its numbers; `shards` is where those are asked.
+    pub(super) fn sources(&self, shards: Vec<flume::Sender<Question>>) -> Sources {
+        let Shared { configuration, admission, watching, .. } = &*self.shared;
+        Sources {
+            status: watching.status.clone(),
+            data_dir: configuration.data_dir.clone(),
+            shards,
+            listeners: configuration.listeners.iter().map(|one| one.name.clone()).collect(),
+            admission: admission.clone(),
+        }
     }
 
     fn store_limits(&self) -> StoreLimits {
         let shards = self.shared.shards as u64;
         let fifth = || host::memory_bytes().map(|total| total / 5);
-        let cache_bytes = self.shared.options.cache_bytes.or_else(fifth);
+        let cache_bytes = self.shared.configuration.cache_bytes.or_else(fifth);
         StoreLimits {
             cache_bytes: cache_bytes.map_or(CACHE_BYTES_UNKNOWN, |total| total / shards),
             unwritten_bytes: (UNWRITTEN_BYTES / shards).max(UNWRITTEN_BYTES_MIN),
@@ -140,42 +167,56 @@ impl Launch {
         }
     }
 
-    fn broker(&self, boot: &Boot, port: u16) -> Result<Broker, ServeError> {
-        let options = &self.shared.options;
-        let advertised = address::advertised(&options.listen, options.advertise.as_deref(), port)?;
-        let settings = settings(options, &advertised);
+    fn broker(&self, boot: &Boot, ports: &[u16]) -> Result<Broker, ServeError> {
+        let configuration = &self.shared.configuration;
+        let listeners = configuration.listeners.iter().zip(ports);
+        let listeners = listeners.map(|(listener, port)| ClientAddress {
+            listener: listener.name.clone(),
+            advertised: listener.advertise.at(*port),
+        });
         Ok(Broker {
             node_id: NODE_ID,
             cluster_id: URL_SAFE_NO_PAD.encode(boot.cluster_id()),
-            advertised_host: advertised.host,
-            advertised_port: advertised.port,
-            data_dir: std::path::absolute(&options.data_dir)
+            listeners: listeners.collect(),
+            data_dir: std::path::absolute(&configuration.data_dir)
                 .map_err(system("the data directory"))?,
             leader_epoch: boot.start_epoch(),
-            default_partitions: options.default_partitions,
-            auto_create_topics: options.auto_create_topics,
-            settings,
+            default_partitions: configuration.default_partitions,
+            auto_create_topics: configuration.auto_create_topics,
+            settings: configuration.settings_at(ports),
         })
     }
 
     /// One line on stdout, in whatever way logs go.
     fn announce(&self, broker: &Broker, listeners: &Listeners, report: &RecoveryReport) {
-        let Shared { options, shards, began, .. } = &*self.shared;
-        let (host, port) = (&broker.advertised_host, broker.advertised_port);
-        let listening: Vec<_> = listeners.addresses().iter().map(ToString::to_string).collect();
-        let durability = clap::ValueEnum::to_possible_value(&options.durability);
+        let Shared { configuration, shards, began, watching, .. } = &*self.shared;
+        let http = watching.url.get().map(|url| format!(", metrics at {url}/metrics"));
         println!(
-            "corelane {version} serves on {listening} (advertised as {host}:{port}), {shards} \
-             shards, data in {data_dir}, durability {durability}, {partitions} partitions \
-             recovered, started in {elapsed_ms} ms",
+            "corelane {version} serves on {listening}{http}, {shards} shards, data in {data_dir}, \
+             durability {durability}, {partitions} partitions recovered, started in {elapsed_ms} ms",
             version = env!("CARGO_PKG_VERSION"),
-            listening = listening.join(", "),
-            data_dir = options.data_dir.display(),
-            durability = durability.as_ref().map_or("?", |value| value.get_name()),
+            listening = listening(broker, listeners),
+            http = http.unwrap_or_default(),
+            data_dir = configuration.data_dir.display(),
+            durability = match configuration.durability {
+                Durability::Written => "default",
+                Durability::Flushed => "strict",
+            },
             partitions = report.partitions,
             elapsed_ms = began.elapsed().as_millis(),
         );
     }
+}
+
+/// Each listener's addresses and what it advertises; with its name, if there are several.
+fn listening(broker: &Broker, listeners: &Listeners) -> String {
+    let several = broker.listeners.len() > 1;
+    let each = broker.listeners.iter().zip(listeners.addresses()).map(|(told, addresses)| {
+        let name = if several { format!("{} ", told.listener) } else { String::new() };
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        format!("{name}{} (advertised as {})", addresses.join(", "), told.advertised)
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// The main future of each shard.
@@ -231,19 +272,24 @@ async fn lead(runtime: ShardRuntime, launch: Launch) -> Result<(), ServeError> {
     begin_run(&common, &manifest, &store, &report).await?;
 
     // Listening comes last, so that nobody connects before there is an answer.
-    let listeners = Listeners::bind(&runtime, &launch.shared.addresses)?;
-    let broker = Arc::new(launch.broker(&common.boot, listeners.port())?);
+    let configuration = &launch.shared.configuration;
+    let listeners = Listeners::bind(&runtime, &configuration.listeners)?;
+    let broker = Arc::new(launch.broker(&common.boot, &listeners.ports())?);
     for step in leader.steps.iter().skip(1) {
         let _ = step.send(Step::Serve(broker.clone()));
     }
     let controller = Some(Controller::new(command_log, manifest));
     let shard = assemble(&launch, runtime, common.catalog, broker.clone(), store, controller)?;
+    launch.shared.watching.status.enter(Phase::Serving);
     launch.announce(&broker, &listeners, &report);
-    listeners.start(&shard, &launch.shared.options);
+    listeners.start(&shard, &launch.shared.admission, configuration);
 
     let ended = Box::pin(leader.ended.recv_async());
     match select(Box::pin(leader.signals.terminated()), ended).await {
-        Either::Left(_) => stop::stop(&shard, leader.stopping).await,
+        Either::Left(_) => {
+            launch.shared.watching.status.enter(Phase::Stopping);
+            stop::stop(&shard, leader.stopping).await
+        }
         Either::Right((shard, _)) => Err(ServeError::ShardEnded(shard.unwrap_or_default())),
     }
 }
@@ -252,7 +298,7 @@ async fn read_common(
     runtime: &ShardRuntime,
     launch: &Launch,
 ) -> Result<(Common, Manifest<ShardRuntime>, CommandLog<ShardRuntime>), ServeError> {
-    let data_dir = &launch.shared.options.data_dir;
+    let data_dir = &launch.shared.configuration.data_dir;
     let mut new_cluster_id = [0; 16];
     getrandom::fill(&mut new_cluster_id)
         .map_err(|error| system("random bytes")(std::io::Error::other(error)))?;
@@ -287,10 +333,10 @@ async fn recover(
 ) -> Result<(Store<ShardRuntime>, RecoveryReport), ServeError> {
     let (shard, shards) = (runtime.index(), runtime.shards());
     // Nothing that a log obeys depends on the addresses, which are not known yet.
-    let settings = Settings::new(launch.shared.options.durability.into());
+    let settings = &launch.shared.configuration.settings;
     let with_config = |id: corelane_storage::ids::PartitionId| {
         let topic = common.catalog.topic_by_id(id.topic_id)?;
-        let layers = common.catalog.layers(&topic.configs, NODE_ID, &settings);
+        let layers = common.catalog.layers(&topic.configs, NODE_ID, settings);
         Some((id, config::log_config(&layers)))
     };
     let partitions = owned(&common.catalog, shard, shards).filter_map(with_config).collect();
@@ -337,7 +383,7 @@ fn assemble(
     store: Store<ShardRuntime>,
     controller: Option<Controller>,
 ) -> Result<Rc<Shard>, ServeError> {
-    let Shared { inboxes, counts, stopping, shards, .. } = &*launch.shared;
+    let Shared { inboxes, counts, stopping, shards, watching, .. } = &*launch.shared;
     let index = runtime.index();
     let inbox = inboxes[index].try_recv().map_err(|_| ServeError::ShardEnded(index))?;
     store.start();
@@ -352,6 +398,7 @@ fn assemble(
         fetch_budget_bytes: (FETCH_BUDGET_BYTES / shards).max(FETCH_BUDGET_BYTES_MIN),
         stopping: stopping.clone(),
     });
-    shard.start(inbox);
+    let questions = watching.questions[index].clone();
+    shard.start(inbox, Watched { status: watching.status.clone(), questions });
     Ok(shard)
 }

@@ -1,26 +1,26 @@
 //! `corelane serve`: from settings to a running broker, and to its clean end.
 //!
-//! - `address.rs`: where to listen, and what clients are told
+//! - `check.rs`: whether a start would succeed
 //! - `host.rs`: what the machine gives this process
 //! - `launch.rs`: all shards from nothing to serving, led by shard 0
 //! - `accept.rs`: sockets, from the listener to the shard that serves them
-//! - `settings.rs`: the command line, as broker configs
+//! - `refusals.rs`: when to say that connections are refused
 //! - `stop.rs`: from serving to a directory that needs no recovery
 //!
 //! The way up: limits of the machine, the directory's lock, the manifest and the journals, every
 //! shard's partitions, the listener, one line on stdout.
 
 mod accept;
-mod address;
+mod check;
 mod host;
 mod launch;
-mod settings;
+mod refusals;
 mod stop;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use corelane_storage::command_log::CommandLogError;
@@ -31,17 +31,20 @@ use tracing_subscriber::EnvFilter;
 
 use crate::catalog::command::DecodeError;
 use crate::cli::ServeOptions;
+use crate::http::{self, HttpPort, ListenError};
+use crate::metrics::scrape::{Question, Scraper, questions};
+use crate::metrics::status::Status;
 use crate::runtime::{DataDirLock, LockError, ShardError, Shards, ShardsConfig, Signals};
+use crate::settings::{Configuration, Gathered, Problems};
 use crate::shard::mailbox::CallError;
-use address::AddressError;
-use launch::Launch;
+use launch::{Launch, Watching};
 
 /// Why the broker did not start, or did not end well. The message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// `--listen` or `--advertise` can't be used.
+    /// What the broker was told is wrong.
     #[error(transparent)]
-    Address(#[from] AddressError),
+    Configuration(#[from] Problems),
     /// Something else has the port, or the address is not this machine's.
     #[error("can't listen on {address}: {source}{}", listen_advice(source))]
     Listen {
@@ -50,6 +53,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The HTTP port can't be had.
+    #[error(transparent)]
+    Http(#[from] ListenError),
     /// The machine does not allow what a broker needs.
     #[error("this machine is not ready for a broker:\n{0}")]
     Host(String),
@@ -100,9 +106,26 @@ pub enum ServeError {
         /// Why.
         source: CallError,
     },
+    /// More than one thing is wrong.
+    #[error("{} things are wrong:{}", .0.len(), listed(.0))]
+    Several(Vec<ServeError>),
     /// Not everything is at rest: the next start recovers.
     #[error("the stop was not clean: {0}. Nothing acknowledged is lost; the next start recovers")]
     NotClean(String),
+}
+
+impl ServeError {
+    /// All of `errors`, of which there is at least one.
+    fn several(mut errors: Vec<ServeError>) -> ServeError {
+        match errors.pop() {
+            Some(only) if errors.is_empty() => only,
+            last => ServeError::Several(errors.into_iter().chain(last).collect()),
+        }
+    }
+}
+
+fn listed(errors: &[ServeError]) -> String {
+    errors.iter().map(|error| format!("\n- {error}")).collect()
 }
 
 fn listen_advice(source: &io::Error) -> &'static str {
@@ -133,25 +156,63 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
 /// # Errors
 /// [`ServeError`]: it did not start, or what it left needs recovery.
 pub fn run(options: ServeOptions) -> Result<(), ServeError> {
+    if options.check {
+        log_to_stderr();
+        return check::check(options.settings);
+    }
     let began = Instant::now();
     let signals = Signals::install().map_err(system("signals"))?;
     log_to_stderr();
-    let addresses = address::resolve(&options.listen)?;
-    // Port 0 is known only when it is bound; whatever else is wrong shows now.
-    let port = addresses.first().map(SocketAddr::port).filter(|port| *port != 0);
-    address::advertised(&options.listen, options.advertise.as_deref(), port.unwrap_or(9092))?;
-    let cores = crate::runtime::usable_cores().map_err(system("usable cores"))?;
-    let shards = options.shards.map_or(cores.len(), usize::from);
-    preflight(&options.data_dir, shards)?;
-    let lock = DataDirLock::acquire(&options.data_dir)?;
-    check_free(&addresses)?;
-    let launch = Launch::new(options, addresses, shards, began, signals);
+    let gathered = options.settings.gather();
+    warn_of(&gathered);
+    let configuration = Configuration::new(&gathered)?;
+    let shards = shards(&configuration)?;
+    preflight(&configuration.data_dir, shards)?;
+    let lock = DataDirLock::acquire(&configuration.data_dir)?;
+    check_free(&configuration, PORT_WAIT)?;
+    let (ask, questions) = questions(shards);
+    let status = Arc::new(Status::new(shards, began));
+    let bound = configuration.http_listen.as_ref().map(http::bind).transpose()?;
+    let watching = Watching { status: status.clone(), questions, url: OnceLock::new() };
+    let launch = Launch::new(configuration, shards, began, signals, watching);
+    // Open from here to the end: who asks is told that it recovers, serves, or stops.
+    let _http = bound.map(|bound| open_http(bound, &launch, ask)).transpose()?;
     let config = ShardsConfig { shards, lock: Some(Arc::new(lock)) };
     let running = Shards::start(&config, move |runtime| launch::shard(runtime, launch.clone()))?;
     let ends: Vec<Result<(), ServeError>> =
         running.join().into_iter().map(|end| end.map_err(ServeError::from)?).collect();
     // Shard 0 leads: what it says is the cause of what the others say.
     ends.into_iter().collect()
+}
+
+fn warn_of(gathered: &Gathered) {
+    for warning in &gathered.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn open_http(
+    bound: http::Bound,
+    launch: &Launch,
+    ask: Vec<flume::Sender<Question>>,
+) -> Result<HttpPort, ServeError> {
+    let scraper = Scraper::new(launch.sources(ask));
+    let port = HttpPort::start(bound.listener, launch.watching().status.clone(), scraper)
+        .map_err(system("the HTTP port"))?;
+    if let Some(taken) = bound.instead_of {
+        tracing::warn!(
+            url = port.url(),
+            "{taken} is taken: metrics and health are at another port; --http-listen chooses one"
+        );
+    }
+    // Nobody else sets it.
+    let _ = launch.watching().url.set(port.url());
+    Ok(port)
+}
+
+fn shards(configuration: &Configuration) -> Result<usize, ServeError> {
+    let cores = crate::runtime::usable_cores().map_err(system("usable cores"))?;
+    Ok(configuration.shards.map_or(cores.len(), usize::from))
 }
 
 fn log_to_stderr() {
@@ -167,10 +228,11 @@ fn log_to_stderr() {
 /// Fails early if a port is taken; it is bound for good when there is something to serve.
 ///
 /// A broker that was killed may hold its port for a moment longer: the kernel tears its rings down
-/// behind its end. So a taken port is asked again, for at most [`PORT_WAIT`].
-fn check_free(addresses: &[SocketAddr]) -> Result<(), ServeError> {
-    let deadline = Instant::now() + PORT_WAIT;
-    for address in addresses.iter().filter(|address| address.port() != 0) {
+/// behind its end. So a taken port is asked again, for at most `wait`.
+fn check_free(configuration: &Configuration, wait: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + wait;
+    let addresses = configuration.listeners.iter().flat_map(|listener| &listener.addresses);
+    for address in addresses.filter(|address| address.port() != 0) {
         loop {
             match crate::runtime::bind(*address) {
                 Ok(_) => break,

@@ -38,6 +38,7 @@ impl Shard {
             Command::DeleteTopic(id) => {
                 let deleted = self.topic_by_id(*id);
                 self.change_catalog(command);
+                self.counters.sent.forget(*id);
                 if let Some(topic) = deleted {
                     self.delete_partitions(&topic).await;
                 }

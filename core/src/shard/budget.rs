@@ -45,6 +45,16 @@ impl FetchBudget {
         FetchBudget { semaphore: Semaphore::new(limit_bytes), returned: Arc::default() }
     }
 
+    /// Bytes that answers hold now.
+    pub fn used_bytes(&self) -> usize {
+        self.semaphore.capacity() - self.semaphore.available()
+    }
+
+    /// Bytes that they may hold.
+    pub fn limit_bytes(&self) -> usize {
+        self.semaphore.capacity()
+    }
+
     /// Bytes that one answer should take at most now: a part of what is free, so that a few clients
     /// that never read can't keep the others from being served, but never less than is worth it.
     pub fn share_bytes(&self) -> usize {

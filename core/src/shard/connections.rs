@@ -77,6 +77,12 @@ impl Connections {
         self.0.shared.get_or_init(make).clone()
     }
 
+    /// Bytes of requests that they have reserved and may reserve, once there was one.
+    pub fn request_budget_bytes(&self) -> Option<(usize, usize)> {
+        let budget = &self.0.shared.get()?.budget;
+        Some((budget.used_bytes(), budget.limit_bytes()))
+    }
+
     /// How many are open.
     pub fn open_count(&self) -> usize {
         self.0.open.borrow().len()

@@ -22,6 +22,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use corelane_storage::meters::Count;
 use futures_util::FutureExt;
 
 use super::semaphore::{Permit, Semaphore};
@@ -105,6 +106,7 @@ impl<C: 'static> Inbox<C> {
             lanes: self.peers.iter().map(|_| Semaphore::new(self.calls_max)).collect(),
             peers: self.peers.clone(),
             slots: Rc::default(),
+            calls: Count::default(),
         }
     }
 
@@ -155,6 +157,7 @@ pub struct Mailbox<C> {
     lanes: Vec<Semaphore>,
     peers: Vec<Peer<C>>,
     slots: Rc<Slots>,
+    calls: Count,
 }
 
 impl<C: 'static> Mailbox<C> {
@@ -185,10 +188,21 @@ impl<C: 'static> Mailbox<C> {
         self.post(to, Box::new(job)).await
     }
 
+    /// Calls of other shards that this one has not begun.
+    pub fn depth(&self) -> usize {
+        self.peers[self.shard].requests.len()
+    }
+
+    /// Calls that this shard has made to others.
+    pub fn calls(&self) -> u64 {
+        self.calls.get()
+    }
+
     async fn post<T>(&self, to: usize, job: Job<C>) -> Result<Answer<T>, CallError> {
         assert_ne!(to, self.shard, "a shard does not call itself");
         let permit = self.lanes[to].acquire(1).await;
         let slot = self.slots.reserve(permit);
+        self.calls.add(1);
         match self.peers[to].requests.try_send(Request { from: self.shard, slot, job }) {
             Ok(()) => Ok(Answer { slots: self.slots.clone(), slot, value: PhantomData }),
             Err(flume::TrySendError::Disconnected(_)) => {

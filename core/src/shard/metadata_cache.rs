@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use corelane_net::messages::{EncodedResponse, MetadataRequest, MetadataRequestTopic};
 
+use super::ListenerId;
+
 /// Most answers that a shard keeps.
 const ENTRIES_MAX: usize = 32;
 
@@ -25,6 +27,7 @@ pub struct MetadataCache {
 pub struct Generation(u64);
 
 struct Entry {
+    listener: ListenerId,
     version: i16,
     request: MetadataRequest,
     response: EncodedResponse,
@@ -32,9 +35,17 @@ struct Entry {
 }
 
 impl MetadataCache {
-    /// The answer to `request` in this version, if it is at hand.
-    pub fn get(&mut self, request: &MetadataRequest, version: i16) -> Option<EncodedResponse> {
-        let asked = |entry: &Entry| entry.version == version && entry.request == *request;
+    /// The answer to `request` in this version, if it is at hand. It names the broker as those know it
+    /// who came in by `listener`.
+    pub fn get(
+        &mut self,
+        listener: ListenerId,
+        request: &MetadataRequest,
+        version: i16,
+    ) -> Option<EncodedResponse> {
+        let asked = |entry: &Entry| {
+            entry.version == version && entry.listener == listener && entry.request == *request
+        };
         let place = self.entries.iter().position(asked)?;
         let entry = self.entries.remove(place)?;
         let response = entry.response.clone();
@@ -52,6 +63,7 @@ impl MetadataCache {
     pub fn put(
         &mut self,
         generation: Generation,
+        listener: ListenerId,
         request: &MetadataRequest,
         version: i16,
         response: &EncodedResponse,
@@ -66,7 +78,7 @@ impl MetadataCache {
         }
         self.bytes += bytes;
         let (request, response) = (detached(request), response.clone());
-        self.entries.push_front(Entry { version, request, response, bytes });
+        self.entries.push_front(Entry { listener, version, request, response, bytes });
     }
 
     /// Forgets them all: the catalog has changed.
@@ -98,6 +110,8 @@ mod tests {
 
     use super::*;
 
+    const HERE: ListenerId = ListenerId(0);
+
     fn asking_for(name: &str) -> MetadataRequest {
         let topic = MetadataRequestTopic { name: Some(Str::from(name)), ..Default::default() };
         MetadataRequest { topics: Some(vec![topic]), ..Default::default() }
@@ -115,7 +129,7 @@ mod tests {
         version: i16,
         response: &EncodedResponse,
     ) {
-        cache.put(cache.generation(), request, version, response);
+        cache.put(cache.generation(), HERE, request, version, response);
     }
 
     #[test]
@@ -123,21 +137,22 @@ mod tests {
         let mut cache = MetadataCache::default();
         let begun = cache.generation();
         cache.clear();
-        cache.put(begun, &asking_for("a"), 9, &answer(1, 9));
-        assert_eq!(cache.get(&asking_for("a"), 9), None);
-        cache.put(cache.generation(), &asking_for("a"), 9, &answer(1, 9));
-        assert!(cache.get(&asking_for("a"), 9).is_some());
+        cache.put(begun, HERE, &asking_for("a"), 9, &answer(1, 9));
+        assert_eq!(cache.get(HERE, &asking_for("a"), 9), None);
+        cache.put(cache.generation(), HERE, &asking_for("a"), 9, &answer(1, 9));
+        assert!(cache.get(HERE, &asking_for("a"), 9).is_some());
     }
 
     #[test]
     fn an_answer_is_found_by_request_and_version() {
         let mut cache = MetadataCache::default();
         put(&mut cache, &asking_for("a"), 9, &answer(1, 9));
-        assert_eq!(cache.get(&asking_for("a"), 9), Some(answer(1, 9)));
-        assert_eq!(cache.get(&asking_for("a"), 8), None);
-        assert_eq!(cache.get(&asking_for("b"), 9), None);
+        assert_eq!(cache.get(HERE, &asking_for("a"), 9), Some(answer(1, 9)));
+        assert_eq!(cache.get(HERE, &asking_for("a"), 8), None);
+        assert_eq!(cache.get(HERE, &asking_for("b"), 9), None);
+        assert_eq!(cache.get(ListenerId(1), &asking_for("a"), 9), None, "told another address");
         cache.clear();
-        assert_eq!(cache.get(&asking_for("a"), 9), None);
+        assert_eq!(cache.get(HERE, &asking_for("a"), 9), None);
     }
 
     #[test]
@@ -146,10 +161,10 @@ mod tests {
         for number in 0..ENTRIES_MAX {
             put(&mut cache, &asking_for(&number.to_string()), 9, &answer(1, 9));
         }
-        assert!(cache.get(&asking_for("0"), 9).is_some());
+        assert!(cache.get(HERE, &asking_for("0"), 9).is_some());
         put(&mut cache, &asking_for("one more"), 9, &answer(1, 9));
-        assert!(cache.get(&asking_for("0"), 9).is_some());
-        assert!(cache.get(&asking_for("1"), 9).is_none());
+        assert!(cache.get(HERE, &asking_for("0"), 9).is_some());
+        assert!(cache.get(HERE, &asking_for("1"), 9).is_none());
     }
 
     #[test]

@@ -12,9 +12,12 @@
 //! - `read.rs`: plans of a fetch at the shard that owns the partitions
 //! - `controller.rs`: shard 0 alone: changes of the catalog, blocks of producer ids
 //! - `producer_ids.rs`: producer ids, handed out from a block
+//! - `pulse.rs`: what it tells of itself, unasked and asked
 //! - `connections.rs`: accepted sockets, and who gets the next one
+//! - `admission.rs`: how many may connect, and how many there are
 //! - `socket.rs`: what `net` needs of a socket and a clock
 
+pub mod admission;
 pub mod append;
 mod apply;
 pub mod budget;
@@ -25,6 +28,7 @@ pub mod metadata_cache;
 pub mod pauses;
 pub mod placement;
 pub mod producer_ids;
+mod pulse;
 pub mod read;
 pub mod semaphore;
 pub mod socket;
@@ -51,8 +55,12 @@ use futures_util::future::{Either, select};
 use crate::catalog::config::Settings;
 use crate::catalog::{Catalog, Topic};
 use crate::fetch_session::{SessionCache, SessionLimits};
+use crate::metrics::counters::Counters;
+use crate::metrics::scrape::Question;
+use crate::metrics::status::Status;
 use crate::partition::{Partition, PartitionError};
 use crate::runtime::ShardRuntime;
+use crate::settings::HostPort;
 
 use budget::FetchBudget;
 use connections::Connections;
@@ -66,6 +74,19 @@ use semaphore::Semaphore;
 /// Searches in records that one shard does at once, and requests for some that it has under way.
 const RECORD_SEARCHES_MAX: usize = 2;
 
+/// A listener, by its place in the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub usize);
+
+/// What the clients of one listener are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAddress {
+    /// The listener's name.
+    pub listener: String,
+    /// Where they connect to.
+    pub advertised: HostPort,
+}
+
 /// What is the same on every shard for as long as the broker runs.
 #[derive(Clone, Debug)]
 pub struct Broker {
@@ -73,10 +94,8 @@ pub struct Broker {
     pub node_id: i32,
     /// The cluster's id: base64url of 16 bytes, without padding, as Kafka writes it.
     pub cluster_id: String,
-    /// Host name that clients connect to.
-    pub advertised_host: String,
-    /// Port that clients connect to.
-    pub advertised_port: u16,
+    /// What the clients of each listener are told to connect to.
+    pub listeners: Vec<ClientAddress>,
     /// Where all data is; absolute.
     pub data_dir: PathBuf,
     /// Leader epoch of every partition in this run.
@@ -87,6 +106,13 @@ pub struct Broker {
     pub auto_create_topics: bool,
     /// What the command line says, as broker configs.
     pub settings: Settings,
+}
+
+impl Broker {
+    /// What clients are told to connect to that came in by `listener`.
+    pub fn advertised(&self, listener: ListenerId) -> &HostPort {
+        &self.listeners[listener.0].advertised
+    }
 }
 
 /// One shard's state; tasks of the shard share it by `Rc`.
@@ -109,6 +135,8 @@ pub struct Shard {
     pub fetch_sessions: RefCell<SessionCache>,
     /// Disconnected as soon as the broker stops: long polls end early.
     pub stopping: flume::Receiver<()>,
+    /// What it counts.
+    pub counters: Counters,
     /// Shard 0 only.
     controller: Option<Controller>,
     mailbox: Rc<Mailbox<Rc<Shard>>>,
@@ -150,6 +178,14 @@ pub struct Parts {
     pub stopping: flume::Receiver<()>,
 }
 
+/// How a shard is watched.
+pub struct Watched {
+    /// Where it says that it lives.
+    pub status: Arc<Status>,
+    /// Where it is asked for its numbers.
+    pub questions: flume::Receiver<Question>,
+}
+
 impl Shard {
     /// Puts the shard together.
     pub fn new(parts: Parts) -> Rc<Shard> {
@@ -165,6 +201,7 @@ impl Shard {
             fetch_budget: FetchBudget::new(parts.fetch_budget_bytes),
             fetch_sessions: RefCell::new(fetch_sessions),
             stopping: parts.stopping,
+            counters: Counters::default(),
             controller: parts.controller,
             mailbox: parts.mailbox,
             catalog: RefCell::default(),
@@ -185,8 +222,8 @@ impl Shard {
         Rc::new(shard)
     }
 
-    /// Starts what runs for as long as the shard does: its mailbox, its budgets.
-    pub fn start(self: &Rc<Self>, inbox: Inbox<Rc<Shard>>) {
+    /// Starts what runs for as long as the shard does: its mailbox, its budgets, its pulse.
+    pub fn start(self: &Rc<Self>, inbox: Inbox<Rc<Shard>>, watched: Watched) {
         let inbox = Rc::new(inbox);
         let (shard, jobs) = (self.clone(), inbox.clone());
         self.runtime.spawn(async move {
@@ -197,6 +234,8 @@ impl Shard {
         self.runtime.spawn(async move { inbox.run_replies(&mailbox).await });
         let budget = self.fetch_budget.clone();
         self.runtime.spawn(async move { budget.collect().await });
+        self.runtime.spawn(pulse::beat(self.clone(), watched.status));
+        self.runtime.spawn(pulse::answer(self.clone(), watched.questions));
     }
 
     /// The catalog's replica; not to be held across an await.

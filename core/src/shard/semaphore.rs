@@ -66,6 +66,11 @@ impl Semaphore {
         Acquire { semaphore: self.clone(), waiter }
     }
 
+    /// Units that there are.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity
+    }
+
     /// Units that nobody holds.
     pub fn available(&self) -> usize {
         self.0.available.get()

@@ -3,6 +3,7 @@
 //! - `broker.rs`: a broker process: start, kill -9, SIGTERM, restart on the same directory and port
 //! - `options.rs`: its command line
 //! - `process.rs`: what the kernel says of it: memory, file descriptors
+//! - `http.rs`: its HTTP port, asked over a plain socket
 //! - `wire.rs`: a tiny encoder, decoder and connection of the Kafka protocol, independent of the broker's own codec
 //! - `typed.rs`: requests and answers of any version, by the broker's own codec
 //! - `topics.rs`: requests about topics and their configs
@@ -22,6 +23,7 @@
 
 pub mod batch;
 pub mod broker;
+pub mod http;
 pub mod options;
 pub mod process;
 pub mod random;

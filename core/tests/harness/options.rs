@@ -9,6 +9,8 @@ pub struct Options {
     pub auto_create_topics: bool,
     pub max_request_bytes: u64,
     pub cache_bytes: u64,
+    /// Where metrics are served; `None` leaves it to the broker.
+    pub http_listen: Option<&'static str>,
 }
 
 impl Default for Options {
@@ -20,6 +22,8 @@ impl Default for Options {
             auto_create_topics: true,
             max_request_bytes: 16 << 20,
             cache_bytes: 64 << 20,
+            // Brokers that run side by side would fight for one port.
+            http_listen: Some("none"),
         }
     }
 }
@@ -37,8 +41,10 @@ impl Options {
             ("--max-request-bytes", self.max_request_bytes.to_string()),
             ("--cache-bytes", self.cache_bytes.to_string()),
         ];
+        let http = self.http_listen.map(str::to_string);
         std::iter::once("serve".to_string())
             .chain(pairs.into_iter().flat_map(|(name, value)| [name.to_string(), value]))
+            .chain(http.into_iter().flat_map(|place| ["--http-listen".to_string(), place]))
             .collect()
     }
 }

@@ -148,6 +148,12 @@ macro_rules! message {
                     )*
                 }
             }
+
+            #[inline]
+            #[allow(unused_variables)]
+            fn errors(&self, found: &mut dyn FnMut($crate::error_code::ErrorCode)) {
+                $( $crate::codec::declare::errors!($type, &self.$field, found $(, $null)?); )*
+            }
         }
 
         #[cfg(test)]
@@ -293,6 +299,18 @@ macro_rules! encode {
     };
 }
 
+/// Tells of the errors in a field.
+macro_rules! errors {
+    ($type:ty, $value:expr, $found:expr) => {
+        <$type as $crate::codec::Field>::errors($value, $found)
+    };
+    ($type:ty, $value:expr, $found:expr, $null:expr) => {
+        if let Some(value) = Option::as_ref($value) {
+            $crate::codec::Field::errors(value, $found);
+        }
+    };
+}
+
 /// A field's test data.
 #[cfg(test)]
 macro_rules! generate {
@@ -315,7 +333,7 @@ macro_rules! default_allowed {
     };
 }
 
-pub(crate) use {decode, encode, message, min_bytes, or_default, skip, tag_of};
+pub(crate) use {decode, encode, errors, message, min_bytes, or_default, skip, tag_of};
 #[cfg(test)]
 pub(crate) use {default_allowed, generate};
 

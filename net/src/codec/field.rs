@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::error_code::ErrorCode;
+
 use super::{DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Records, Str, Version};
 
 /// A value with one form on the wire per version.
@@ -19,6 +21,9 @@ pub trait Field: Sized {
     }
     /// Writes this value.
     fn encode(&self, out: &mut Encoder, version: Version);
+    /// Tells `found` of each error in this value, success left out.
+    #[inline]
+    fn errors(&self, _found: &mut dyn FnMut(ErrorCode)) {}
 }
 
 /// A value that some versions of some fields let be null.
@@ -276,6 +281,10 @@ impl<T: Field> Field for Vec<T> {
     }
     fn encode(&self, out: &mut Encoder, version: Version) {
         Vec::encode_nullable(Some(self), out, version, false);
+    }
+    #[inline]
+    fn errors(&self, found: &mut dyn FnMut(ErrorCode)) {
+        self.iter().for_each(|element| element.errors(found));
     }
 }
 

@@ -81,9 +81,10 @@ async fn run<S: Stream, T: Timer, V: Service>(
 ) -> Closed {
     let limits = &shared.limits;
     let parts = FuturesUnordered::<Part<'_>>::new();
+    let teller = service.clone();
     parts
         .push(Box::pin(async { Event::Reader(reader::run(stream, service, shared, state).await) }));
-    parts.push(Box::pin(async { Event::Writer(writer::run(stream, limits, state).await) }));
+    parts.push(Box::pin(async { Event::Writer(writer::run(stream, teller, limits, state).await) }));
     parts.push(Box::pin(async { Event::Timeout(watchdog::run(timer, limits, state).await) }));
     let mut parts = parts;
     let mut closed = Closed::EndOfStream;

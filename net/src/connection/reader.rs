@@ -1,16 +1,17 @@
 //! Requests, in order, to the service.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::Shared;
 use super::closed::Closed;
-use super::state::{InFlight, State};
+use super::state::{InFlight, Origin, State};
 use crate::budget::Reservation;
 use crate::codec::{Decoder, RequestHeader, Str};
 use crate::error_code::ErrorCode;
-use crate::frame::FrameReader;
+use crate::frame::{FrameReader, PREFIX_BYTES};
 use crate::messages::{
     Api, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, Request, is_flexible,
 };
@@ -62,6 +63,7 @@ async fn begin<V: Service>(
     context: &mut RequestContext,
     state: &State,
 ) -> Result<(), Closed> {
+    let (began, request_bytes) = (Instant::now(), PREFIX_BYTES + frame.len());
     let request = decode(&frame, service, context)?;
     drop(frame);
     let (api, version, correlation_id) = (context.api, context.version, context.correlation_id);
@@ -73,7 +75,8 @@ async fn begin<V: Service>(
         None => (versions_of_api_versions(service), 0),
     };
     let _reservation = reservation;
-    state.begun(InFlight { pending, _reservation, api, version, correlation_id });
+    let origin = Origin { api, version, correlation_id, request_bytes, began };
+    state.begun(InFlight { pending, _reservation, origin });
     if !overlaps(api) {
         state.fewer_than(1).await;
     }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use futures_util::Stream as _;
 use futures_util::stream::FuturesOrdered;
@@ -19,17 +20,24 @@ pub(super) struct InFlight {
     /// The request's bytes. The queue drops a request as soon as it has the answer, even one that
     /// cannot leave yet, and that frees them.
     pub _reservation: Reservation,
+    pub origin: Origin,
+}
+
+/// What its answer must fit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
     pub api: Api,
     pub version: i16,
     pub correlation_id: i32,
+    pub request_bytes: usize,
+    /// When all of it was there.
+    pub began: Instant,
 }
 
 /// An answer, ready to be encoded.
 pub(super) struct Answered {
     pub answer: Answer,
-    pub api: Api,
-    pub version: i16,
-    pub correlation_id: i32,
+    pub origin: Origin,
 }
 
 impl Future for InFlight {
@@ -37,8 +45,7 @@ impl Future for InFlight {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
         let answer = std::task::ready!(self.pending.as_mut().poll(context));
-        let (api, version, correlation_id) = (self.api, self.version, self.correlation_id);
-        Poll::Ready(Answered { answer, api, version, correlation_id })
+        Poll::Ready(Answered { answer, origin: self.origin })
     }
 }
 

@@ -5,29 +5,30 @@ use std::io;
 use bytes::{Buf, Bytes};
 
 use super::closed::Closed;
-use super::state::{Answered, State};
+use super::state::{Answered, Origin, State};
 use crate::codec::Encoder;
 use crate::limits::Limits;
-use crate::service::Answer;
+use crate::service::{Answer, Exchange, Service};
 use crate::stream::Stream;
 
 /// Parts handed to one write; the kernel takes no more than 1024.
 const PARTS_PER_WRITE: usize = 512;
 
 /// Writes answers until the last is written. Those at hand are written together.
-pub(super) async fn run<S: Stream>(
+pub(super) async fn run<S: Stream, V: Service>(
     stream: &S,
+    service: V,
     limits: &Limits,
     state: &State,
 ) -> Result<(), Closed> {
     while let Some(first) = state.next_answer().await {
         let mut out = Encoder::new();
-        let mut end = encode(first, &mut out);
+        let mut end = encode(first, &mut out, &service);
         while end.is_ok()
             && out.len() < limits.write_gather_bytes
             && let Some(next) = state.answer_at_hand().await
         {
-            end = encode(next, &mut out);
+            end = encode(next, &mut out, &service);
         }
         write_all(stream, out.take_parts(), state).await.map_err(Closed::Write)?;
         end?;
@@ -36,9 +37,23 @@ pub(super) async fn run<S: Stream>(
 }
 
 /// Encodes one answer, or says why there is no answer after those encoded.
-fn encode(answered: Answered, out: &mut Encoder) -> Result<(), Closed> {
-    let Answered { answer, api, version, correlation_id } = answered;
-    let answers = match &answer {
+fn encode<V: Service>(answered: Answered, out: &mut Encoder, service: &V) -> Result<(), Closed> {
+    let (before_bytes, Origin { api, request_bytes, began, .. }) = (out.len(), answered.origin);
+    let encoded = encode_answer(&answered, out);
+    service.answered(&Exchange {
+        api,
+        request_bytes,
+        response_bytes: out.len() - before_bytes,
+        took: began.elapsed(),
+        answer: &answered.answer,
+    });
+    encoded
+}
+
+fn encode_answer(answered: &Answered, out: &mut Encoder) -> Result<(), Closed> {
+    let Answered { answer, origin: Origin { api, version, correlation_id, .. } } = answered;
+    let (api, version, correlation_id) = (*api, *version, *correlation_id);
+    let answers = match answer {
         Answer::Silent => return Ok(()),
         Answer::Close => return Err(Closed::ByService),
         Answer::Send(response) => response.api(),

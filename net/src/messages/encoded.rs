@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Api, Response};
 use crate::codec::header::encode_response_header;
 use crate::codec::{EncodeError, Encoder};
+use crate::error_code::ErrorCode;
 
 /// A response's body in one version. Clones share its memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub struct EncodedResponse {
     api: Api,
     version: i16,
     body: Bytes,
+    errors: Vec<(ErrorCode, u64)>,
 }
 
 impl EncodedResponse {
@@ -28,7 +30,17 @@ impl EncodedResponse {
         let mut frame = Encoder::new();
         response.encode(version, 0, &mut frame)?;
         let body = frame.take_bytes().slice(header.len()..);
-        Ok(EncodedResponse { api, version, body })
+        let mut errors: Vec<(ErrorCode, u64)> = Vec::new();
+        response.errors(&mut |error| match errors.iter_mut().find(|(known, _)| *known == error) {
+            Some((_, times)) => *times += 1,
+            None => errors.push((error, 1)),
+        });
+        Ok(EncodedResponse { api, version, body, errors })
+    }
+
+    /// The errors in it, and how often each occurs.
+    pub fn errors(&self) -> &[(ErrorCode, u64)] {
+        &self.errors
     }
 
     /// The API.

@@ -12,6 +12,7 @@ macro_rules! apis {
         use bytes::Bytes;
 
         use $crate::codec::header::{self, RequestHeader};
+        use $crate::error_code::ErrorCode;
         use $crate::codec::{
             DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Field, Version,
         };
@@ -147,6 +148,11 @@ macro_rules! apis {
             /// The API.
             pub fn api(&self) -> Api {
                 match self { $( Response::$api(_) => Api::$api, )* }
+            }
+
+            /// Tells `found` of each error in it, wherever it stands; success is none.
+            pub fn errors(&self, found: &mut dyn FnMut(ErrorCode)) {
+                match self { $( Response::$api(body) => body.errors(found), )* }
             }
 
             /// Writes a whole frame: length, header, body.

@@ -1,7 +1,8 @@
-//! Makes batches: uncompressed, of version 2.
+//! Makes batches of version 2.
 
 use zerocopy::IntoBytes;
 
+use super::compress::Compressor;
 use super::{BatchHeader, CONTROL_BIT, CRC_START, HEADER_BYTES, LENGTH_OVERHEAD_BYTES, MAGIC_V2};
 
 /// One record to put in a batch.
@@ -17,7 +18,19 @@ pub struct Record {
     pub timestamp_ms: i64,
 }
 
-/// Collects records and makes one uncompressed batch of them, as a producer sends it.
+impl Record {
+    /// Bytes that it takes at most in a batch, before compression.
+    pub fn bytes_max(&self) -> usize {
+        // Attributes, two varints of 5 bytes, one of 10, and those before key, value and headers.
+        const FIXED_BYTES_MAX: usize = 1 + 2 * 5 + 10 + 3 * 5;
+        let field = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
+        let header = |(name, value): &(String, _)| 2 * 5 + name.len() + field(value);
+        let headers: usize = self.headers.iter().map(header).sum();
+        FIXED_BYTES_MAX + field(&self.key) + field(&self.value) + headers
+    }
+}
+
+/// Collects records and makes one batch of them, as a producer sends it.
 #[derive(Clone, Debug, Default)]
 pub struct BatchBuilder {
     records: Vec<Record>,
@@ -25,6 +38,7 @@ pub struct BatchBuilder {
     base_offset: i64,
     leader_epoch: Option<i32>,
     control: bool,
+    compressor: Compressor,
 }
 
 impl BatchBuilder {
@@ -57,6 +71,12 @@ impl BatchBuilder {
         self
     }
 
+    /// Sets how records are compressed; by default not at all.
+    pub fn compression(mut self, compressor: Compressor) -> Self {
+        self.compressor = compressor;
+        self
+    }
+
     /// Marks it as a control batch.
     pub fn control(mut self) -> Self {
         self.control = true;
@@ -74,10 +94,17 @@ impl BatchBuilder {
             i32::try_from(self.records.len()).expect("a batch holds less than 2^31 records");
         let (producer_id, producer_epoch, base_sequence) = self.producer.unwrap_or((-1, -1, -1));
 
-        let mut bytes = vec![0; HEADER_BYTES];
-        for (index, record) in self.records.iter().enumerate() {
-            put_record(&mut bytes, record, index as i64, base_timestamp);
-        }
+        let bytes = self.header_and_records(base_timestamp);
+        let mut bytes = match self.compressor {
+            Compressor::NONE => bytes,
+            compressor => {
+                let mut compressed = vec![0; HEADER_BYTES];
+                compressor
+                    .compress(&bytes[HEADER_BYTES..], &mut compressed)
+                    .expect("memory is there to compress into");
+                compressed
+            }
+        };
         let total = i32::try_from(bytes.len()).expect("a batch is smaller than 2 GiB");
         let mut header = BatchHeader {
             base_offset: self.base_offset.into(),
@@ -85,7 +112,7 @@ impl BatchBuilder {
             partition_leader_epoch: self.leader_epoch.unwrap_or(-1).into(),
             magic: MAGIC_V2,
             crc: 0.into(),
-            attributes: if self.control { CONTROL_BIT } else { 0 }.into(),
+            attributes: self.attributes().into(),
             last_offset_delta: (count - 1).into(),
             base_timestamp: base_timestamp.into(),
             max_timestamp: max_timestamp.into(),
@@ -99,21 +126,37 @@ impl BatchBuilder {
         bytes[..HEADER_BYTES].copy_from_slice(header.as_bytes());
         bytes
     }
+
+    fn attributes(&self) -> i16 {
+        let control = if self.control { CONTROL_BIT } else { 0 };
+        control | self.compressor.codec().bits()
+    }
+
+    /// Room for a header, and the records behind it.
+    fn header_and_records(&self, base_timestamp: i64) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER_BYTES];
+        let mut body = Vec::new();
+        for (index, record) in self.records.iter().enumerate() {
+            body.clear();
+            put_body(&mut body, record, index as i64, base_timestamp);
+            put_varint(&mut bytes, body.len() as i64);
+            bytes.extend_from_slice(&body);
+        }
+        bytes
+    }
 }
 
-fn put_record(out: &mut Vec<u8>, record: &Record, offset_delta: i64, base_timestamp: i64) {
-    let mut body = vec![0]; // attributes: none are defined
-    put_varint(&mut body, record.timestamp_ms.wrapping_sub(base_timestamp));
-    put_varint(&mut body, offset_delta);
-    put_nullable(&mut body, record.key.as_deref());
-    put_nullable(&mut body, record.value.as_deref());
-    put_varint(&mut body, record.headers.len() as i64);
+fn put_body(body: &mut Vec<u8>, record: &Record, offset_delta: i64, base_timestamp: i64) {
+    body.push(0); // attributes: none are defined
+    put_varint(body, record.timestamp_ms.wrapping_sub(base_timestamp));
+    put_varint(body, offset_delta);
+    put_nullable(body, record.key.as_deref());
+    put_nullable(body, record.value.as_deref());
+    put_varint(body, record.headers.len() as i64);
     for (name, value) in &record.headers {
-        put_nullable(&mut body, Some(name.as_bytes()));
-        put_nullable(&mut body, value.as_deref());
+        put_nullable(body, Some(name.as_bytes()));
+        put_nullable(body, value.as_deref());
     }
-    put_varint(out, body.len() as i64);
-    out.extend_from_slice(&body);
 }
 
 fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {

@@ -6,7 +6,7 @@ use std::io;
 use zerocopy::IntoBytes;
 
 use super::builder::put_varint;
-use super::compressor::Compressor;
+use super::compress_stream::CompressStream;
 use super::{
     BatchHeader, CONTROL_BIT, CRC_START, Compression, DELETE_HORIZON_BIT, HEADER_BYTES,
     LENGTH_OVERHEAD_BYTES, LOG_APPEND_TIME_BIT, RawRecord, TRANSACTIONAL_BIT, TimestampType,
@@ -20,7 +20,7 @@ pub(crate) struct Rewrite {
     header: BatchHeader,
     /// Deltas of timestamps count from another base than before.
     is_rebased: bool,
-    out: Compressor,
+    out: CompressStream,
     /// Records not compressed yet.
     pending: Vec<u8>,
     /// Bytes of `pending` that were.
@@ -45,7 +45,7 @@ impl Rewrite {
         Ok(Rewrite {
             header,
             is_rebased: delete_horizon_ms.is_some(),
-            out: Compressor::new(compression, vec![0; HEADER_BYTES])?,
+            out: CompressStream::new(compression, vec![0; HEADER_BYTES])?,
             pending: Vec::new(),
             compressed: 0,
             count: 0,

@@ -4,6 +4,7 @@ use super::*;
 
 pub(crate) mod compressed;
 mod records;
+mod whole_records;
 
 fn batch() -> Vec<u8> {
     BatchBuilder::new().producer(7, 3, 40).value(1_000, "one").value(1_005, "two").build()

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::journal::format::{
     ENTRY_BYTES_MAX, EntryBuilder, EntryNumbers, FragmentPlace, Incarnation,
 };
+use crate::meters::Meters;
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 
 const LARGEST_ENTRY: u64 = (ENTRY_BYTES_MAX + BLOCK_BYTES) as u64;
@@ -79,6 +80,7 @@ pub(crate) struct Journal<R: Runtime> {
     /// Length of a file, reserved when it is first used.
     file_bytes: u64,
     state: RefCell<State<R::File>>,
+    meters: Rc<Meters>,
 }
 
 impl<R: Runtime> Journal<R> {
@@ -90,6 +92,7 @@ impl<R: Runtime> Journal<R> {
         numbers: Arc<JournalNumbers>,
         file_bytes: u64,
         free: Vec<PathBuf>,
+        meters: Rc<Meters>,
     ) -> Rc<Self> {
         assert!(file_bytes >= 2 * LARGEST_ENTRY, "a journal file holds several entries");
         let state = State {
@@ -103,7 +106,8 @@ impl<R: Runtime> Journal<R> {
             files: VecDeque::new(),
             free,
         };
-        Rc::new(Journal { runtime, dir, shard, numbers, file_bytes, state: RefCell::new(state) })
+        let state = RefCell::new(state);
+        Rc::new(Journal { runtime, dir, shard, numbers, file_bytes, state, meters })
     }
 
     /// Adds a fragment, given as neighbouring pieces, to the entry being assembled.
@@ -151,6 +155,19 @@ impl<R: Runtime> Journal<R> {
         self.state.borrow().files.iter().map(|f| f.index).collect()
     }
 
+    /// How many files are in use.
+    pub(crate) fn file_count(&self) -> usize {
+        self.state.borrow().files.len()
+    }
+
+    /// Bytes of the entries that are not on their way to the disk yet.
+    pub(crate) fn buffered_bytes(&self) -> u64 {
+        let state = self.state.borrow();
+        let builders = state.full.iter().map(|entry| &entry.builder).chain([&state.assembling]);
+        let filled = builders.filter(|builder| !builder.is_empty());
+        filled.map(|builder| builder.block_bytes() as u64).sum()
+    }
+
     /// Makes sure that the file of `entry` is open; after a failure it may be tried again.
     pub(crate) async fn prepare(&self, entry: &PendingEntry) -> Result<(), DiskError> {
         self.ensure_file(entry.file_index).await
@@ -176,7 +193,11 @@ impl<R: Runtime> Journal<R> {
             assert!(current.next_position <= self.file_bytes);
             (current.file.clone(), position, buf)
         };
-        write_stubbornly(&self.runtime, &file, position, buf.slice(0, buf.filled())).await?;
+        let began = self.runtime.monotonic();
+        let data = buf.slice(0, buf.filled());
+        write_stubbornly(&self.runtime, &self.meters, &file, position, data).await?;
+        self.meters.journal_writes.record(self.runtime.monotonic() - began);
+        self.meters.journal_written_bytes.add(buf.filled() as u64);
         let state = &mut *self.state.borrow_mut();
         let current = state.files.back_mut().expect("files in use are not dropped");
         current.unsynced = true;
@@ -197,7 +218,8 @@ impl<R: Runtime> Journal<R> {
         let file = self.runtime.open(&path, OpenMode::Create).await?;
         let length = file.len().await?;
         if length < self.file_bytes {
-            allocate_stubbornly(&self.runtime, &file, length, self.file_bytes - length).await?;
+            let missing = self.file_bytes - length;
+            allocate_stubbornly(&self.runtime, &self.meters, &file, length, missing).await?;
             self.runtime.sync_dir(&self.dir).await?;
         }
         let life = self.numbers.next_life.fetch_add(1, Ordering::Relaxed);
@@ -228,7 +250,9 @@ impl<R: Runtime> Journal<R> {
             (state.written, files)
         };
         for file in files {
+            let began = self.runtime.monotonic();
             file.sync_data().await?;
+            self.meters.journal_syncs.record(self.runtime.monotonic() - began);
         }
         let state = &mut *self.state.borrow_mut();
         state.flushed = state.flushed.max(upto);
@@ -279,32 +303,35 @@ pub(crate) const NO_SPACE_RETRY: std::time::Duration = std::time::Duration::from
 /// still in order once there is space again.
 pub(crate) async fn write_stubbornly<R: Runtime>(
     runtime: &R,
+    meters: &Meters,
     file: &R::File,
     position: u64,
     data: crate::buffer::AlignedSlice,
 ) -> Result<(), DiskError> {
-    stubbornly(runtime, async || file.write_at(position, data.clone()).await).await
+    stubbornly(runtime, meters, async || file.write_at(position, data.clone()).await).await
 }
 
 /// Reserves space, waiting as long as the disk is full.
 pub(crate) async fn allocate_stubbornly<R: Runtime>(
     runtime: &R,
+    meters: &Meters,
     file: &R::File,
     position: u64,
     len_bytes: u64,
 ) -> Result<(), DiskError> {
-    stubbornly(runtime, async || file.allocate(position, len_bytes).await).await
+    stubbornly(runtime, meters, async || file.allocate(position, len_bytes).await).await
 }
 
 async fn stubbornly<R: Runtime>(
     runtime: &R,
+    meters: &Meters,
     attempt: impl AsyncFn() -> Result<(), DiskError>,
 ) -> Result<(), DiskError> {
-    let mut warned = false;
+    let mut waits = None;
     loop {
         match attempt().await {
             Err(error) if error.is_no_space() => {
-                if !std::mem::replace(&mut warned, true) {
+                if waits.replace(meters.waits_for_space()).is_none() {
                     tracing::error!(%error, "the disk is full: appends wait until space is freed");
                 }
                 runtime.sleep(NO_SPACE_RETRY).await;

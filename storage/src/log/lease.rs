@@ -68,6 +68,8 @@ pub struct ReadPlan<F> {
     pub bytes: usize,
     /// The partition's offsets when the plan was made.
     pub offsets: LogOffsets,
+    /// The offset behind the last batch; `None` where only loading tells.
+    pub next_offset: Option<i64>,
 }
 
 impl<F: File> Lease<F> {

@@ -8,6 +8,7 @@
 //! find_time.rs   a timestamp becomes an offset
 //! scan.rs        batch after batch, read back
 //! check_records.rs  what a topic asks of records: timestamps near the clock, keys
+//! gauges.rs      how it stands, for who watches it
 //! lease.rs       what a plan holds, and how a file's part is loaded
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
 //! log_start.rs   the log start moves up, durably
@@ -27,6 +28,7 @@ mod checkpoint;
 mod checkpoint_file;
 pub(crate) mod compaction;
 mod find_time;
+mod gauges;
 pub(crate) mod index_file;
 mod lease;
 mod log_start;
@@ -58,6 +60,7 @@ pub(crate) use checkpoint_file::{
 };
 pub use compaction::CompactionLimits;
 pub use find_time::TimestampOffset;
+pub use gauges::LogGauges;
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use log_start::DeleteRecordsError;
 pub use publish::Offline;

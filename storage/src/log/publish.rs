@@ -87,6 +87,8 @@ impl<R: Runtime> Log<R> {
                 return;
             }
             state.offline = Some(reason.into());
+            let offline_logs = &inner.shared.meters.offline_logs;
+            offline_logs.set(offline_logs.get() + 1);
             // Its blocks may never be written: nobody else is to wait for them.
             inner
                 .shared

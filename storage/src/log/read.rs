@@ -173,25 +173,36 @@ fn locate<F: File>(
     let holding = state.segment_index_of(offset).and_then(|first| {
         (first..state.segments.len()).find(|&i| !state.segments[i].ends_before(offset))
     });
+    let behind = holding.and_then(|i| state.segments.get(i + 1)).map(|next| next.base_offset);
     let segment = holding.and_then(|i| state.segments.get_mut(i));
     let is_readable = |segment: &&mut Segment<F>| {
         let begins_there = (segment.base_offset, 0) == high_watermark.place();
         offset < high_watermark.offset && !begins_there
     };
     let Some(segment) = segment.filter(is_readable) else {
-        return Ok(Located::Memory(ReadPlan { leases: Vec::new(), bytes: 0, offsets }));
+        let next_offset = Some(offset);
+        return Ok(Located::Memory(ReadPlan {
+            leases: Vec::new(),
+            bytes: 0,
+            offsets,
+            next_offset,
+        }));
     };
     let is_last_readable = segment.base_offset == high_watermark.segment_base;
-    let limit = if is_last_readable { high_watermark.position } else { segment.end };
+    let limit = match behind {
+        Some(offset) if !is_last_readable => IndexPosition { offset, position: segment.end },
+        _ => IndexPosition { offset: high_watermark.offset, position: high_watermark.position },
+    };
     let indexed = segment.index.as_ref().map(|i| i.floor_offset(offset));
     let in_memory = segment.tail.floor_batch(offset).map(|b| b.position);
     let in_memory =
         in_memory.or(indexed.map(|i| i.position).filter(|&p| p >= segment.tail.start()));
     if let Some(begin) = in_memory {
-        let leases = memory_leases(segment, begin, offset, max_bytes as u64, limit);
+        let (leases, next_offset) = memory_leases(segment, begin, offset, max_bytes as u64, limit);
         let bytes = leases.iter().map(|s| s.len()).sum();
         let leases = leases.into_iter().map(Lease::Memory).collect();
-        return Ok(Located::Memory(ReadPlan { leases, bytes, offsets }));
+        let next_offset = Some(next_offset);
+        return Ok(Located::Memory(ReadPlan { leases, bytes, offsets, next_offset }));
     }
     segment.file_used = now;
     let Some(from) = indexed else {
@@ -200,18 +211,20 @@ fn locate<F: File>(
     let Some(file) = segment.file.clone() else {
         return Ok(Located::Missing(segment.name(), Need::File));
     };
-    let lease = file_lease(segment, file, from, offset, max_bytes as u64, limit);
-    let bytes = max_bytes.min((limit - from.position) as usize);
-    Ok(Located::File(ReadPlan { leases: vec![Lease::File(lease)], bytes, offsets }))
+    let lease = file_lease(segment, file, from, offset, max_bytes as u64, limit.position);
+    let bytes = max_bytes.min((limit.position - from.position) as usize);
+    let leases = vec![Lease::File(lease)];
+    Ok(Located::File(ReadPlan { leases, bytes, offsets, next_offset: None }))
 }
 
+/// The bytes, and the offset behind their last batch. `limit` is the end of what may be read.
 fn memory_leases<F>(
     segment: &Segment<F>,
     begin: u64,
     offset: i64,
     max_bytes: u64,
-    limit: u64,
-) -> Vec<crate::buffer::AlignedSlice> {
+    limit: IndexPosition,
+) -> (Vec<crate::buffer::AlignedSlice>, i64) {
     let tail = &segment.tail;
     let mut from = begin;
     if let Some(index) = &segment.index {
@@ -220,25 +233,26 @@ fn memory_leases<F>(
     let mut end = loop {
         let (size, last_offset) = tail.batch_at(from);
         if last_offset >= offset {
-            break from + size;
+            break IndexPosition { offset: last_offset + 1, position: from + size };
         }
         from += size;
     };
-    if limit - from <= max_bytes {
+    if limit.position - from <= max_bytes {
         end = limit;
     } else {
-        if let Some(index) = &segment.index {
-            end = end.max(index.floor_position(from + max_bytes).position);
+        let indexed = segment.index.as_ref().map(|i| i.floor_position(from + max_bytes));
+        if let Some(indexed) = indexed.filter(|indexed| indexed.position > end.position) {
+            end = indexed;
         }
-        while end < limit {
-            let (size, _) = tail.batch_at(end);
-            if end + size - from > max_bytes {
+        while end.position < limit.position {
+            let (size, last_offset) = tail.batch_at(end.position);
+            if end.position + size - from > max_bytes {
                 break;
             }
-            end += size;
+            end = IndexPosition { offset: last_offset + 1, position: end.position + size };
         }
     }
-    tail.slices(from, end).collect()
+    (tail.slices(from, end.position).collect(), end.offset)
 }
 
 fn file_lease<F>(

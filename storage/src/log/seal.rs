@@ -3,7 +3,6 @@
 
 use crate::buffer::{AlignedBuf, AlignedSlice};
 use crate::index::SegmentIndex;
-use crate::journal::writer::write_stubbornly;
 use crate::log::Log;
 use crate::log::index_file::write_index_file;
 use crate::log::segment::SegmentName;
@@ -37,10 +36,10 @@ impl<R: Runtime> Log<R> {
         let Some((full, end, last_block)) = last else { return Ok(()) };
         let file = self.writable_file(segment_base, block_ceil(end)).await?;
         if let Some(block) = last_block {
-            write_stubbornly(&inner.shared.runtime, &file, full, block).await?;
+            self.write_segment(&file, full, block).await?;
         }
         file.truncate(end).await?;
-        file.sync_data().await?;
+        self.sync_segment_file(&file).await?;
         let index = self.with_state(|state| {
             let segment = state.segment_mut(segment_base)?;
             segment.index.clone()

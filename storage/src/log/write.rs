@@ -15,6 +15,7 @@ use crate::log::segment::{Segment, SegmentName, segment_path};
 use crate::log::state::{LogState, Mark, Run};
 use crate::mutants::{Mutant, active};
 use crate::runtime::{DiskError, File, OpenMode, Runtime, block_floor};
+use crate::store::shared::Shared;
 
 /// Runs at least this long go straight into the segment.
 pub(crate) const DIRECT_BYTES_MIN: u64 = 128 << 10;
@@ -128,7 +129,7 @@ impl<R: Runtime> Log<R> {
         let shared = &self.inner.shared;
         let end = position + data.len() as u64;
         let result = match self.writable_file(segment_base, end).await {
-            Ok(file) => write_stubbornly(&shared.runtime, &file, position, data).await,
+            Ok(file) => self.write_segment(&file, position, data).await,
             Err(error) => Err(error),
         };
         shared.segment_writes.set(shared.segment_writes.get() - 1);
@@ -144,6 +145,30 @@ impl<R: Runtime> Log<R> {
         self.publish();
         self.inner.changed.notify_all();
         shared.work.notify_all();
+    }
+
+    /// One counted write to a segment's file; waits as long as the disk is full.
+    pub(crate) async fn write_segment(
+        &self,
+        file: &R::File,
+        position: u64,
+        data: AlignedSlice,
+    ) -> Result<(), DiskError> {
+        let Shared { runtime, meters, .. } = &*self.inner.shared;
+        let (began, bytes) = (runtime.monotonic(), data.len() as u64);
+        write_stubbornly(runtime, meters, file, position, data).await?;
+        meters.segment_writes.record(runtime.monotonic() - began);
+        meters.segment_written_bytes.add(bytes);
+        Ok(())
+    }
+
+    /// One counted fdatasync of a segment's file.
+    pub(crate) async fn sync_segment_file(&self, file: &R::File) -> Result<(), DiskError> {
+        let Shared { runtime, meters, .. } = &*self.inner.shared;
+        let began = runtime.monotonic();
+        file.sync_data().await?;
+        meters.segment_syncs.record(runtime.monotonic() - began);
+        Ok(())
     }
 
     /// The log can't go on after `error`.
@@ -236,7 +261,8 @@ impl<R: Runtime> Log<R> {
         let mut reserved = allocated;
         if allocated < upto {
             reserved = grown(allocated, upto, limit);
-            allocate_stubbornly(runtime, &file, allocated, reserved - allocated).await?;
+            let (meters, missing) = (&inner.shared.meters, reserved - allocated);
+            allocate_stubbornly(runtime, meters, &file, allocated, missing).await?;
         }
         self.with_state(|state| {
             state.segment_named(name).ok_or_else(gone)?;
@@ -313,7 +339,7 @@ pub(crate) async fn sync_segment<R: Runtime>(
     let upto = log.with_state(|state| state.segment(segment_base).map(|s| s.in_segment));
     let Some(upto) = upto else { return Ok(()) };
     let file = log.readable_file(segment_base).await?;
-    file.sync_data().await?;
+    log.sync_segment_file(&file).await?;
     log.with_state(|state| {
         if let Some(segment) = state.segment_mut(segment_base) {
             segment.flushed = segment.flushed.max(upto);

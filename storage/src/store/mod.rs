@@ -6,6 +6,7 @@
 //! pump.rs      cuts runs and writes the journal
 //! flusher.rs   group-committed fdatasync
 //! upkeep.rs    checkpoints, journal reuse, removing segments, putting idle partitions to rest
+//! gauges.rs    how it stands, for who watches it
 //! retention.rs looks for what retention lets go
 //! compaction.rs looks for logs to compact
 //! ```
@@ -13,6 +14,7 @@
 mod boot;
 mod compaction;
 mod flusher;
+mod gauges;
 mod pump;
 mod retention;
 pub(crate) mod shared;
@@ -27,11 +29,13 @@ use std::time::Duration;
 
 pub(crate) use boot::journal_dir;
 pub use boot::{Boot, StoreError, stopped_cleanly};
+pub use gauges::StoreGauges;
 
 use crate::ids::{PartitionId, TopicId};
 use crate::journal::writer::Journal;
 use crate::log::state::LogState;
 use crate::log::{CompactionLimits, Log, LogConfig};
+use crate::meters::Meters;
 use crate::recovery::{RecoveryReport, recover_log};
 use crate::runtime::Runtime;
 use crate::store::shared::Shared;
@@ -120,6 +124,7 @@ impl<R: Runtime> Store<R> {
         partitions: Vec<(PartitionId, LogConfig)>,
     ) -> Result<(Store<R>, RecoveryReport), StoreError> {
         let free = take_share(&boot, shard, shards);
+        let meters = Rc::new(Meters::default());
         let journal = Journal::new(
             runtime.clone(),
             journal_dir(&boot.data_dir),
@@ -127,8 +132,9 @@ impl<R: Runtime> Store<R> {
             boot.numbers.clone(),
             limits.journal_file_bytes,
             free,
+            meters.clone(),
         );
-        let shared = Shared::new(runtime, boot.data_dir.clone(), limits, journal);
+        let shared = Shared::new(runtime, boot.data_dir.clone(), limits, journal, meters);
         let mut report = RecoveryReport::default();
         let mut logs = HashMap::with_capacity(partitions.len());
         for (id, config) in partitions {
@@ -180,6 +186,8 @@ impl<R: Runtime> Store<R> {
         let Some(log) = self.inner.logs.borrow_mut().remove(&id) else { return Ok(()) };
         let shared = &self.inner.shared;
         log.go_offline("the topic is deleted");
+        let offline_logs = &shared.meters.offline_logs;
+        offline_logs.set(offline_logs.get() - 1);
         log.quiesce().await;
         shared.cache_shrank(log.forget_memory());
         let dir = partition_dir(&shared.data_dir, id);

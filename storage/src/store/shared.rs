@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::journal::writer::Journal;
 use crate::log::{CompactionLimits, Log, WeakLog};
+use crate::meters::Meters;
 use crate::notify::Notify;
 use crate::runtime::{DiskError, Runtime};
 use crate::store::StoreLimits;
@@ -18,6 +19,7 @@ pub(crate) struct Shared<R: Runtime> {
     pub data_dir: PathBuf,
     pub limits: StoreLimits,
     pub journal: Rc<Journal<R>>,
+    pub meters: Rc<Meters>,
     /// Logs with batches to be cut into runs.
     pub dirty: RefCell<Vec<Log<R>>>,
     /// Logs with runs in journal entries that are not published yet.
@@ -70,12 +72,14 @@ impl<R: Runtime> Shared<R> {
         data_dir: PathBuf,
         limits: StoreLimits,
         journal: Rc<Journal<R>>,
+        meters: Rc<Meters>,
     ) -> Rc<Self> {
         Rc::new(Shared {
             runtime,
             data_dir,
             limits,
             journal,
+            meters,
             dirty: RefCell::default(),
             wrote: RefCell::default(),
             unflushed: RefCell::default(),

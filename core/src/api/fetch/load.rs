@@ -5,14 +5,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corelane_net::codec::Records;
 use corelane_storage::buffer::AlignedSlice;
+use corelane_storage::ids::PartitionId;
 use corelane_storage::log::{Lease, LogOffsets, ReadPlan};
 use futures_util::future::join_all;
 
 use super::Refusal;
 use super::plan::{Fetch, Plans};
 use super::share::{Offer, share_out};
+use crate::metrics::counters::Sent;
 use crate::partition::{EpochEnd, PartitionError, Planned, Want, batches};
 use crate::runtime::DiskFile;
+use crate::shard::Shard;
 use crate::shard::budget::Credit;
 use crate::shard::turns::Turn;
 
@@ -48,8 +51,11 @@ pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> 
         let credit = credit.clone();
         async move { (load.place, load_one(load, number == 0, credit).await) }
     });
-    for (place, records) in join_all(loading).await {
+    for (place, (records, read)) in join_all(loading).await {
         loaded[place] = Some(records);
+        if let Some(read) = read {
+            count(&fetch.shard, fetch.wants[place].partition, read);
+        }
     }
     let mut answer = |entry| match entry {
         Ok(place) => loaded.get_mut::<usize>(place).and_then(Option::take),
@@ -87,16 +93,59 @@ fn offer((plan, want): (&Result<Planned, PartitionError>, &Want)) -> Offer {
     Offer { bytes, limit_bytes: want.max_bytes }
 }
 
-async fn load_one(load: Load, at_least_one: bool, credit: Option<Arc<Credit>>) -> Loaded {
-    let offsets = load.plan.offsets;
-    match load_leases(load.plan.leases).await {
+/// What was read of one partition, for counting.
+struct Read {
+    from_disk: bool,
+    sent: Sent,
+}
+
+impl Read {
+    /// `keep` bytes of `slices` are sent; `next_offset` is the offset behind all of them, where the
+    /// plan knew it.
+    fn new(
+        slices: &[AlignedSlice],
+        keep: usize,
+        next_offset: Option<i64>,
+        from_disk: bool,
+    ) -> Read {
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        let end = match next_offset {
+            _ if keep < total => batches::base_offset(slices, keep),
+            Some(offset) => Some(offset),
+            None => batches::next_offset(slices),
+        };
+        let records = batches::base_offset(slices, 0).zip(end).filter(|_| keep > 0);
+        let records = records.map_or(0, |(begin, end)| end.saturating_sub(begin).max(0));
+        Read { from_disk, sent: Sent { bytes: keep as u64, records: records.unsigned_abs() } }
+    }
+}
+
+fn count(shard: &Shard, partition: PartitionId, read: Read) {
+    let counters = &shard.counters;
+    let reads = if read.from_disk { &counters.disk_reads } else { &counters.memory_reads };
+    reads.count.add(1);
+    reads.bytes.add(read.sent.bytes);
+    let exists = || shard.catalog().topic_by_id(partition.topic_id).is_some();
+    counters.sent.count(partition, read.sent, exists);
+}
+
+async fn load_one(
+    load: Load,
+    at_least_one: bool,
+    credit: Option<Arc<Credit>>,
+) -> (Loaded, Option<Read>) {
+    let ReadPlan { leases, offsets, next_offset, .. } = load.plan;
+    let from_disk = leases.iter().any(|lease| matches!(lease, Lease::File(_)));
+    match load_leases(leases).await {
         Ok(slices) => {
             let keep = batches::whole(&slices, load.share, at_least_one);
-            Loaded::Records { records: records(slices, keep, credit.as_ref()), offsets }
+            let read = Read::new(&slices, keep, next_offset, from_disk);
+            let records = records(slices, keep, credit.as_ref());
+            (Loaded::Records { records, offsets }, Some(read))
         }
         Err(error) => {
             tracing::error!(%error, "a fetch can't read the log");
-            Loaded::Refused(Refusal::Refused(error))
+            (Loaded::Refused(Refusal::Refused(error)), None)
         }
     }
 }

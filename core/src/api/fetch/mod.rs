@@ -20,8 +20,8 @@ use corelane_storage::runtime::Runtime;
 
 use crate::fetch_session::SessionError;
 use crate::partition::PartitionError;
-use crate::shard::Shard;
 use crate::shard::turns::Turn;
+use crate::shard::{ListenerId, Shard};
 
 /// `isolation_level`: everything below the high watermark.
 const READ_UNCOMMITTED: i8 = 0;
@@ -32,6 +32,7 @@ const READ_COMMITTED: i8 = 1;
 /// something is wrong with one of the partitions.
 pub async fn answer(
     shard: Rc<Shard>,
+    listener: ListenerId,
     request: FetchRequest,
     version: i16,
     mut turn: Turn,
@@ -55,7 +56,7 @@ pub async fn answer(
     let plans = fetch.wait_for_plans(request.min_bytes, deadline).await;
     let loaded = load::load(fetch, plans, turn).await;
     let read_committed = request.isolation_level == READ_COMMITTED;
-    respond::Answered { shard: &shard, begun, loaded, read_committed, version }.response()
+    respond::Answered { shard: &shard, listener, begun, loaded, read_committed, version }.response()
 }
 
 /// The answer to a request that is refused as a whole.

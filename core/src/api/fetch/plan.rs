@@ -83,6 +83,7 @@ impl Fetch {
             }
             // What is there but too little is not held while waiting: it is planned again.
             let nothing_yet = is_short(&plans, 1).then_some(plans);
+            let _parked = self.shard.counters.parked_fetch();
             let timeout = self.shard.runtime.sleep(left).boxed_local();
             let stop = self.shard.stopping.recv_async().map(|_| ()).boxed_local();
             select(signal.fired().boxed_local(), select(timeout, stop)).await;

@@ -14,7 +14,7 @@ use super::{Refusal, session_code};
 use crate::api::errors;
 use crate::fetch_session::{Asked, Begun, FetchKind, Opening, SessionError, Shown, TopicKey};
 use crate::partition::PartitionError;
-use crate::shard::Shard;
+use crate::shard::{ListenerId, Shard};
 
 /// First version that says who leads a partition, and where (KIP-951).
 const LEADER_HINTS_SINCE: i16 = 16;
@@ -22,6 +22,7 @@ const LEADER_HINTS_SINCE: i16 = 16;
 /// All that is known when a fetch is answered.
 pub(super) struct Answered<'a> {
     pub(super) shard: &'a Shard,
+    pub(super) listener: ListenerId,
     pub(super) begun: Begun,
     /// For each partition asked about.
     pub(super) loaded: Vec<Loaded>,
@@ -38,7 +39,7 @@ impl Answered<'_> {
                 return FetchResponse { error_code: session_code(error), ..Default::default() };
             }
         };
-        let Answered { shard, begun, loaded, read_committed, version } = self;
+        let Answered { shard, listener, begun, loaded, read_committed, version } = self;
         let mut response = FetchResponse { session_id, ..Default::default() };
         for (number, (asked, loaded)) in begun.asked.into_iter().zip(loaded).enumerate() {
             if told.as_ref().is_some_and(|told| !told[number]) {
@@ -49,7 +50,7 @@ impl Answered<'_> {
             let data = partition_data(asked.key.index, loaded, read_committed, leader_id);
             let names_leader = data.current_leader.leader_id >= 0;
             if names_leader && response.node_endpoints.is_empty() {
-                response.node_endpoints.push(endpoint(shard));
+                response.node_endpoints.push(endpoint(shard, listener));
             }
             push(&mut response.responses, asked.key.topic, data);
         }
@@ -165,11 +166,12 @@ fn current_leader(error: &PartitionError, leader_id: Option<i32>) -> LeaderIdAnd
     }
 }
 
-fn endpoint(shard: &Shard) -> NodeEndpoint {
+fn endpoint(shard: &Shard, listener: ListenerId) -> NodeEndpoint {
+    let advertised = shard.broker.advertised(listener);
     NodeEndpoint {
         node_id: shard.broker.node_id,
-        host: Str::from(&*shard.broker.advertised_host),
-        port: i32::from(shard.broker.advertised_port),
+        host: Str::from(&*advertised.host),
+        port: i32::from(advertised.port),
         rack: None,
     }
 }

@@ -19,8 +19,7 @@ fn broker() -> Broker {
     Broker {
         node_id: 1,
         cluster_id: "cluster".to_owned(),
-        advertised_host: "localhost".to_owned(),
-        advertised_port: 9092,
+        listeners: Vec::new(),
         data_dir: "/data".into(),
         leader_epoch: 3,
         default_partitions: 1,

@@ -4,8 +4,7 @@
 //! clients and tools read to find out about a broker. Listing others would claim parts that are not
 //! there (log cleaner threads, KRaft, SASL, quotas, coordinators).
 //!
-//! Only defaults of topic configs can be changed while the broker runs; the rest is the command
-//! line's.
+//! Only defaults of topic configs can be changed while the broker runs; the rest is said at its start.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -105,23 +104,28 @@ static OWN: &[BrokerKey] = &[
     fixed("log.dirs", List, "./corelane-data", "The directory of all data (--data-dir)."),
     key("log.flush.interval.ms", Long, Any, None, true,
         "Default of flush.ms; where it is not set, log.flush.scheduler.interval.ms is."),
-    fixed("log.flush.scheduler.interval.ms", Long, "1000",
+    key("log.flush.scheduler.interval.ms", Long, AtLeast(0), Some("1000"), false,
         "Milliseconds for which written records may stay unflushed, if nothing else is set."),
     fixed("log.retention.check.interval.ms", Long, "300000",
         "Milliseconds between two looks for segments to drop."),
-    fixed("log.retention.hours", Int, "168",
+    key("log.retention.hours", Int, UnlimitedOrPositive, Some("168"), false,
         "Default of retention.ms in hours, where neither log.retention.ms nor log.retention.minutes is set."),
-    absent("log.retention.minutes", Int,
+    key("log.retention.minutes", Int, UnlimitedOrPositive, None, false,
         "Default of retention.ms in minutes, where log.retention.ms is not set."),
     key("log.retention.ms", Long, UnlimitedOrPositive, None, true,
         "Default of retention.ms; where it is not set, log.retention.hours is."),
-    fixed("log.roll.hours", Int, "168", "Default of segment.ms in hours, where log.roll.ms is not set."),
+    key("log.roll.hours", Int, AtLeast(1), Some("168"), false,
+        "Default of segment.ms in hours, where log.roll.ms is not set."),
     fixed("log.roll.jitter.hours", Int, "0",
         "Default of segment.jitter.ms in hours, where log.roll.jitter.ms is not set."),
     key("log.roll.jitter.ms", Long, AtLeast(0), None, true,
         "Default of segment.jitter.ms; where it is not set, log.roll.jitter.hours is."),
     key("log.roll.ms", Long, AtLeast(1), None, true,
         "Default of segment.ms; where it is not set, log.roll.hours is."),
+    fixed("max.connections", Int, "2147483647", "Connections that may be open at once, on all listeners together."),
+    fixed("max.connections.per.ip", Int, "2147483647", "Connections that one address may have open."),
+    fixed("max.connections.per.ip.overrides", Text, "",
+        "Connections that single addresses or host names may have open, as host:number."),
     fixed("node.id", Int, "1", "The id of this broker."),
     fixed("num.partitions", Int, "1",
         "Partitions of a topic that is created without saying how many (--default-partitions)."),

@@ -52,7 +52,11 @@ pub enum ConfigError {
 /// Characters of a refused value that are sent back.
 const SHOWN_CHARS_MAX: usize = 200;
 
-fn check_value(definition: &Definition, text: &str) -> Result<(), ConfigError> {
+/// Checks one value of a config.
+///
+/// # Errors
+/// Every [`ConfigError`] about single values.
+pub fn check_value(definition: &Definition, text: &str) -> Result<(), ConfigError> {
     let key = definition.name;
     let invalid = |expected| {
         let value: String = text.chars().take(SHOWN_CHARS_MAX).collect();

@@ -27,7 +27,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use broker_keys::{BrokerKey, broker_key, broker_keys};
-pub use check::{ConfigError, check_broker, check_topic};
+pub use check::{ConfigError, check_broker, check_topic, check_value};
 pub use definition::{ConfigType, Definition};
 pub use layers::{Layers, Resolved, Source, Sourced};
 pub use log_config::log_config;

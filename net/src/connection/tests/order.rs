@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::world::*;
 use crate::codec::Records;
 use crate::codec::generate::Source;
-use crate::messages::{FetchResponse, FetchableTopicResponse, PartitionData, Request, Response};
+use crate::messages::{
+    Api, FetchResponse, FetchableTopicResponse, PartitionData, Request, Response,
+};
 use crate::service::Answer;
 
 #[test]
@@ -46,6 +48,27 @@ fn a_silent_answer_sends_nothing_and_holds_nothing_up() {
     client.answer(1, Answer::Silent);
     client.answer_default(2);
     assert_eq!(client.received_ids(), [2]);
+}
+
+#[test]
+fn the_service_is_told_of_each_answer_as_it_leaves() {
+    let world = World::default();
+    let client = world.connect();
+    let asked = |id: i32, request: Request| frames(&[(id, request)]).len();
+    client.send(&[(1, fetch()), (2, produce("a")), (3, produce("b"))]);
+    client.answer(2, Answer::Silent);
+    assert_eq!(client.broker.told(), [], "its turn has not come");
+    client.answer_default(1);
+    client.answer(3, Answer::Close);
+    let told = |api, request_bytes, response_bytes| Told { api, request_bytes, response_bytes };
+    let sent_bytes = client.received_bytes();
+    assert!(sent_bytes > 0);
+    let expected = [
+        told(Api::Fetch, asked(1, fetch()), sent_bytes),
+        told(Api::Produce, asked(2, produce("a")), 0),
+        told(Api::Produce, asked(3, produce("b")), 0),
+    ];
+    assert_eq!(client.broker.told(), expected);
 }
 
 #[test]

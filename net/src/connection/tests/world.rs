@@ -23,7 +23,7 @@ use crate::messages::{
     Api, ApiVersionsRequest, FetchRequest, MetadataRequest, PartitionProduceData, ProduceRequest,
     Request, Response, TopicProduceData,
 };
-use crate::service::{Answer, Pending, RequestContext, Service};
+use crate::service::{Answer, Exchange, Pending, RequestContext, Service};
 use crate::stream::{Stream, Timer};
 
 struct Flag(AtomicBool);
@@ -182,9 +182,22 @@ struct BrokerInner {
     requests: RefCell<Vec<Request>>,
     answers: RefCell<HashMap<i32, Answer>>,
     wakers: RefCell<Vec<Waker>>,
+    told: RefCell<Vec<Told>>,
+}
+
+/// What the service was told of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub api: Api,
+    pub request_bytes: usize,
+    pub response_bytes: usize,
 }
 
 impl Broker {
+    pub fn told(&self) -> Vec<Told> {
+        self.0.told.borrow().clone()
+    }
+
     /// Correlation ids of the requests begun, in order.
     pub fn begun(&self) -> Vec<i32> {
         self.0.begun.borrow().iter().map(|context| context.correlation_id).collect()
@@ -211,6 +224,11 @@ impl Service for Broker {
                 Poll::Pending
             }
         }))
+    }
+
+    fn answered(&self, exchange: &Exchange<'_>) {
+        let Exchange { api, request_bytes, response_bytes, .. } = *exchange;
+        self.0.told.borrow_mut().push(Told { api, request_bytes, response_bytes });
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod captured;
+mod errors;
 mod hostile;
 mod oracle;
 mod round_trip;

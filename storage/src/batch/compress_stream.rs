@@ -17,7 +17,7 @@ const XERIAL_HEADER: [u8; 16] =
     [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1];
 
 /// Appends what is written to it, compressed, to a vector.
-pub(super) enum Compressor {
+pub(super) enum CompressStream {
     None(Vec<u8>),
     Gzip(flate2::write::GzEncoder<Vec<u8>>),
     Snappy { out: Vec<u8>, block: Vec<u8> },
@@ -25,28 +25,28 @@ pub(super) enum Compressor {
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
 }
 
-impl Compressor {
+impl CompressStream {
     /// Appends to `out`.
     pub(super) fn new(compression: Compression, mut out: Vec<u8>) -> io::Result<Self> {
         Ok(match compression {
-            Compression::None => Compressor::None(out),
+            Compression::None => CompressStream::None(out),
             Compression::Gzip => {
                 let level = flate2::Compression::default();
-                Compressor::Gzip(flate2::write::GzEncoder::new(out, level))
+                CompressStream::Gzip(flate2::write::GzEncoder::new(out, level))
             }
             Compression::Snappy => {
                 out.extend_from_slice(&XERIAL_HEADER);
-                Compressor::Snappy { out, block: Vec::with_capacity(SNAPPY_BLOCK_BYTES) }
+                CompressStream::Snappy { out, block: Vec::with_capacity(SNAPPY_BLOCK_BYTES) }
             }
             Compression::Lz4 => {
                 // Java's client reads no other blocks.
                 let frame = FrameInfo::new()
                     .block_mode(BlockMode::Independent)
                     .block_size(BlockSize::Max64KB);
-                Compressor::Lz4(Box::new(FrameEncoder::with_frame_info(frame, out)))
+                CompressStream::Lz4(Box::new(FrameEncoder::with_frame_info(frame, out)))
             }
             Compression::Zstd => {
-                Compressor::Zstd(zstd::stream::write::Encoder::new(out, ZSTD_LEVEL)?)
+                CompressStream::Zstd(zstd::stream::write::Encoder::new(out, ZSTD_LEVEL)?)
             }
         })
     }
@@ -54,11 +54,11 @@ impl Compressor {
     /// Takes in all of `bytes`.
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         match self {
-            Compressor::None(out) => out.extend_from_slice(bytes),
-            Compressor::Gzip(encoder) => encoder.write_all(bytes)?,
-            Compressor::Lz4(encoder) => encoder.write_all(bytes)?,
-            Compressor::Zstd(encoder) => encoder.write_all(bytes)?,
-            Compressor::Snappy { out, block } => {
+            CompressStream::None(out) => out.extend_from_slice(bytes),
+            CompressStream::Gzip(encoder) => encoder.write_all(bytes)?,
+            CompressStream::Lz4(encoder) => encoder.write_all(bytes)?,
+            CompressStream::Zstd(encoder) => encoder.write_all(bytes)?,
+            CompressStream::Snappy { out, block } => {
                 while !bytes.is_empty() {
                     let room = SNAPPY_BLOCK_BYTES - block.len();
                     let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -76,11 +76,11 @@ impl Compressor {
     /// All that was appended.
     pub(super) fn finish(self) -> io::Result<Vec<u8>> {
         match self {
-            Compressor::None(out) => Ok(out),
-            Compressor::Gzip(encoder) => encoder.finish(),
-            Compressor::Lz4(encoder) => encoder.finish().map_err(io::Error::other),
-            Compressor::Zstd(encoder) => encoder.finish(),
-            Compressor::Snappy { mut out, mut block } => {
+            CompressStream::None(out) => Ok(out),
+            CompressStream::Gzip(encoder) => encoder.finish(),
+            CompressStream::Lz4(encoder) => encoder.finish().map_err(io::Error::other),
+            CompressStream::Zstd(encoder) => encoder.finish(),
+            CompressStream::Snappy { mut out, mut block } => {
                 if !block.is_empty() {
                     put_block(&mut out, &mut block)?;
                 }

@@ -1,0 +1,149 @@
+//! Connections that are limited in number and in time: whoever is slow or silent, by malice or not,
+//! has a place for a moment only.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+/// Connections at once; further ones wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 64;
+
+/// A connection's first request must be there, and be answered with its first byte, within this.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The whole of a connection. Each has one request: answers say `Connection: close`.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pause when the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening socket whose connections are bounded.
+pub struct BoundedListener {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl BoundedListener {
+    /// Over a socket that listens.
+    pub fn new(listener: TcpListener) -> BoundedListener {
+        BoundedListener { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    }
+}
+
+impl Listener for BoundedListener {
+    type Io = Bounded;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Bounded, SocketAddr) {
+        loop {
+            let place = self.places.clone().acquire_owned().await;
+            match (place, self.listener.accept().await) {
+                (Ok(place), Ok((stream, peer))) => return (Bounded::new(stream, place), peer),
+                // The semaphore is never closed.
+                (Err(_), _) => std::future::pending().await,
+                (_, Err(error)) => {
+                    tracing::debug!(%error, "accepting an HTTP connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection with a deadline.
+pub struct Bounded {
+    stream: TcpStream,
+    began: Instant,
+    deadline: Pin<Box<Sleep>>,
+    answers: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Bounded {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Bounded {
+        let began = Instant::now();
+        let deadline = Box::pin(sleep_until(began + REQUEST_TIMEOUT));
+        Bounded { stream, began, deadline, answers: false, _place: place }
+    }
+
+    fn check(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// The answer has begun: the client gets longer to take it.
+    fn answers(&mut self) {
+        if !std::mem::replace(&mut self.answers, true) {
+            self.deadline.as_mut().reset(self.began + CONNECTION_TIMEOUT);
+        }
+    }
+}
+
+impl AsyncRead for Bounded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_read(context, buf) {
+            Poll::Pending => self.check(context),
+            // Who sends without end is looked at too.
+            done => match self.check(context) {
+                Poll::Pending => done,
+                late => late,
+            },
+        }
+    }
+}
+
+impl AsyncWrite for Bounded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.answers();
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Pending => self.check(context).map_ok(|()| 0),
+            done => done,
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.answers();
+        match Pin::new(&mut self.stream).poll_write_vectored(context, bytes) {
+            Poll::Pending => self.check(context).map_ok(|()| 0),
+            done => done,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,35 @@
+//! Time that a thread has spent.
+
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+/// Processor time of one thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadTime {
+    /// In its own code.
+    pub user: Duration,
+    /// In the kernel on its behalf; what the kernel does on threads of its own is not in it.
+    pub system: Duration,
+}
+
+impl ThreadTime {
+    /// Of the calling thread (getrusage(2), `RUSAGE_THREAD`).
+    ///
+    /// # Errors
+    /// None that the manual knows.
+    pub fn now() -> io::Result<ThreadTime> {
+        // SAFETY: `rusage` is plain data, for which zeros are valid.
+        let mut usage: libc::rusage = unsafe { mem::zeroed() };
+        // SAFETY: the kernel fills the struct, which outlives the call.
+        if unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(ThreadTime { user: duration(usage.ru_utime), system: duration(usage.ru_stime) })
+    }
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0))
+}

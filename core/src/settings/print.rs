@@ -1,0 +1,128 @@
+//! Every key with its value and source.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::configuration::Configuration;
+use super::gather::{Gathered, Setting};
+use super::source::Source;
+use crate::cli::ConfigCommand;
+use crate::cli::config::PrintOptions;
+
+/// Runs `corelane config`.
+///
+/// # Errors
+/// Standard output's, but for a reader who has gone.
+pub fn print(command: ConfigCommand) -> io::Result<ExitCode> {
+    let ConfigCommand::Print(PrintOptions { settings, json, changed }) = command;
+    let gathered = settings.gather();
+    for warning in &gathered.warnings {
+        eprintln!("corelane: {warning}");
+    }
+    let mut shown = gathered.settings();
+    shown.retain(|setting| !changed || setting.source != Source::Default);
+    let text = match json {
+        true => as_json(&shown)?,
+        false if io::stdout().is_terminal() => as_table(&shown),
+        false => as_lines(&shown),
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
+    Ok(verdict(&gathered))
+}
+
+fn verdict(gathered: &Gathered) -> ExitCode {
+    match Configuration::new(gathered) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(problems) => {
+            eprintln!("corelane: {problems}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Row {
+    key: String,
+    /// `null` if there is none.
+    value: Option<String>,
+    /// `default`, `file`, `environment` or `flag`.
+    source: &'static str,
+    /// The place in the file, the variable or the flag; `null` for a default.
+    place: Option<String>,
+    flag: String,
+    variable: String,
+    help: &'static str,
+}
+
+fn as_json(settings: &[&Setting]) -> io::Result<String> {
+    let row = |setting: &&'_ Setting| Row {
+        key: setting.name.clone(),
+        value: setting.text.clone(),
+        source: setting.source.kind(),
+        place: (setting.source != Source::Default).then(|| setting.source.to_string()),
+        flag: setting.key.flag(),
+        variable: setting.key.variable(),
+        help: setting.key.help,
+    };
+    let rows: Vec<Row> = settings.iter().map(row).collect();
+    let mut text = serde_json::to_string_pretty(&rows).map_err(io::Error::other)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The value, or in parentheses what follows from there being none.
+fn value(setting: &Setting) -> String {
+    match &setting.text {
+        Some(text) => text.clone(),
+        None => format!("({})", setting.key.without_value()),
+    }
+}
+
+fn as_table(settings: &[&Setting]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(columns) = terminal_columns() {
+        table.set_width(columns);
+    }
+    table.set_header(["KEY", "VALUE", "SOURCE", ""]);
+    for setting in settings {
+        let source = setting.source.to_string();
+        table.add_row([&*setting.name, &value(setting), &source, setting.key.help]);
+    }
+    format!("{table}\n")
+}
+
+/// How wide the terminal on standard output is.
+fn terminal_columns() -> Option<u16> {
+    // SAFETY: `winsize` is plain data, for which zeros are valid.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: TIOCGWINSZ writes a `winsize`, which lives on this stack.
+    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) };
+    (result == 0 && size.ws_col > 0).then_some(size.ws_col)
+}
+
+/// Columns of the same width in every run that has the same keys: key, value, source, help.
+fn as_lines(settings: &[&Setting]) -> String {
+    let cells: Vec<[String; 3]> = settings
+        .iter()
+        .map(|setting| [setting.name.clone(), value(setting), setting.source.to_string()])
+        .collect();
+    let width =
+        |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2)];
+    let mut text = String::new();
+    for ([key, value, source], setting) in cells.iter().zip(settings) {
+        let [k, v, s] = widths;
+        let line = format!("{key:k$}  {value:v$}  {source:s$}  {}", setting.key.help);
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,66 @@
+//! 10,000 partitions, and many scrapers at once.
+
+use std::thread;
+use std::time::Instant;
+
+use crate::harness::broker::Broker;
+use crate::harness::http::{Samples, address, get};
+use crate::harness::topics;
+use crate::harness::typed;
+use crate::watched;
+
+const PARTITIONS: usize = 10_000;
+/// Series of each partition.
+const SERIES: usize = 11;
+
+#[test]
+fn ten_thousand_partitions_are_told_whole() {
+    if Broker::must_skip("metrics") {
+        return;
+    }
+    let broker = Broker::start(watched());
+    let connection = &mut broker.connect();
+    let (request, version) = topics::creation("many", PARTITIONS as i32, &[]);
+    typed::call(connection, version, request);
+    let place = address(&broker);
+    for scrape in 0..3 {
+        let began = Instant::now();
+        let page = get(place, "/metrics").body;
+        let took = began.elapsed();
+        let samples = Samples::parse(&page);
+        let told = samples.0.keys().filter(|series| series.contains(r#"topic="many""#)).count();
+        assert_eq!(told, PARTITIONS * SERIES);
+        assert_eq!(samples.sum("corelane_shard_up"), 2.0);
+        let held = |shard| {
+            samples.value(&format!(r#"corelane_shard_scrape_hold_seconds{{shard="{shard}"}}"#))
+        };
+        // No test fails on a time: `--nocapture` shows them.
+        println!(
+            "scrape {scrape}: {} bytes in {took:?}; longest holds {:.0} us and {:.0} us",
+            page.len(),
+            held(0) * 1e6,
+            held(1) * 1e6,
+        );
+    }
+}
+
+#[test]
+fn many_scrapers_get_whole_pages() {
+    if Broker::must_skip("metrics") {
+        return;
+    }
+    let broker = Broker::start(watched());
+    let connection = &mut broker.connect();
+    let (request, version) = topics::creation("t", 500, &[]);
+    typed::call(connection, version, request);
+    let place = address(&broker);
+    let scrapers: Vec<_> =
+        (0..100).map(|_| thread::spawn(move || get(place, "/metrics"))).collect();
+    for scraper in scrapers {
+        let answer = scraper.join().expect("no panic");
+        assert_eq!(answer.status, 200);
+        let samples = Samples::parse(&answer.body);
+        let told = samples.0.keys().filter(|series| series.contains(r#"topic="t""#)).count();
+        assert_eq!(told, 500 * SERIES);
+    }
+}

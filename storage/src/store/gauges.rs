@@ -1,0 +1,51 @@
+//! How one shard's storage stands.
+
+use super::Store;
+use crate::meters::Meters;
+use crate::runtime::Runtime;
+
+/// One shard's storage at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreGauges {
+    /// Memory that tails and the cache of written blocks hold, in bytes.
+    pub cached_bytes: u64,
+    /// What they may hold; tails of busy partitions may go over it.
+    pub cache_limit_bytes: u64,
+    /// Bytes on their way to segments.
+    pub unwritten_bytes: u64,
+    /// What these may be before appends wait.
+    pub unwritten_limit_bytes: u64,
+    /// Bytes in journal entries that are not written yet.
+    pub journal_buffer_bytes: u64,
+    /// Journal files in use.
+    pub journal_files: usize,
+    /// Logs that are offline and not deleted.
+    pub offline_logs: usize,
+    /// Writes wait because the disk is full.
+    pub disk_full: bool,
+    /// The journal is lost: nothing can be appended to any log of this shard.
+    pub failed: bool,
+}
+
+impl<R: Runtime> Store<R> {
+    /// What it has done since its start.
+    pub fn meters(&self) -> &Meters {
+        &self.inner.shared.meters
+    }
+
+    /// How it stands. Takes the same time however many logs there are.
+    pub fn gauges(&self) -> StoreGauges {
+        let shared = &self.inner.shared;
+        StoreGauges {
+            cached_bytes: shared.cached_bytes(),
+            cache_limit_bytes: shared.limits.cache_bytes,
+            unwritten_bytes: shared.unwritten_bytes.get(),
+            unwritten_limit_bytes: shared.limits.unwritten_bytes,
+            journal_buffer_bytes: shared.journal.buffered_bytes(),
+            journal_files: shared.journal.file_count(),
+            offline_logs: shared.meters.offline_logs.get(),
+            disk_full: shared.meters.waiting_for_space.get() > 0,
+            failed: shared.failed.borrow().is_some(),
+        }
+    }
+}
