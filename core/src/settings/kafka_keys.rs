@@ -32,7 +32,10 @@ const REASONS: &[(&str, &str)] = &[
     ("cordoned.log.dirs", "there is one data directory"),
     ("remote.", "there is no tiered storage yet"),
     ("log.local.", "there is no tiered storage yet"),
-    ("log.cleaner.", "there is no compaction yet"),
+    (
+        "log.cleaner.",
+        "each shard compacts its own partitions, in steps and memory of its own choosing",
+    ),
     ("group.", "there are no consumer groups yet"),
     ("offset", "there are no consumer groups yet"),
     ("share.", "there are no share groups yet"),

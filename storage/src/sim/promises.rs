@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::workload::{Outcome, run, run_uniform};
+use super::workload::{Outcome, run, run_compacted, run_uniform};
 use super::{Crash, SimRuntime, Simulation};
 use crate::batch::BatchBuilder;
 use crate::ids::{PartitionId, TopicId};
@@ -34,6 +34,12 @@ fn promises_are_kept() {
         match run_uniform(seed) {
             Ok(outcome) => total = total.plus(&outcome),
             Err(broken) => panic!("uniform: {broken}"),
+        }
+    }
+    for seed in first..first + seeds / 5 {
+        match run_compacted(seed) {
+            Ok(outcome) => total = total.plus(&outcome),
+            Err(broken) => panic!("compacted: {broken}"),
         }
     }
     println!("{seeds} seeds, lost 0: {total:#?}");
@@ -154,25 +160,25 @@ fn reusing_a_producer_id_is_caught() {
 
 #[test]
 fn keeping_the_older_record_of_a_key_is_caught() {
-    caught(Mutant::CompactKeepsOlder, run);
+    caught(Mutant::CompactKeepsOlder, run_compacted);
 }
 
 #[test]
 fn dropping_tombstones_early_is_caught() {
-    caught(Mutant::DropTombstonesEarly, run);
+    caught(Mutant::DropTombstonesEarly, run_compacted);
 }
 
 #[test]
 fn compacting_for_what_is_not_synced_is_caught() {
-    caught(Mutant::CompactUnflushed, run);
+    caught(Mutant::CompactUnflushed, run_compacted);
 }
 
 #[test]
 fn swapping_before_the_sync_is_caught() {
-    caught(Mutant::SwapBeforeSync, run);
+    caught(Mutant::SwapBeforeSync, run_compacted);
 }
 
 #[test]
 fn dropping_a_producers_last_batch_is_caught() {
-    caught(Mutant::DropProducersLastBatch, run);
+    caught(Mutant::DropProducersLastBatch, run_compacted);
 }
