@@ -42,7 +42,7 @@ pub(crate) mod segment;
 pub(crate) mod state;
 pub(crate) mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 use std::cell::{Cell, RefCell};
