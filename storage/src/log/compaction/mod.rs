@@ -9,6 +9,7 @@
 //! target.rs      a segment that is written anew, under a name of its own
 //! clean.rs       the two passes: the map of the dirty part, then all segments from the log start on
 //! swap.rs        a checkpoint makes the new segment a part of the log, and the old ones none
+//! error.rs       why a log is not compacted
 //! pace.rs        how much of the shard and of the disk it may take
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! from the checkpoint, never meets a gap. The checkpoint names the segments that have some.
 
 mod clean;
+mod error;
 mod offset_map;
 mod pace;
 mod plan;
@@ -27,7 +29,8 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use clean::{CompactionError, Done};
+pub(crate) use clean::Done;
+pub(crate) use error::CompactionError;
 pub(crate) use pace::Pace;
 pub(crate) use plan::{Cleanable, Judged, judge, must_close_active};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::clean::CompactionError;
+use super::error::CompactionError;
 use super::pace::Pace;
 use super::plan::Part;
 use crate::batch::{BatchHeader, HEADER_BYTES};

@@ -5,7 +5,7 @@
 //! removed as soon as nobody reads them. A crash in between leaves files that the checkpoint does
 //! not name, and the next start removes them.
 
-use super::clean::CompactionError;
+use super::error::CompactionError;
 use super::plan::Part;
 use crate::log::Log;
 use crate::log::checkpoint_file::CompactedSegment;

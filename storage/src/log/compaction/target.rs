@@ -1,7 +1,7 @@
 //! A segment that compaction writes: under a name of its own, so that nothing that is a part of the
 //! log is ever written to.
 
-use super::clean::CompactionError;
+use super::error::CompactionError;
 use super::pace::Pace;
 use crate::batch::BatchHeader;
 use crate::buffer::AlignedBuf;

@@ -1,0 +1,100 @@
+//! What compaction has made of a log, as a part of its checkpoint.
+
+use zerocopy::little_endian::{I64, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::log::segment::SegmentName;
+
+/// What compaction has made of a log. Changed by writing a checkpoint again, and so at once or not
+/// at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Compacted {
+    /// Everything below was compacted.
+    pub first_dirty: i64,
+    /// In offset order; all before the segment that the checkpoint ends in.
+    pub segments: Vec<CompactedSegment>,
+}
+
+/// A segment that compaction has written. Only such segments have gaps in their offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CompactedSegment {
+    pub name: SegmentName,
+    /// Where the next segment begins: what was appended in between and is not in this file is not
+    /// a part of the log any more, whatever files are left.
+    pub until: i64,
+    /// Offset behind its last record.
+    pub records_end: i64,
+    pub bytes: u64,
+    /// -1 if it has none.
+    pub max_timestamp: i64,
+    pub last_append_ms: i64,
+}
+
+/// Behind the producers since version 3: what compaction has made of the log.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct CompactedHeader {
+    first_dirty: I64,
+    segments: U32,
+    reserved: U32,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct CompactedEntry {
+    base_offset: I64,
+    until: I64,
+    records_end: I64,
+    bytes: U64,
+    max_timestamp: I64,
+    last_append_ms: I64,
+    generation: U32,
+    reserved: U32,
+}
+
+impl Compacted {
+    pub(super) fn encoded_bytes(&self) -> usize {
+        size_of::<CompactedHeader>() + self.segments.len() * size_of::<CompactedEntry>()
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let header = CompactedHeader {
+            first_dirty: self.first_dirty.into(),
+            segments: (self.segments.len() as u32).into(),
+            reserved: 0.into(),
+        };
+        out.extend_from_slice(header.as_bytes());
+        for segment in &self.segments {
+            let entry = CompactedEntry {
+                base_offset: segment.name.base_offset.into(),
+                until: segment.until.into(),
+                records_end: segment.records_end.into(),
+                bytes: segment.bytes.into(),
+                max_timestamp: segment.max_timestamp.into(),
+                last_append_ms: segment.last_append_ms.into(),
+                generation: segment.name.generation.into(),
+                reserved: 0.into(),
+            };
+            out.extend_from_slice(entry.as_bytes());
+        }
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (header, rest) = CompactedHeader::ref_from_prefix(bytes).ok()?;
+        let count = header.segments.get() as usize;
+        let (entries, _) = <[CompactedEntry]>::ref_from_prefix_with_elems(rest, count).ok()?;
+        let segment = |entry: &CompactedEntry| CompactedSegment {
+            name: SegmentName {
+                base_offset: entry.base_offset.get(),
+                generation: entry.generation.get(),
+            },
+            until: entry.until.get(),
+            records_end: entry.records_end.get(),
+            bytes: entry.bytes.get(),
+            max_timestamp: entry.max_timestamp.get(),
+            last_append_ms: entry.last_append_ms.get(),
+        };
+        let segments = entries.iter().map(segment).collect();
+        Some(Compacted { first_dirty: header.first_dirty.get(), segments })
+    }
+}
