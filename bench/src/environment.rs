@@ -4,10 +4,10 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::system::uname;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The machine and the command.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Environment {
     /// The command line, word by word.
     pub command_line: Vec<String>,
@@ -17,6 +17,10 @@ pub struct Environment {
     pub kernel: String,
     /// The processor, as the kernel calls it.
     pub cpu: String,
+    /// How the first core's speed is governed: `performance`, `powersave` and so on; empty where the
+    /// kernel does not govern it.
+    #[serde(default)]
+    pub governor: String,
     /// Cores that this program may use.
     pub cores: usize,
     /// Bytes of memory.
@@ -30,7 +34,7 @@ pub struct Environment {
 impl Environment {
     /// This machine, now. What the kernel does not tell is empty or 0.
     pub fn here() -> Environment {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let (name, load) = (uname(), read("/proc/loadavg"));
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         Environment {
@@ -38,6 +42,9 @@ impl Environment {
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: format!("{} {}", text(name.sysname()), text(name.release())),
             cpu: cpu_name(&read("/proc/cpuinfo")),
+            governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+                .trim()
+                .to_owned(),
             cores: std::thread::available_parallelism().map_or(0, |cores| cores.get()),
             memory_bytes: memory_bytes(&read("/proc/meminfo")),
             load_average_1_min: first_number(&load).unwrap_or(0.0),

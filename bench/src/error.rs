@@ -8,6 +8,7 @@ use corelane_net::codec::{DecodeError, EncodeError};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::Api;
 
+use crate::load::Recorder;
 use crate::wire::FrameError;
 
 /// Why a command of the load harness failed. What was measured until then is in the report, if
@@ -108,6 +109,31 @@ pub enum BenchError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A client of others.
+    #[error("{0}")]
+    Foreign(String),
+    /// A broker that was to be started for the run.
+    #[error("starting `{command}`: {reason}{words}")]
+    Spawn {
+        /// Its command line.
+        command: String,
+        /// What went wrong.
+        reason: String,
+        /// Its last words, each on a line of its own.
+        words: String,
+    },
+    /// A broker that was started for the run, and ended in it.
+    #[error("{error}; {obituary}")]
+    Died {
+        /// What the run came upon.
+        #[source]
+        error: Box<BenchError>,
+        /// Exit status and last words.
+        obituary: String,
+    },
+    /// What was measured has no JSON form.
+    #[error("as JSON: {0}")]
+    Json(#[from] serde_json::Error),
     /// Anything else that the system refused.
     #[error("{operation}: {source}")]
     System {
@@ -116,6 +142,16 @@ pub enum BenchError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl BenchError {
+    /// A run that ended because `what` was refused again and again.
+    pub(crate) fn refused_often(recorder: &Recorder, what: &str) -> BenchError {
+        let most = recorder.refusals.iter().max_by_key(|(_, count)| **count);
+        let code =
+            most.map_or(ErrorCode::UnknownServerError, |(code, _)| ErrorCode::from_number(*code));
+        BenchError::Refused { what: what.to_owned(), code, message: None }
+    }
 }
 
 fn detail(message: &Option<String>) -> String {

@@ -5,11 +5,17 @@ use std::fmt;
 
 use corelane_net::error_code::ErrorCode;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::broker_facts::BrokerFacts;
+use crate::delivery::Delivery;
 use crate::environment::Environment;
-use crate::load::{Ended, LoadOutcome, Pace};
+use crate::error::BenchError;
+use crate::foreign::ClientLatency;
+use crate::load::{Ended, LoadOutcome, Pace, Part};
+use crate::records::PoolReport;
 use crate::usage::Usage;
+use crate::yardstick::OfCeiling;
 
 /// Version of the JSON form. It changes when a name changes its meaning or goes; names may come.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -20,16 +26,22 @@ const BUSY_SHARE: f64 = 0.95;
 /// A schedule that was later than this share of the latency has shaped it, microseconds aside.
 const LATE_SHARE: f64 = 0.1;
 
+/// A broker that answered less than this share of what was asked for did not keep up.
+const KEEPS_UP: f64 = 0.95;
+
 /// No lateness below this matters, microseconds.
 const LATE_US: f64 = 100.0;
 
 /// One run.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoadReport<S> {
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LoadReport {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
+    /// `run`.
+    #[serde(default = "LoadReport::kind")]
+    pub kind: String,
     /// What was done: `produce`, `ping-pong` and so on.
-    pub workload: &'static str,
+    pub workload: String,
     /// False if the run ended before its time: then the figures are of a part of it.
     pub complete: bool,
     /// Why it ended before its time.
@@ -37,15 +49,21 @@ pub struct LoadReport<S> {
     /// A topic that the run has made and could not delete, and why.
     pub left_behind: Option<String>,
     /// What was asked for.
-    pub settings: S,
+    pub settings: serde_json::Value,
     /// Where it was measured.
     pub environment: Environment,
+    /// What was measured: the broker's own words.
+    #[serde(default)]
+    pub broker: Option<BrokerFacts>,
+    /// How far it is from what the machine can do, where that was measured.
+    #[serde(default)]
+    pub of_ceiling: Option<OfCeiling>,
     /// What was measured.
     pub result: LoadResult,
 }
 
 /// The figures of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct LoadResult {
     /// Time that counted, seconds.
     pub seconds: f64,
@@ -74,12 +92,28 @@ pub struct LoadResult {
     /// From the sending, or the answer before if that came later: what a client says that waits for
     /// each answer before it sends again.
     pub naive_latency: Option<Quantiles>,
+    /// What a client of others says of its latencies.
+    #[serde(default)]
+    pub client_latency: Option<ClientLatency>,
     /// How late requests were noticed by the generator itself (open loop).
     pub schedule_lateness: Option<Quantiles>,
     /// The busiest thread's share of its core.
     pub generator_busy_share: f64,
     /// True if the generator, not the broker, was the limit: the figures are of the generator.
     pub generator_was_bottleneck: bool,
+    /// Requests per second that were asked for (open loop).
+    pub requests_per_s_asked: Option<f64>,
+    /// True if the broker did not keep up with the rate that was asked for, and the generator would
+    /// have.
+    #[serde(default)]
+    pub broker_was_bottleneck: bool,
+    /// The batches that were sent again and again.
+    pub pool: Option<PoolReport>,
+    /// The kinds of requests that are told of apart.
+    #[serde(default)]
+    pub parts: BTreeMap<String, PartResult>,
+    /// What became of every batch on its way from producer to reader.
+    pub delivery: Option<Delivery>,
     /// CPU, memory and disk meanwhile.
     pub usage: Usage,
     /// CPU seconds of the broker's processes per 10^9 bytes.
@@ -90,8 +124,25 @@ pub struct LoadResult {
     pub machine_cpu_s_per_gb: Option<f64>,
 }
 
+/// The figures of one kind of request.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct PartResult {
+    /// Requests answered.
+    pub requests: u64,
+    /// The same per second.
+    pub requests_per_s: f64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of the records' values; of whole batches where they are consumed.
+    pub bytes: u64,
+    /// 10^6 of them per second.
+    pub mb_per_s: f64,
+    /// From the intended time of a request to its answer.
+    pub latency: Option<Quantiles>,
+}
+
 /// A distribution of times, microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Quantiles {
     pub samples: u64,
@@ -121,17 +172,20 @@ impl Quantiles {
     }
 }
 
-impl<S: Serialize> LoadReport<S> {
+impl LoadReport {
+    /// # Errors
+    /// [`BenchError::Json`] if the settings have no JSON form.
     pub(crate) fn new(
-        workload: &'static str,
-        settings: S,
+        workload: &str,
+        settings: &impl Serialize,
         environment: Environment,
         pace: Pace,
         outcome: &LoadOutcome,
-    ) -> LoadReport<S> {
-        LoadReport {
+    ) -> Result<LoadReport, BenchError> {
+        Ok(LoadReport {
             schema_version: SCHEMA_VERSION,
-            workload,
+            kind: "run".to_owned(),
+            workload: workload.to_owned(),
             complete: matches!(outcome.ended, Ended::Complete),
             ended_by: match &outcome.ended {
                 Ended::Complete => None,
@@ -143,18 +197,21 @@ impl<S: Serialize> LoadReport<S> {
                 Ended::Failed(error) => Some(error.to_string()),
             },
             left_behind: None,
-            settings,
+            settings: serde_json::to_value(settings)?,
             environment,
+            broker: None,
+            of_ceiling: None,
             result: LoadResult::new(pace, outcome),
-        }
+        })
     }
 
-    /// One JSON object, indented. Units are in the names.
-    ///
-    /// # Errors
-    /// Only those of the settings' own serialisation.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(self)
+    fn kind() -> String {
+        "run".to_owned()
+    }
+
+    /// True if all that was asked for was measured, faultlessly, and nothing is left behind.
+    pub fn is_whole(&self) -> bool {
+        self.complete && self.left_behind.is_none() && !self.result.has_failures()
     }
 }
 
@@ -168,13 +225,22 @@ impl LoadResult {
             Pace::InFlight(_) => None,
         };
         let bytes = recorder.work.bytes;
+        let requests_per_s_asked = match pace {
+            Pace::RequestsPerSecond(rate) => Some(rate),
+            Pace::InFlight(_) => None,
+        };
+        // One that was told to be busy is not for that a bottleneck.
+        let busy_share = if outcome.spin { 0.0 } else { outcome.busiest_thread };
+        let generator_was_bottleneck = was_bottleneck(latency, schedule_lateness, busy_share);
+        let requests_per_s = per_s(recorder.requests as f64);
+        let is_behind = requests_per_s_asked.is_some_and(|rate| requests_per_s < KEEPS_UP * rate);
         let per =
             |cpu_s: f64, count: u64, unit: f64| (count > 0).then(|| cpu_s / (count as f64 / unit));
         let broker_cpu_s = outcome.usage.broker.as_ref().map(|broker| broker.cpu_s);
         LoadResult {
             seconds,
             requests: recorder.requests,
-            requests_per_s: per_s(recorder.requests as f64),
+            requests_per_s,
             records: recorder.work.records,
             records_per_s: per_s(recorder.work.records as f64),
             bytes,
@@ -187,13 +253,17 @@ impl LoadResult {
             throttle_ms_max: recorder.throttle_ms_max,
             latency,
             naive_latency: Quantiles::of(&recorder.naive),
+            client_latency: None,
             schedule_lateness,
             generator_busy_share: outcome.busiest_thread,
-            generator_was_bottleneck: was_bottleneck(
-                latency,
-                schedule_lateness,
-                outcome.busiest_thread,
-            ),
+            generator_was_bottleneck,
+            requests_per_s_asked,
+            broker_was_bottleneck: is_behind && !generator_was_bottleneck && seconds > 0.0,
+            pool: None,
+            parts: (recorder.parts.iter())
+                .map(|(name, part)| ((*name).to_owned(), PartResult::new(part, seconds)))
+                .collect(),
+            delivery: None,
             broker_cpu_s_per_gb: broker_cpu_s.and_then(|cpu_s| per(cpu_s, bytes, 1e9)),
             broker_cpu_s_per_million_requests: broker_cpu_s
                 .and_then(|cpu_s| per(cpu_s, recorder.requests, 1e6)),
@@ -202,9 +272,29 @@ impl LoadResult {
         }
     }
 
-    /// True if requests were refused or are missing.
+    /// Clients of others tell records, and nothing of their requests and threads.
+    fn client_threads_are_known(&self) -> bool {
+        self.requests > 0 || self.records == 0
+    }
+
+    /// True if requests were refused, or answers or records are missing.
     pub fn has_failures(&self) -> bool {
-        self.unanswered > 0 || !self.refusals.is_empty()
+        let is_delivered = self.delivery.as_ref().is_none_or(Delivery::is_faultless);
+        self.unanswered > 0 || !self.refusals.is_empty() || !is_delivered
+    }
+}
+
+impl PartResult {
+    fn new(part: &Part, seconds: f64) -> PartResult {
+        let per_s = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        PartResult {
+            requests: part.requests,
+            requests_per_s: per_s(part.requests),
+            records: part.work.records,
+            bytes: part.work.bytes,
+            mb_per_s: per_s(part.work.bytes) / 1e6,
+            latency: Quantiles::of(&part.latency),
+        }
     }
 }
 
@@ -222,7 +312,7 @@ fn was_bottleneck(
     was_late || busy_share >= BUSY_SHARE
 }
 
-impl<S> fmt::Display for LoadReport<S> {
+impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LoadReport { workload, result, ended_by, left_behind, .. } = self;
         writeln!(f, "{workload}, {:.2} s", result.seconds)?;
@@ -232,13 +322,19 @@ impl<S> fmt::Display for LoadReport<S> {
         if let Some(topic) = left_behind {
             writeln!(f, "  LEFT BEHIND: {topic}")?;
         }
-        write!(f, "{result}")
+        write!(f, "{result}")?;
+        match self.of_ceiling.and_then(|of_ceiling| of_ceiling.line()) {
+            Some(line) => write!(f, "\n  ceiling    {line}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for LoadResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  requests   {:>12}   {:>12.0} /s", self.requests, self.requests_per_s)?;
+        if self.client_threads_are_known() {
+            writeln!(f, "  requests   {:>12}   {:>12.0} /s", self.requests, self.requests_per_s)?;
+        }
         if self.records > 0 {
             writeln!(f, "  records    {:>12}   {:>12.0} /s", self.records, self.records_per_s)?;
             let mb = self.bytes as f64 / 1e6;
@@ -254,6 +350,12 @@ impl fmt::Display for LoadResult {
             let (count, most) = (self.throttled, self.throttle_ms_max);
             writeln!(f, "  throttled  {count:>12}   up to {most} ms")?;
         }
+        if let Some(delivery) = &self.delivery {
+            write!(f, "{delivery}")?;
+        }
+        if let Some(told) = &self.client_latency {
+            writeln!(f, "{told}")?;
+        }
         self.latencies(f)?;
         self.costs(f)
     }
@@ -264,19 +366,21 @@ impl LoadResult {
         if self.latency.is_some() {
             writeln!(
                 f,
-                "  us         {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+                "  us           {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
                 "p50", "p90", "p99", "p99.9", "p99.99", "max"
             )?;
         }
-        for (name, times) in [
+        let whole = [
             ("latency", self.latency),
             ("naive", self.naive_latency),
             ("lateness", self.schedule_lateness),
-        ] {
+        ];
+        let parts = self.parts.iter().map(|(name, part)| (name.as_str(), part.latency));
+        for (name, times) in whole.into_iter().chain(parts) {
             let Some(times) = times else { continue };
             writeln!(
                 f,
-                "  {name:<10} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}",
+                "  {name:<12} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.1}",
                 times.p50_us,
                 times.p90_us,
                 times.p99_us,
@@ -290,7 +394,7 @@ impl LoadResult {
 
     fn costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(broker) = &self.usage.broker {
-            let (cpu_s, mib) = (broker.cpu_s, broker.resident_bytes >> 20);
+            let (cpu_s, mib) = (broker.cpu_s, broker.resident_bytes_max >> 20);
             write!(f, "  broker     {cpu_s:.2} CPU s")?;
             if let Some(per_gb) = self.broker_cpu_s_per_gb {
                 write!(f, " ({per_gb:.3} per GB)")?;
@@ -300,7 +404,10 @@ impl LoadResult {
             }
             let disk_mb = broker.disk_write_bytes as f64 / 1e6;
             let switches = broker.context_switches;
-            writeln!(f, ", {mib} MiB resident, {switches} switches, {disk_mb:.0} MB written")?;
+            writeln!(
+                f,
+                ", {mib} MiB resident at most, {switches} switches, {disk_mb:.0} MB written"
+            )?;
         }
         write!(
             f,
@@ -310,8 +417,26 @@ impl LoadResult {
         if let Some(per_gb) = self.machine_cpu_s_per_gb {
             write!(f, " ({per_gb:.3} per GB)")?;
         }
-        let busy = self.generator_busy_share * 100.0;
-        write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+        let kernel_s = self.usage.kernel_threads_cpu_s;
+        write!(f, ", {kernel_s:.2} of it in kernel threads")?;
+        if self.client_threads_are_known() {
+            let busy = self.generator_busy_share * 100.0;
+            write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+        } else {
+            let cpu_s = self.usage.client_cpu_s;
+            write!(f, "\n  client     {cpu_s:.2} CPU s, its start included")?;
+        }
+        if let Some(pool) = &self.pool {
+            let (count, mib) = (pool.batches, pool.raw_bytes as f64 / f64::from(1 << 20));
+            write!(f, "\n  batches    {count} different ones of {mib:.1} MiB")?;
+            if pool.bytes != pool.raw_bytes {
+                write!(f, ", compressed to {:.3} of it", pool.compression_ratio())?;
+            }
+        }
+        if self.broker_was_bottleneck {
+            let (done, asked) = (self.requests_per_s, self.requests_per_s_asked.unwrap_or(0.0));
+            write!(f, "\n  THE BROKER DID NOT KEEP UP: {done:.0} of {asked:.0} requests a second")?;
+        }
         if self.generator_was_bottleneck {
             write!(
                 f,

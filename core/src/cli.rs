@@ -3,15 +3,33 @@
 use clap::{Args, Parser, Subcommand};
 
 pub use bench::BenchCommand;
+pub use client::ClientOptions;
+pub use cluster::ClusterCommand;
+pub use completions::CompletionsOptions;
 pub use config::ConfigCommand;
+pub use consume::ConsumeOptions;
+pub use log::LogCommand;
+pub use produce::ProduceOptions;
 pub use settings::SettingOptions;
+pub use topic::TopicCommand;
+pub use tune::TuneCommand;
 
 pub use crate::settings::bytes;
 
 pub mod bench;
+pub mod client;
+pub mod cluster;
+pub mod completions;
 pub mod config;
+pub mod consume;
+pub mod escapes;
 pub mod load;
+pub mod log;
+pub mod produce;
 pub mod settings;
+pub mod target;
+pub mod topic;
+pub mod tune;
 
 /// A message broker for Linux that speaks the Kafka wire protocol.
 ///
@@ -46,13 +64,44 @@ pub enum Command {
     /// command line can't be read.
     Serve(ServeOptions),
 
+    /// Create, list, describe, alter and delete topics of any Kafka-compatible broker
+    #[command(subcommand)]
+    Topic(TopicCommand),
+
+    /// Send standard input to a topic of any Kafka-compatible broker
+    ///
+    /// Each line is a record, unless --whole or --delimiter says otherwise. Any amount is sent in a
+    /// bounded memory. What came of it is told on stderr at the end.
+    Produce(ProduceOptions),
+
+    /// Print the records of a topic of any Kafka-compatible broker
+    ///
+    /// From the first to the last there is now, and ends; with --follow what is produced from now on,
+    /// until interrupted. Records of a partition come in their order, partitions in any.
+    Consume(ConsumeOptions),
+
+    /// Look at a cluster, of any Kafka-compatible brokers
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
 
     /// Measure what this machine can do, and how much of it a broker makes use of
     #[command(subcommand)]
-    Bench(BenchCommand),
+    Bench(Box<BenchCommand>),
+
+    /// Print what a shell needs to complete command lines
+    Completions(CompletionsOptions),
+
+    /// Look at this machine as a broker's host
+    #[command(subcommand)]
+    Tune(TuneCommand),
+
+    /// Look into a data directory that no broker runs on, without changing it
+    #[command(subcommand)]
+    Log(LogCommand),
 }
 
 /// Options of `corelane serve`.

@@ -1,7 +1,9 @@
 //! Corelane: what runs on each CPU core.
 //!
 //! - [`cli`]: the command line
+//! - [`commands`]: what asks a broker, any Kafka-compatible one: topics, records, the cluster
 //! - [`bench`]: measurements, from options to a printed report
+//! - [`commands`]: one file per command that neither serves nor measures
 //! - [`settings`]: what a broker is told: keys, sources, values
 //! - [`serve`]: from settings to a running broker, and its end
 //! - [`shard`]: one shard: its partitions, its mailbox, the controller on shard 0
@@ -19,6 +21,7 @@ pub mod api;
 pub mod bench;
 pub mod catalog;
 pub mod cli;
+pub mod commands;
 pub mod fetch_session;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

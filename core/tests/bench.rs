@@ -59,6 +59,55 @@ fn a_broker_is_loaded_and_left_as_it_was() {
     assert_eq!(code(&output), 2, "{output:?}");
 }
 
+/// Runs it, expects it to be whole, and returns what it has printed.
+fn whole(arguments: &str) -> String {
+    let output = bench(arguments).output().expect("it runs");
+    assert_eq!(code(&output), 0, "{arguments}: {output:?}");
+    text(&output.stdout).to_owned()
+}
+
+#[test]
+fn every_record_reaches_every_reader_once_and_in_order() {
+    let broker = Broker::any(Options::default());
+    let common = format!(
+        "--bootstrap {} --duration 500ms --warmup 50ms --partitions 3 --connections 2 \
+         --batch-bytes 2KiB --pool-bytes 1MiB --max-wait 100ms",
+        broker.bootstrap()
+    );
+    for arguments in [
+        format!("e2e {common} --rate 20000"),
+        format!("e2e {common} --in-flight 2 --compression zstd --compressibility 0.5"),
+        format!("fan-out {common} --rate 5000 --readers 3 --keys zipf:100 --acks 1"),
+    ] {
+        let told = whole(&arguments);
+        assert!(told.contains("each once and in order"), "{arguments}: {told}");
+        assert!(told.contains("acknowledged"), "{arguments}: {told}");
+    }
+}
+
+#[test]
+fn a_backlog_is_prepared_and_requests_are_mixed() {
+    let broker = Broker::any(Options::default());
+    let common = format!(
+        "--bootstrap {} --duration 300ms --pool-bytes 1MiB --partitions 2",
+        broker.bootstrap()
+    );
+    let told = whole(&format!("consume {common} --prepare 2MB --compression gzip:1"));
+    assert!(told.contains("consume") && told.contains("different ones"), "{told}");
+    let told = whole(&format!("mixed {common} --warmup 50ms --rate 300 --batch-bytes 4KiB"));
+    for kind in ["produce", "fetch", "metadata"] {
+        assert!(told.contains(kind), "{kind}: {told}");
+    }
+    let asked = format!("--bootstrap {} --duration 100ms --warmup 0s", broker.bootstrap());
+    for api in ["metadata", "produce"] {
+        whole(&format!("ping-pong {asked} --api {api} --connections 20"));
+    }
+    let missing = format!("produce {asked} --payload-file absent.bin");
+    let output = bench(&missing).output().expect("it runs");
+    assert_eq!(code(&output), 1, "{output:?}");
+    assert!(text(&output.stderr).contains("absent.bin"), "{output:?}");
+}
+
 #[test]
 fn ctrl_c_keeps_what_was_measured() {
     let broker = Broker::any(Options::default());

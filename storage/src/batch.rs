@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub use builder::{BatchBuilder, Record};
 pub use compress::{Compressor, CompressorError};
 pub use compression::DECOMPRESSED_BYTES_MAX;
+pub use contents::{ContentsReader, Limited, RecordContents, RecordHeader};
 pub(crate) use raw_records::{RawRecord, RawRecords, RawStep};
 pub use record_reader::RecordReader;
 pub(crate) use records::every_record_has_key;
@@ -21,6 +22,7 @@ mod builder;
 mod compress;
 mod compress_stream;
 mod compression;
+mod contents;
 mod crc_shift;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -45,7 +47,7 @@ const LENGTH_OVERHEAD_BYTES: usize = 12;
 const MAGIC_POSITION: usize = 16;
 
 /// First byte that the CRC covers: the attributes.
-const CRC_START: usize = 21;
+pub(crate) const CRC_START: usize = 21;
 
 const COMPRESSION_MASK: i16 = 0b111;
 const LOG_APPEND_TIME_BIT: i16 = 1 << 3;

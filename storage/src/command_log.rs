@@ -228,6 +228,33 @@ impl<R: Runtime> fmt::Debug for CommandLog<R> {
     }
 }
 
+/// A command log as it lies there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadCommands {
+    /// The valid generation's file.
+    pub path: PathBuf,
+    /// All payloads, in order.
+    pub payloads: Vec<Vec<u8>>,
+    /// Where the last record ends.
+    pub end_bytes: u64,
+    /// Bytes behind it, of a record that was never acknowledged: the next start cuts them.
+    pub torn_bytes: u64,
+    /// Files of generations that do not hold: the next start removes them.
+    pub invalid: Vec<PathBuf>,
+}
+
+/// Reads the log `path` and changes nothing, not even what a crash has left; `None` if there is none,
+/// or only one whose creation was interrupted.
+///
+/// # Errors
+/// [`CommandLogError::Disk`], [`CommandLogError::Damaged`], [`CommandLogError::OtherVersion`].
+pub async fn read_only<R: Runtime>(
+    runtime: &R,
+    path: &Path,
+) -> Result<Option<ReadCommands>, CommandLogError> {
+    recover::read_only(runtime, &LogName::new(path)).await
+}
+
 fn check_payload(payload: &[u8]) -> Result<(), CommandLogError> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         let (found_bytes, limit_bytes) = (payload.len(), PAYLOAD_BYTES_MAX);

@@ -156,6 +156,11 @@ impl SegmentIndex {
         self.before(self.entries.len())
     }
 
+    /// Each entry's place, and the highest timestamp before it (an upper bound; `i64::MIN`: none).
+    pub fn entries(&self) -> impl Iterator<Item = (IndexPosition, i64)> {
+        self.entries.iter().map(|entry| (self.at(entry), entry.max_timestamp_before.get()))
+    }
+
     /// Base offset of the segment.
     pub fn base_offset(&self) -> i64 {
         self.base_offset

@@ -11,6 +11,7 @@
 //! journal/        the shard's journal: format, writer, scan
 //! recovery/       from a crash back to a log
 //! store/          one shard: pump, flusher, upkeep, and the process-wide start
+//! inspect/        looking into a data directory without serving it
 //! manifest.rs     identity of the data directory and its few durable numbers
 //! command_log.rs  a small durable list of commands (the catalog's)
 //! meters.rs       what a shard's storage has done, for who watches it
@@ -27,6 +28,7 @@ pub mod command_log;
 pub mod fuzzing;
 pub mod ids;
 pub mod index;
+pub mod inspect;
 mod journal;
 pub mod log;
 pub mod manifest;

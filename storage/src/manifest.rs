@@ -32,7 +32,7 @@ pub const FORMAT_VERSION: u16 = 1;
 pub const MANIFEST_FILE: &str = "manifest";
 
 /// Names in a data directory that can only be there if a manifest was.
-const DATA_NAMES: [&str; 3] = ["catalog", "journal", "topics"];
+pub(crate) const DATA_NAMES: [&str; 3] = ["catalog", "journal", "topics"];
 
 const SLOTS_BYTES: usize = 2 * BLOCK_BYTES;
 
@@ -210,6 +210,39 @@ impl<R: Runtime> fmt::Debug for Manifest<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Manifest").field(&self.sequence.get()).field(&self.fields()).finish()
     }
+}
+
+/// Reads the manifest and changes nothing, not even what a crash has left.
+///
+/// # Errors
+/// [`ManifestError::Disk`] (also if there is none), [`ManifestError::OtherVersion`] and
+/// [`ManifestError::Damaged`].
+pub(crate) async fn read_only<R: Runtime>(
+    runtime: &R,
+    dir: &Path,
+) -> Result<ReadManifest, ManifestError> {
+    let path = dir.join(MANIFEST_FILE);
+    let file = runtime.open(&path, OpenMode::Read).await?;
+    let buf = file.read_at(0, SLOTS_BYTES).await?;
+    let bytes = buf.as_bytes();
+    let Some((sequence, fields)) = newest_slot(&path, bytes)? else {
+        return Err(ManifestError::Damaged { path });
+    };
+    let is_unreadable = |number: &usize| {
+        let block = bytes.chunks(BLOCK_BYTES).nth(*number);
+        block.is_none_or(|block| matches!(slot::decode(block), Decoded::Damaged))
+    };
+    let unreadable_slot = [0, 1].into_iter().find(is_unreadable);
+    Ok(ReadManifest { fields, sequence, unreadable_slot })
+}
+
+/// A manifest as it lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadManifest {
+    pub fields: ManifestFields,
+    pub sequence: u64,
+    /// The slot (0 or 1) that is torn or damaged, if one is.
+    pub unreadable_slot: Option<usize>,
 }
 
 async fn write_slot<F: File>(

@@ -241,6 +241,16 @@ impl ProducerStates {
         self.producers.values().filter_map(|producer| Some(producer.batches().last()?.last_offset))
     }
 
+    /// Each id that is remembered, lowest first: its epoch, its last batches (oldest first) and when
+    /// it was last seen (ms since 1970).
+    pub fn remembered(&self) -> Vec<(i64, i16, &[RememberedBatch], i64)> {
+        let known = self.producers.iter();
+        let mut all: Vec<_> =
+            known.map(|(id, p)| (*id, p.epoch, p.batches(), p.last_seen_ms)).collect();
+        all.sort_by_key(|(id, ..)| *id);
+        all
+    }
+
     /// Number of ids remembered.
     pub fn len(&self) -> usize {
         self.producers.len()

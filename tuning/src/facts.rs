@@ -1,19 +1,51 @@
 //! What is read from the machine. Nothing is judged here.
 
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::mem;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+pub mod block_device;
+mod cgroup;
+pub mod cpu;
+pub mod directory;
+pub mod memory;
+mod mounts;
+pub mod rings;
 
-use io_uring::IoUring;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use block_device::BlockDevice;
+pub use cpu::CpuFacts;
+pub use directory::DirFacts;
+pub use memory::MemoryFacts;
+pub use rings::RingFacts;
 
 use crate::limits::{self, Limit, Range};
-use crate::space::space;
+use crate::root::{Fact, Root, Unknown};
 
 /// Bit of CAP_IPC_LOCK in a capability set (capabilities(7)).
 const CAP_IPC_LOCK: u64 = 1 << 14;
+
+/// Whether an address can be listened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortFacts {
+    /// The address and port.
+    pub address: SocketAddr,
+    /// errno of listening there; `None` if it works.
+    pub errno: Option<i32>,
+}
+
+/// What a broker is going to do here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Where its data is or will be.
+    pub data_dir: PathBuf,
+    /// Whether a missing data directory is to be made. If not, the place for it is looked at.
+    pub make_data_dir: bool,
+    /// Shards that are to run.
+    pub shards: usize,
+    /// Each address to listen on, as whoever will listen has tried it.
+    pub ports: Vec<PortFacts>,
+    /// Memory for the newest data, bytes; `None`: a fifth of what there is.
+    pub cache_bytes: Option<u64>,
+}
 
 /// The state of a machine, as far as a broker depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,58 +53,57 @@ pub struct Facts {
     /// Shards that are to run.
     pub shards: usize,
     /// Linux version, major and minor.
-    pub kernel: Option<(u32, u32)>,
-    /// errno of setting up a tiny io_uring; `None` if it worked.
-    pub io_uring_errno: Option<i32>,
-    /// sysctl `kernel.io_uring_disabled`: 0 all may, 1 only CAP_SYS_ADMIN or a group, 2 nobody.
-    pub io_uring_disabled: Option<u8>,
-    /// A seccomp filter is active, as in containers.
-    pub seccomp: bool,
+    pub kernel: Fact<(u32, u32)>,
+    /// io_uring.
+    pub rings: RingFacts,
     /// May lock any amount of memory (CAP_IPC_LOCK).
-    pub may_lock_memory: bool,
+    pub may_lock_memory: Fact<bool>,
     /// RLIMIT_MEMLOCK, bytes.
-    pub locked_memory: Option<Range>,
+    pub locked_memory: Fact<Range>,
     /// RLIMIT_NOFILE, descriptors.
-    pub open_files: Option<Range>,
+    pub open_files: Fact<Range>,
     /// The data directory.
     pub data_dir: DirFacts,
+    /// The device below it.
+    pub device: Fact<BlockDevice>,
+    /// Each address to listen on.
+    pub ports: Vec<PortFacts>,
+    /// Cores.
+    pub cpu: CpuFacts,
+    /// Memory.
+    pub memory: MemoryFacts,
+    /// Memory for the newest data, bytes.
+    pub cache_bytes: Option<u64>,
+    /// What the kernel measures time with.
+    pub clock_source: Fact<String>,
 }
 
-/// The state of a data directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirFacts {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Why no file can be made there (errno); `None` if one can.
-    pub create_errno: Option<i32>,
-    /// Whether files may be opened with O_DIRECT; `None` if it was not found out.
-    pub direct_io: Option<bool>,
-    /// Alignment of direct I/O in bytes, of memory and of file positions (statx(2),
-    /// STATX_DIOALIGN, Linux 6.1); `None` where the system does not tell.
-    pub direct_align_bytes: Option<(u32, u32)>,
-    /// Bytes free for unprivileged users.
-    pub free_bytes: Option<u64>,
-}
-
-/// Reads all facts. Creates `data_dir` if it is missing, and for a moment a small file in it.
-pub fn gather(data_dir: &Path, shards: usize) -> Facts {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let capabilities = status_field(&status, "CapEff:");
-    let capabilities = capabilities.and_then(|hex| u64::from_str_radix(hex, 16).ok());
+/// Reads all facts. For a moment there is a small file in the data directory (or in the nearest
+/// directory above it that exists, if it is not to be made).
+pub fn gather(root: &Root, plan: &Plan) -> Facts {
+    let status = root.text("/proc/self/status");
+    let release = root.text("/proc/sys/kernel/osrelease");
+    let data_dir = directory::gather(root, &plan.data_dir, plan.make_data_dir);
+    let limit = |limit| limits::read(limit).map_err(|cause| Unknown(format!("getrlimit: {cause}")));
     Facts {
-        shards,
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-            .ok()
-            .and_then(|release| parse_release(&release)),
-        io_uring_errno: IoUring::new(2).err().map(|cause| cause.raw_os_error().unwrap_or(0)),
-        io_uring_disabled: fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-            .ok()
-            .and_then(|text| text.trim().parse().ok()),
-        seccomp: status_field(&status, "Seccomp:").is_some_and(|mode| mode != "0"),
-        may_lock_memory: capabilities.is_some_and(|set| set & CAP_IPC_LOCK != 0),
-        locked_memory: limits::read(Limit::LockedMemory).ok(),
-        open_files: limits::read(Limit::OpenFiles).ok(),
-        data_dir: gather_dir(data_dir),
+        shards: plan.shards,
+        kernel: release.and_then(|release| {
+            parse_release(&release).ok_or_else(|| Unknown(format!("\"{release}\" is no version")))
+        }),
+        rings: rings::gather(root, &status),
+        may_lock_memory: field(&status, "CapEff:").and_then(|hex| {
+            let set = u64::from_str_radix(&hex, 16);
+            set.map(|set| set & CAP_IPC_LOCK != 0).map_err(|_| Unknown("CapEff: no number".into()))
+        }),
+        locked_memory: limit(Limit::LockedMemory),
+        open_files: limit(Limit::OpenFiles),
+        device: block_device::below(root, &data_dir),
+        data_dir,
+        ports: plan.ports.clone(),
+        cpu: cpu::gather(root, &status),
+        memory: memory::gather(root),
+        cache_bytes: plan.cache_bytes,
+        clock_source: root.text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
     }
 }
 
@@ -83,48 +114,10 @@ pub(crate) fn parse_release(release: &str) -> Option<(u32, u32)> {
 }
 
 /// The value of one line of /proc/self/status.
-pub(crate) fn status_field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
-}
-
-fn gather_dir(dir: &Path) -> DirFacts {
-    let mut facts = DirFacts {
-        path: dir.to_owned(),
-        create_errno: None,
-        direct_io: None,
-        direct_align_bytes: None,
-        free_bytes: None,
-    };
-    let probe = dir.join(format!(".preflight-{}", std::process::id()));
-    if let Err(cause) = fs::create_dir_all(dir).and_then(|()| probe_file(&probe, &mut facts)) {
-        facts.create_errno = Some(cause.raw_os_error().unwrap_or(0));
-    }
-    // The file may not exist; the directory's other facts hold all the same.
-    let _ = fs::remove_file(&probe);
-    facts.free_bytes = space(dir).ok().map(|space| space.usable_bytes);
-    facts
-}
-
-fn probe_file(path: &Path, facts: &mut DirFacts) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    let direct = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path);
-    facts.direct_io = match direct {
-        Ok(_) => Some(true),
-        Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => Some(false),
-        Err(_) => None,
-    };
-    facts.direct_align_bytes = direct_align(&file);
-    Ok(())
-}
-
-fn direct_align(file: &fs::File) -> Option<(u32, u32)> {
-    // SAFETY: `statx` is plain data, for which zeros are valid.
-    let mut stat: libc::statx = unsafe { mem::zeroed() };
-    let flags = libc::AT_EMPTY_PATH;
-    // SAFETY: the descriptor is open, the path an empty C string, `stat` valid for the call.
-    let result = unsafe {
-        libc::statx(file.as_raw_fd(), c"".as_ptr(), flags, libc::STATX_DIOALIGN, &mut stat)
-    };
-    let told = result == 0 && stat.stx_mask & libc::STATX_DIOALIGN != 0;
-    told.then_some((stat.stx_dio_mem_align, stat.stx_dio_offset_align))
+pub(crate) fn field(status: &Fact<String>, name: &str) -> Fact<String> {
+    let text = status.as_ref().map_err(Clone::clone)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value
+        .map(|value| value.trim().to_owned())
+        .ok_or_else(|| Unknown(format!("/proc/self/status has no {}", name.trim_end_matches(':'))))
 }

@@ -56,6 +56,14 @@ impl Topic {
         }
     }
 
+    /// A topic that only tests know.
+    #[cfg(test)]
+    pub(crate) fn of_test(name: &str, partitions: i32) -> Topic {
+        let partition = |index| Partition { index, leader: "127.0.0.1:1".to_owned() };
+        let partitions = (0..partitions).map(partition).collect();
+        Topic { name: name.into(), id: Uuid::ZERO, partitions, is_own: false }
+    }
+
     /// Makes a topic that no other run has, and waits until all its partitions have leaders.
     pub(crate) fn create(
         control: &mut Control,

@@ -1,16 +1,16 @@
 //! Threads and their merged outcome.
 
-use std::net::TcpStream;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lane::{Clock, Lane, Workload};
+use super::connections::Connections;
+use super::lane::{Clock, Lane, Rhythm, Role, Workload};
 use super::recorder::{Recorder, Window};
 use super::schedule::Schedule;
-use super::worker::{Pacing, Worker, WorkerEnd, WorkerOutcome};
-use crate::client::connect;
+use super::worker::{Worker, WorkerEnd, WorkerOutcome};
 use crate::cores;
 use crate::error::{BenchError, system};
 use crate::poller::Poller;
@@ -40,8 +40,9 @@ pub struct LoadArgs {
     pub cores: Vec<usize>,
     /// Bytes to send at most; then the run ends, and is marked.
     pub bytes_max: u64,
-    /// The broker's process, to watch what it uses, with its children.
-    pub broker_pid: Option<u32>,
+    /// Each thread looks at the clock until the next request is due, instead of sleeping: it takes
+    /// a whole core, and is punctual to the microsecond.
+    pub spin: bool,
 }
 
 impl LoadArgs {
@@ -77,15 +78,20 @@ pub(crate) enum Ended {
 pub(crate) struct LoadOutcome {
     pub(crate) recorder: Recorder,
     pub(crate) ended: Ended,
+    /// When the last thread had ended, nanoseconds since the run's start.
+    pub(crate) ended_ns: u64,
     /// Seconds that counted.
     pub(crate) seconds: f64,
     /// The busiest thread's share of its core within them.
     pub(crate) busiest_thread: f64,
+    /// Threads were busy because they were told to be.
+    pub(crate) spin: bool,
     /// What the machine, this program and the broker used meanwhile.
     pub(crate) usage: Usage,
 }
 
-/// Connects each of `lanes` to its `host:port`, loads, and measures.
+/// Connects each of `lanes` to its `host:port`, loads, and measures; watches the broker's process if
+/// it is known. Returns the lanes' workloads as well, in no order.
 ///
 /// # Errors
 /// [`BenchError::Argument`] for a pace or a time that can't be; all others as well come only before anything is measured; later failures are the outcome's end.
@@ -93,18 +99,28 @@ pub(crate) fn drive<W: Workload>(
     lanes: Vec<(String, W)>,
     pace: Pace,
     args: &LoadArgs,
+    broker_pid: Option<u32>,
     answer_bytes_max: usize,
     stop: &Stop,
-) -> Result<LoadOutcome, BenchError> {
+) -> Result<(LoadOutcome, Vec<W>), BenchError> {
     args.check(pace)?;
     let threads = args.cores.len().clamp(1, lanes.len().max(1));
+    let is_reader = |lane: &(String, W)| lane.1.role() == Role::Reader;
+    let (readers, paced): (Vec<_>, Vec<_>) = lanes.into_iter().partition(is_reader);
+    let start = Start::new(args, pace, threads, paced.len());
+    let mut connections = Connections::open(paced.len() + readers.len())?;
     let mut shares: Vec<Vec<Lane<W>>> = (0..threads).map(|_| Vec::new()).collect();
-    for (index, (address, workload)) in lanes.into_iter().enumerate() {
-        let socket: TcpStream = connect(&address)?;
-        shares[index % threads].push(Lane::new(socket, address, workload, answer_bytes_max)?);
+    // Those of the schedule first, as it counts them.
+    for (index, (address, workload)) in paced.into_iter().chain(readers).enumerate() {
+        let (thread, place) = (index % threads, index / threads);
+        let rhythm = match workload.role() {
+            Role::Reader => Rhythm::InFlight(1),
+            Role::Measured | Role::Aside(_) => start.rhythm(thread, place),
+        };
+        let socket = connections.connect(&address, stop)?;
+        shares[thread].push(Lane::new(socket, address, workload, rhythm, answer_bytes_max)?);
     }
-    let mut observer = Observer::new(args.broker_pid)?;
-    let start = Start::new(args, pace, threads);
+    let mut observer = Observer::new(broker_pid)?;
     let ending = Stop::new();
     let outcomes = thread::scope(|scope| {
         let spawned: Vec<_> = shares
@@ -121,7 +137,7 @@ pub(crate) fn drive<W: Workload>(
         spawned.into_iter().map(|thread| thread.join().expect("no worker panics")).collect()
     });
     let outcomes = Result::<Vec<_>, _>::from_iter::<Vec<_>>(outcomes)?;
-    Ok(merge(outcomes, observer.usage()?))
+    Ok(merge(outcomes, args.spin, observer.usage()?))
 }
 
 /// What all threads of a run begin with.
@@ -129,6 +145,8 @@ struct Start<'a> {
     args: &'a LoadArgs,
     pace: Pace,
     threads: usize,
+    /// Lanes that share the schedule.
+    paced: usize,
     window: Window,
     barrier: Barrier,
     clock: OnceLock<Instant>,
@@ -136,13 +154,14 @@ struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    fn new(args: &'a LoadArgs, pace: Pace, threads: usize) -> Start<'a> {
+    fn new(args: &'a LoadArgs, pace: Pace, threads: usize, paced: usize) -> Start<'a> {
         let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4);
         let start_ns = ns(args.warmup);
         Start {
             args,
             pace,
             threads,
+            paced,
             window: Window { start_ns, end_ns: start_ns.saturating_add(ns(args.duration)) },
             // And the thread that watches.
             barrier: Barrier::new(threads + 1),
@@ -155,28 +174,45 @@ impl<'a> Start<'a> {
         Clock(*self.clock.get_or_init(Instant::now))
     }
 
+    fn schedule(&self, thread: usize) -> Option<Schedule> {
+        match self.pace {
+            Pace::InFlight(_) => None,
+            Pace::RequestsPerSecond(rate) => Schedule::new(rate, thread, self.threads, self.paced),
+        }
+    }
+
+    /// When the requests of the thread's lane of this number leave.
+    fn rhythm(&self, thread: usize, place: usize) -> Rhythm {
+        match (self.pace, self.schedule(thread)) {
+            (Pace::InFlight(depth), _) => Rhythm::InFlight(depth),
+            (_, Some(schedule)) => Rhythm::Scheduled(schedule, place),
+            (_, None) => unreachable!("a thread with a paced lane has a schedule"),
+        }
+    }
+
     fn run<W: Workload>(
         &self,
         thread: usize,
         lanes: Vec<Lane<W>>,
         ending: Stop,
-    ) -> Result<WorkerOutcome, BenchError> {
+    ) -> Result<WorkerOutcome<W>, BenchError> {
         let ready = cores::pin(self.args.cores.get(thread).copied())
             .and_then(|()| Poller::new().map_err(system("waiting for sockets")));
         // Whatever came of it: the others wait here.
         self.barrier.wait();
         let outcome = ready.map(|poller| {
-            let pacing = match self.pace {
-                Pace::InFlight(depth) => Pacing::InFlight(depth),
-                Pace::RequestsPerSecond(rate) => {
-                    Pacing::Scheduled(Schedule::new(rate, thread, self.threads, lanes.len()))
-                }
+            let worker = Worker {
+                lanes,
+                schedule: self.schedule(thread),
+                recorder: Recorder::new(self.window),
+                clock: self.clock(),
+                bytes_left: self.args.bytes_max / self.threads as u64,
+                spin: self.args.spin,
+                stop: ending.clone(),
+                poller,
+                held: BinaryHeap::new(),
             };
-            let bytes_left = self.args.bytes_max / self.threads as u64;
-            let recorder = Recorder::new(self.window);
-            let clock = self.clock();
-            Worker { lanes, pacing, recorder, clock, bytes_left, stop: ending.clone(), poller }
-                .run()
+            worker.run()
         });
         if outcome.is_err() {
             ending.set();
@@ -204,20 +240,24 @@ impl<'a> Start<'a> {
             }
             let next_ns =
                 if has_begun { self.window.end_ns } else { self.window.start_ns } - now_ns;
+            observer.sample();
             thread::sleep(Duration::from_nanos(next_ns.min(Stop::LOOK_MS * 1_000_000)));
         }
     }
 }
 
-fn merge(outcomes: Vec<WorkerOutcome>, usage: Usage) -> LoadOutcome {
+fn merge<W>(outcomes: Vec<WorkerOutcome<W>>, spin: bool, usage: Usage) -> (LoadOutcome, Vec<W>) {
     let mut merged: Option<Recorder> = None;
     let (mut ended, mut busiest_ns) = (Ended::Complete, 0);
+    let (mut workloads, mut ended_ns) = (Vec::new(), 0);
     for outcome in outcomes {
+        ended_ns = ended_ns.max(outcome.ended_ns);
         match &mut merged {
             None => merged = Some(outcome.recorder),
             Some(merged) => merged.merge(&outcome.recorder),
         }
         busiest_ns = busiest_ns.max(outcome.cpu_ns);
+        workloads.extend(outcome.workloads);
         ended = match (ended, outcome.end) {
             // One that failed has stopped the others: it is the reason.
             (Ended::Failed(first), _) => Ended::Failed(first),
@@ -232,5 +272,5 @@ fn merge(outcomes: Vec<WorkerOutcome>, usage: Usage) -> LoadOutcome {
     let window = recorder.window();
     let seconds = window.end_ns.saturating_sub(window.start_ns) as f64 / 1e9;
     let busiest_thread = if seconds > 0.0 { busiest_ns as f64 / 1e9 / seconds } else { 0.0 };
-    LoadOutcome { recorder, ended, seconds, busiest_thread, usage }
+    (LoadOutcome { recorder, ended, ended_ns, seconds, busiest_thread, spin, usage }, workloads)
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use corelane_net::codec::{EncodeError, Encoder};
 use corelane_net::messages::Request;
 
+use super::lane::{Put, Turn};
 use super::recorder::Work;
 use crate::client::CLIENT_ID;
 
@@ -33,22 +34,19 @@ impl Frame {
         Ok(Frame { first, rest: parts, len_bytes, work })
     }
 
-    /// Bytes on the wire.
-    pub(crate) fn len_bytes(&self) -> usize {
-        self.len_bytes
-    }
-
     /// What it carries.
     pub(crate) fn work(&self) -> Work {
         self.work
     }
 
-    /// Writes it with this correlation id. Only the fields around large payloads are copied.
-    pub(crate) fn put(&self, correlation_id: i32, out: &mut Encoder) {
+    /// Writes it with the correlation id of `turn`. Only the fields around large payloads are
+    /// copied.
+    pub(crate) fn put(&self, turn: Turn, out: &mut Encoder) -> Put {
         out.put(&self.first[..CORRELATION_START]);
-        out.put(&correlation_id.to_be_bytes());
+        out.put(&turn.correlation_id.to_be_bytes());
         out.put(&self.first[CORRELATION_END..]);
         self.rest.iter().for_each(|part| out.put_payload(part));
+        Put { bytes: self.len_bytes as u64, work: self.work }
     }
 }
 
@@ -57,7 +55,8 @@ mod tests {
     use corelane_net::codec::Encoder;
     use corelane_net::messages::{PartitionProduceData, ProduceRequest, Request, TopicProduceData};
 
-    use super::{Frame, Work};
+    use super::super::recorder::Asked;
+    use super::{Frame, Turn, Work};
 
     #[test]
     fn only_the_correlation_id_differs() {
@@ -74,8 +73,9 @@ mod tests {
             });
             let frame = Frame::new(&request, version, Work::default()).unwrap();
             let mut out = Encoder::new();
-            frame.put(0x0102_0304, &mut out);
-            assert_eq!(out.len(), frame.len_bytes());
+            let asked = Asked { intended_ns: 0, sent_ns: 0 };
+            let put = frame.put(Turn { correlation_id: 0x0102_0304, asked }, &mut out);
+            assert_eq!(out.len() as u64, put.bytes);
             let (bytes, mut expected) = (out.take_bytes(), Encoder::new());
             request.encode(version, 0x0102_0304, Some("corelane-bench"), &mut expected).unwrap();
             assert_eq!(bytes, expected.take_bytes());

@@ -8,12 +8,15 @@
 //! - [`lane`]: one connection: due, on its way, answered; answers come in the requests' order
 //! - [`worker`]: one thread: lanes, pacing, the end and the wait for the last answers
 //! - [`recorder`]: latencies and counts, honest and naive
+//! - [`connections`]: descriptors enough, and no storm of new connections
+//! - [`volume`]: how much may be written without being asked twice
 //! - [`drive`]: threads, cores, the broker's resources meanwhile; from arguments to an outcome
 //!
 //! **Open loop**: a request's latency counts from the moment when it was meant to leave, so that a
 //! stall counts for every request that it has held up, whoever held it up. **Closed loop**: a fixed
 //! number under way on each connection; what a stall keeps from being sent is not seen.
 
+mod connections;
 mod drive;
 mod frame;
 mod lane;
@@ -21,10 +24,12 @@ mod recorder;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod volume;
 mod worker;
 
 pub(crate) use drive::{Ended, LoadOutcome, drive};
 pub use drive::{LoadArgs, Pace};
 pub(crate) use frame::Frame;
-pub(crate) use lane::{Judged, Workload};
-pub use recorder::{Asked, Recorder, Window, Work};
+pub(crate) use lane::{Answer, Judged, Put, Role, Turn, Workload};
+pub use recorder::{Asked, Part, Recorder, Window, Work};
+pub use volume::FREE_BYTES;

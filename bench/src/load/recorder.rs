@@ -44,6 +44,14 @@ pub struct Work {
     pub bytes: u64,
 }
 
+impl Work {
+    /// Adds more of it.
+    pub fn add(&mut self, more: Work) {
+        self.records += more.records;
+        self.bytes += more.bytes;
+    }
+}
+
 /// Latencies and counts of one thread; merged at the end.
 #[derive(Clone, Debug)]
 pub struct Recorder {
@@ -68,13 +76,36 @@ pub struct Recorder {
     pub throttled: u64,
     /// The longest time that one of them told, milliseconds.
     pub throttle_ms_max: u64,
+    /// Kinds of requests that are told of apart.
+    pub parts: BTreeMap<&'static str, Part>,
+}
+
+/// Requests of one kind.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Those answered within the window.
+    pub requests: u64,
+    /// What they carried.
+    pub work: Work,
+    /// From the intended time to the answer.
+    pub latency: Histogram<u64>,
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS)
+        .expect("bounds and digits are within what a histogram takes")
+}
+
+impl Default for Part {
+    fn default() -> Part {
+        Part { requests: 0, work: Work::default(), latency: histogram() }
+    }
 }
 
 impl Recorder {
     /// Nothing measured yet.
     pub fn new(window: Window) -> Recorder {
-        let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS)
-            .expect("bounds and digits are within what a histogram takes");
+        let histogram = histogram();
         Recorder {
             window,
             latency: histogram.clone(),
@@ -86,6 +117,7 @@ impl Recorder {
             refusals: BTreeMap::new(),
             throttled: 0,
             throttle_ms_max: 0,
+            parts: BTreeMap::new(),
         }
     }
 
@@ -110,8 +142,7 @@ impl Recorder {
     pub fn answered(&mut self, asked: Asked, previous_ns: u64, now_ns: u64, work: Work) {
         if self.window.has(now_ns) {
             self.requests += 1;
-            self.work.records += work.records;
-            self.work.bytes += work.bytes;
+            self.work.add(work);
         }
         if self.window.has(asked.intended_ns) {
             let naive_ns = now_ns.saturating_sub(asked.sent_ns.max(previous_ns));
@@ -124,8 +155,7 @@ impl Recorder {
     pub fn sent_unanswerable(&mut self, now_ns: u64, work: Work) {
         if self.window.has(now_ns) {
             self.requests += 1;
-            self.work.records += work.records;
-            self.work.bytes += work.bytes;
+            self.work.add(work);
         }
     }
 
@@ -134,11 +164,52 @@ impl Recorder {
         *self.refusals.entry(code.number()).or_default() += 1;
     }
 
-    /// An answer told how long the client is to hold back.
-    pub fn throttled(&mut self, throttle_ms: i32) {
-        if let Ok(throttle_ms @ 1..) = u64::try_from(throttle_ms) {
-            self.throttled += 1;
-            self.throttle_ms_max = self.throttle_ms_max.max(throttle_ms);
+    /// An answer told how long the client is to hold back, milliseconds.
+    pub fn throttled(&mut self, throttle_ms: u64) {
+        self.throttled += 1;
+        self.throttle_ms_max = self.throttle_ms_max.max(throttle_ms);
+    }
+
+    /// An answer to a request of one kind.
+    pub fn answered_part(&mut self, name: &'static str, asked: Asked, now_ns: u64, work: Work) {
+        let part = self.parts.entry(name).or_default();
+        if self.window.has(now_ns) {
+            part.requests += 1;
+            part.work.add(work);
+        }
+        if self.window.has(asked.intended_ns) {
+            part.latency.saturating_record(now_ns.saturating_sub(asked.intended_ns).max(1));
+        }
+    }
+
+    /// A request of one kind that nobody answers has gone to the socket.
+    pub fn sent_part(&mut self, name: &'static str, now_ns: u64, work: Work) {
+        let part = self.parts.entry(name).or_default();
+        if self.window.has(now_ns) {
+            part.requests += 1;
+            part.work.add(work);
+        }
+    }
+
+    /// A batch that was asked to be taken has come to a reader.
+    pub fn delivered(&mut self, asked: Asked, now_ns: u64) {
+        if self.window.has(asked.intended_ns) {
+            self.latency.saturating_record(now_ns.saturating_sub(asked.intended_ns).max(1));
+            self.naive.saturating_record(now_ns.saturating_sub(asked.sent_ns).max(1));
+        }
+    }
+
+    /// A batch has not come to a reader at the end: as of a request, its age is the least.
+    pub fn never_delivered(&mut self, asked: Asked, now_ns: u64) {
+        if self.window.has(asked.intended_ns) {
+            self.latency.saturating_record(now_ns.saturating_sub(asked.intended_ns).max(1));
+        }
+    }
+
+    /// Records came to a reader.
+    pub fn read(&mut self, now_ns: u64, work: Work) {
+        if self.window.has(now_ns) {
+            self.work.add(work);
         }
     }
 
@@ -168,11 +239,16 @@ impl Recorder {
             into.add(from).expect("all histograms have the same bounds");
         }
         self.requests += other.requests;
-        self.work.records += other.work.records;
-        self.work.bytes += other.work.bytes;
+        self.work.add(other.work);
         self.unanswered += other.unanswered;
         for (code, count) in &other.refusals {
             *self.refusals.entry(*code).or_default() += count;
+        }
+        for (name, from) in &other.parts {
+            let into = self.parts.entry(name).or_default();
+            into.requests += from.requests;
+            into.work.add(from.work);
+            into.latency.add(&from.latency).expect("all histograms have the same bounds");
         }
         self.throttled += other.throttled;
         self.throttle_ms_max = self.throttle_ms_max.max(other.throttle_ms_max);
@@ -232,7 +308,7 @@ mod tests {
         other.answered(asked(0, 0), 0, 700, WORK);
         other.refused(ErrorCode::CorruptMessage);
         other.throttled(30);
-        other.throttled(0);
+        other.answered_part("some", asked(0, 0), 600, WORK);
         other.cut(900);
         sum.merge(&other);
         assert_eq!((sum.requests, sum.latency.len(), sum.latency.max()), (2, 2, 700));
@@ -240,5 +316,7 @@ mod tests {
         assert_eq!(sum.refusals.into_iter().collect::<Vec<_>>(), [(2, 1)]);
         assert_eq!((sum.throttled, sum.throttle_ms_max), (1, 30));
         assert_eq!(sum.window.end_ns, 1_000);
+        let part = &sum.parts["some"];
+        assert_eq!((part.requests, part.work, part.latency.max()), (1, WORK, 600));
     }
 }

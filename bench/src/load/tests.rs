@@ -5,16 +5,25 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use corelane_net::client::ClientError;
+use corelane_net::codec::Encoder;
+use corelane_net::messages::{
+    Api, ApiVersion, ApiVersionsResponse, MetadataResponse, MetadataResponseBroker, Request,
+    Response,
+};
 
 use super::{LoadArgs, Pace};
 use crate::client::{Control, Topic};
-use crate::consume::{self, Beginning, ConsumeArgs, ConsumeSettings};
+use crate::consume::{Beginning, ConsumeArgs, ConsumeSettings, FetchSettings, Source};
 use crate::error::BenchError;
 use crate::load_report::LoadReport;
+use crate::mixed::{MixedArgs, MixedSettings};
 use crate::null_broker::tests::Running;
-use crate::ping_pong::{self, PingPongArgs, PingPongSettings};
-use crate::produce::{self, ProduceArgs, ProducePace, ProduceSettings};
+use crate::ping_pong::{PingApi, PingPongArgs, PingPongSettings};
+use crate::plan::{Plan, Target};
+use crate::produce::{ProduceArgs, ProducePace, ProduceSettings};
+use crate::records::RecordSettings;
 use crate::stop::Stop;
 
 fn load(duration_ms: u64) -> LoadArgs {
@@ -23,19 +32,26 @@ fn load(duration_ms: u64) -> LoadArgs {
         warmup: Duration::from_millis(20),
         cores: vec![],
         bytes_max: u64::MAX,
-        broker_pid: None,
+        spin: false,
     }
 }
 
-fn produce(broker: SocketAddr, duration_ms: u64) -> ProduceArgs {
+fn at(broker: SocketAddr) -> Target {
+    Target { bootstrap: broker.to_string(), broker_pid: None }
+}
+
+fn produce(duration_ms: u64) -> ProduceArgs {
     ProduceArgs {
-        bootstrap: broker.to_string(),
         pace: ProducePace::InFlight(3),
         settings: ProduceSettings {
             topic: None,
             partitions: 4,
-            record_bytes: 100,
-            batch_bytes: 16 << 10,
+            records: RecordSettings {
+                batch_bytes: 16 << 10,
+                pool_bytes: 1 << 20,
+                ..RecordSettings::default()
+            },
+            partitions_per_request: 1,
             connections: 2,
             acks: -1,
             in_flight: Some(3),
@@ -46,8 +62,13 @@ fn produce(broker: SocketAddr, duration_ms: u64) -> ProduceArgs {
     }
 }
 
-fn run(args: &ProduceArgs) -> LoadReport<ProduceSettings> {
-    produce::run(args, &Stop::new()).unwrap()
+fn ping_settings(requests_per_s: Option<f64>) -> PingPongSettings {
+    let (api, in_flight) = (PingApi::ApiVersions, requests_per_s.is_none().then_some(1));
+    PingPongSettings { api, connections: 1, acks: -1, in_flight, requests_per_s }
+}
+
+fn run(args: &ProduceArgs, broker: SocketAddr) -> LoadReport {
+    args.run(&at(broker), &Stop::new()).unwrap()
 }
 
 /// Passes bytes on, but for the first `stall` of every `period`.
@@ -88,12 +109,11 @@ fn a_stall_counts_for_every_request_it_holds_up_and_the_naive_figure_misses_it()
     let proxy = stalling_proxy(broker.address, stall, second);
     let rate = 500.0;
     let args = PingPongArgs {
-        bootstrap: proxy.to_string(),
         pace: Pace::RequestsPerSecond(rate),
-        settings: PingPongSettings { connections: 1, in_flight: None, requests_per_s: Some(rate) },
+        settings: ping_settings(Some(rate)),
         load: load(2000),
     };
-    let report = ping_pong::run(&args, &Stop::new()).unwrap();
+    let report = args.run(&at(proxy), &Stop::new()).unwrap();
     let result = &report.result;
     let (honest, naive) = (result.latency.unwrap(), result.naive_latency.unwrap());
     assert!(report.complete && honest.samples == 1000, "{report}");
@@ -111,9 +131,9 @@ fn a_stall_counts_for_every_request_it_holds_up_and_the_naive_figure_misses_it()
 fn all_that_was_asked_is_answered_and_counted() {
     let broker = Running::start(None);
     for acks in [-1, 1] {
-        let mut args = produce(broker.address, 150);
+        let mut args = produce(150);
         args.settings.acks = acks;
-        let report = run(&args);
+        let report = run(&args, broker.address);
         let result = &report.result;
         assert!(report.complete && !result.has_failures(), "{report}");
         assert!(result.requests > 10 && result.latency.unwrap().samples > 10, "{report}");
@@ -122,9 +142,9 @@ fn all_that_was_asked_is_answered_and_counted() {
         assert_eq!(result.bytes, result.records * 100);
         assert!(result.schedule_lateness.is_none() && report.left_behind.is_none());
     }
-    let mut args = produce(broker.address, 100);
+    let mut args = produce(100);
     args.settings.acks = 0;
-    let report = run(&args);
+    let report = run(&args, broker.address);
     assert!(report.complete && report.result.requests > 10, "{report}");
     assert_eq!(report.result.latency, None, "nobody answers");
     let of_broker = broker.end();
@@ -134,10 +154,10 @@ fn all_that_was_asked_is_answered_and_counted() {
 #[test]
 fn an_open_loop_sends_what_its_schedule_says() {
     let broker = Running::start(None);
-    let mut args = produce(broker.address, 300);
+    let mut args = produce(300);
     // Batches of 148 records: 200 a second.
     args.pace = ProducePace::RecordsPerSecond(29_600.0);
-    let report = run(&args);
+    let report = run(&args, broker.address);
     let latency = report.result.latency.unwrap();
     assert!(report.complete, "{report}");
     assert_eq!(latency.samples, 60, "{report}");
@@ -148,8 +168,9 @@ fn an_open_loop_sends_what_its_schedule_says() {
 #[test]
 fn a_broker_that_dies_leaves_partial_results_that_say_so() {
     let broker = Running::start(None);
-    let args = produce(broker.address, 30_000);
-    let running = thread::spawn(move || run(&args));
+    let args = produce(30_000);
+    let address = broker.address;
+    let running = thread::spawn(move || run(&args, address));
     thread::sleep(Duration::from_millis(300));
     broker.end();
     let report = running.join().unwrap();
@@ -157,16 +178,16 @@ fn a_broker_that_dies_leaves_partial_results_that_say_so() {
     assert!(report.ended_by.is_some() && report.result.seconds < 20.0, "{report}");
     // The topic went with the broker, but the run cannot know.
     assert!(report.left_behind.unwrap().contains("corelane-bench-"));
-    let refused = produce::run(&produce(SocketAddr::from(([127, 0, 0, 1], 1)), 10), &Stop::new());
+    let refused = produce(10).run(&at(SocketAddr::from(([127, 0, 0, 1], 1))), &Stop::new());
     assert!(matches!(refused, Err(BenchError::Client(ClientError::Connect { .. }))));
 }
 
 #[test]
 fn a_wish_to_end_keeps_what_was_measured_and_deletes_the_own_topic() {
     let broker = Running::start(None);
-    let (args, stop) = (produce(broker.address, 30_000), Stop::new());
+    let (args, stop, target) = (produce(30_000), Stop::new(), at(broker.address));
     let its_stop = stop.clone();
-    let running = thread::spawn(move || produce::run(&args, &its_stop).unwrap());
+    let running = thread::spawn(move || args.run(&target, &its_stop).unwrap());
     thread::sleep(Duration::from_millis(200));
     stop.set();
     let report = running.join().unwrap();
@@ -181,15 +202,15 @@ fn only_the_own_topic_is_ever_deleted() {
     let broker = Running::start(None);
     let mut control = Control::connect(&broker.address.to_string()).unwrap();
     let topic = Topic::create(&mut control, 2, &Stop::new()).unwrap();
-    let mut args = produce(broker.address, 30);
+    let mut args = produce(30);
     args.settings.topic = Some(topic.name.to_string());
-    assert!(run(&args).complete);
+    assert!(run(&args, broker.address).complete);
     let mut found = Topic::find(&mut control, &topic.name).unwrap();
     found.delete_if_own(&mut control).unwrap();
     found = Topic::find(&mut control, &topic.name).unwrap();
     assert_eq!(found.partitions.len(), 2);
     args.settings.topic = Some("absent".to_owned());
-    let error = produce::run(&args, &Stop::new()).unwrap_err();
+    let error = args.run(&at(broker.address), &Stop::new()).unwrap_err();
     assert!(matches!(error, BenchError::NoSuchTopic(_)), "{error}");
     assert!(matches!(Topic::find(&mut control, "absent"), Err(BenchError::NoSuchTopic(_))));
     broker.end();
@@ -198,15 +219,15 @@ fn only_the_own_topic_is_ever_deleted() {
 #[test]
 fn much_is_not_written_without_being_confirmed() {
     let broker = Running::start(None);
-    let mut args = produce(broker.address, 20_000);
+    let mut args = produce(20_000);
     args.pace = ProducePace::RecordsPerSecond(10e6);
-    let error = produce::run(&args, &Stop::new()).unwrap_err();
+    let error = args.run(&at(broker.address), &Stop::new()).unwrap_err();
     assert!(error.to_string().contains("--yes"), "{error}");
 
-    let mut args = produce(broker.address, 20_000);
+    let mut args = produce(20_000);
     args.load.bytes_max = 100_000;
     args.load.warmup = Duration::ZERO;
-    let report = run(&args);
+    let report = run(&args, broker.address);
     assert!(report.ended_by.is_some_and(|reason| reason.contains("--yes")));
     // What was under way when the limit was met still went out.
     assert!(broker.end().produced_bytes < 300_000);
@@ -222,27 +243,30 @@ fn what_makes_no_sense_is_refused_before_it_begins() {
         |args| args.pace = ProducePace::RecordsPerSecond(1e300),
         |args| args.settings.acks = 2,
         |args| args.settings.connections = 0,
-        |args| args.settings.record_bytes = usize::MAX,
+        |args| args.settings.records.record_bytes = usize::MAX,
         |args| args.load.duration = Duration::ZERO,
         |args| args.load.cores = vec![1_000_000],
-        |args| args.bootstrap = String::new(),
     ] {
-        let mut args = produce(broker.address, 10);
+        let mut args = produce(10);
         args.is_confirmed = true;
         change(&mut args);
-        let error = produce::run(&args, &Stop::new()).unwrap_err();
+        let error = args.run(&at(broker.address), &Stop::new()).unwrap_err();
         assert!(matches!(error, BenchError::Argument(_)), "{args:?}: {error}");
     }
+    let nowhere = Target { bootstrap: String::new(), broker_pid: None };
+    let error = produce(10).run(&nowhere, &Stop::new()).unwrap_err();
+    assert!(matches!(error, BenchError::Argument(_)), "{error}");
     broker.end();
 }
 
 #[test]
 fn the_report_is_json_with_its_version_and_surroundings() {
     let broker = Running::start(None);
-    let mut args = produce(broker.address, 50);
-    args.load.broker_pid = Some(std::process::id());
-    let report = run(&args);
-    let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
+    let target = Target { broker_pid: Some(std::process::id()), ..at(broker.address) };
+    let report = produce(50).run(&target, &Stop::new()).unwrap();
+    let json = serde_json::to_value(&report).unwrap();
+    let read: LoadReport = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(read, report);
     assert_eq!(json["schema_version"], 1);
     assert_eq!((&json["workload"], &json["complete"]), (&"produce".into(), &true.into()));
     assert_eq!(json["settings"]["batch_bytes"], 16 << 10);
@@ -262,35 +286,232 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
     let broker = Running::start(None);
     let mut control = Control::connect(&broker.address.to_string()).unwrap();
     let topic = Topic::create(&mut control, 3, &Stop::new()).unwrap();
-    let mut produced = produce(broker.address, 10_000);
+    let mut produced = produce(10_000);
     produced.settings.topic = Some(topic.name.to_string());
     produced.load.bytes_max = 5_000_000;
     produced.load.warmup = Duration::ZERO;
-    run(&produced);
+    run(&produced, broker.address);
     let consume = |from, duration_ms| ConsumeArgs {
-        bootstrap: broker.address.to_string(),
         settings: ConsumeSettings {
-            topic: topic.name.to_string(),
+            source: Source::Topic { topic: topic.name.to_string() },
             from,
             connections: 2,
-            fetch_bytes: 100_000,
-            max_wait_ms: 20,
+            fetch: FetchSettings { fetch_bytes: 100_000, max_wait_ms: 20 },
         },
+        is_confirmed: false,
         load: LoadArgs { warmup: Duration::ZERO, ..load(duration_ms) },
     };
-    let report = consume::run(&consume(Beginning::Earliest, 30_000), &Stop::new()).unwrap();
+    let report =
+        consume(Beginning::Earliest, 30_000).run(&at(broker.address), &Stop::new()).unwrap();
     let result = &report.result;
     assert!(report.complete && !result.has_failures() && result.seconds < 20.0, "{report}");
     // Whole batches of 148 records, some below 5 MB and at most what was under way above it.
     assert!(result.records.is_multiple_of(148) && result.bytes > 4_900_000, "{report}");
     assert_eq!(result.bytes / (result.records / 148), 16_277, "{report}");
 
-    let tail = consume(Beginning::Latest, 300);
-    let consuming = thread::spawn(move || consume::run(&tail, &Stop::new()).unwrap());
-    thread::sleep(Duration::from_millis(100));
+    let (tail, stop) = (consume(Beginning::Latest, 60_000), Stop::new());
+    let (target, its_stop) = (at(broker.address), stop.clone());
+    let consuming = thread::spawn(move || tail.run(&target, &its_stop).unwrap());
+    // It must know where the topic ends before more is there, and read that before it is stopped.
+    thread::sleep(Duration::from_millis(500));
     produced.load.bytes_max = 1_000_000;
-    run(&produced);
+    run(&produced, broker.address);
+    thread::sleep(Duration::from_millis(500));
+    stop.set();
     let report = consuming.join().unwrap();
-    assert!(report.complete && report.result.bytes > 900_000, "{report}");
+    assert!(report.result.bytes > 900_000 && !report.result.has_failures(), "{report}");
+    broker.end();
+}
+
+#[test]
+fn a_topic_is_filled_consumed_and_gone() {
+    let broker = Running::start(None);
+    let records = RecordSettings {
+        compression: "lz4".parse().unwrap(),
+        compressibility: 0.8,
+        pool_bytes: 1 << 20,
+        ..RecordSettings::default()
+    };
+    let args = ConsumeArgs {
+        settings: ConsumeSettings {
+            source: Source::Prepared { prepare_bytes: 3_000_000, partitions: 3, records },
+            from: Beginning::Earliest,
+            connections: 2,
+            fetch: FetchSettings { fetch_bytes: 1 << 20, max_wait_ms: 20 },
+        },
+        is_confirmed: false,
+        load: LoadArgs { warmup: Duration::ZERO, ..load(30_000) },
+    };
+    let report = args.run(&at(broker.address), &Stop::new()).unwrap();
+    assert!(report.is_whole(), "{report}");
+    assert!((2_900_000..5_000_000).contains(&report.result.bytes), "{report}");
+    let ratio = report.result.pool.unwrap().compression_ratio();
+    assert!((0.1..0.5).contains(&ratio), "{ratio}: {report}");
+    let huge = Source::Prepared {
+        prepare_bytes: 11_000_000_000,
+        partitions: 1,
+        records: RecordSettings::default(),
+    };
+    let huge = ConsumeArgs { settings: ConsumeSettings { source: huge, ..args.settings }, ..args };
+    let error = huge.run(&at(broker.address), &Stop::new()).unwrap_err();
+    assert!(error.to_string().contains("--yes"), "{error}");
+    broker.end();
+}
+
+#[test]
+fn keyed_records_in_several_partitions_of_a_request_are_all_taken() {
+    let broker = Running::start(None);
+    let mut args = produce(150);
+    args.settings.partitions = 8;
+    args.settings.partitions_per_request = 4;
+    args.settings.records.keys = "zipf:1000".parse().unwrap();
+    args.settings.records.batch_bytes = 2_000;
+    let report = run(&args, broker.address);
+    assert!(report.is_whole() && report.result.requests > 10, "{report}");
+    let batches = report.result.records as f64 / report.result.requests as f64;
+    // 15 records of 100 B and a key fit a batch, and a request has up to four.
+    assert!((16.0..=64.0).contains(&batches), "{batches} records a request: {report}");
+    assert_eq!(broker.end().faults, 0);
+}
+
+#[test]
+fn a_mix_has_its_kinds_told_apart() {
+    let broker = Running::start(None);
+    let args = MixedArgs {
+        pace: Pace::RequestsPerSecond(1000.0),
+        settings: MixedSettings {
+            mix: "produce=5,fetch=3,metadata=2".parse().unwrap(),
+            produce: ProduceSettings { in_flight: None, ..produce(1).settings },
+            requests_per_s: Some(1000.0),
+            fetch_bytes: 1 << 20,
+        },
+        is_confirmed: false,
+        load: load(300),
+    };
+    let report = args.run(&at(broker.address), &Stop::new()).unwrap();
+    assert!(report.is_whole(), "{report}");
+    let parts = &report.result.parts;
+    let requests = |kind: &str| parts[kind].requests as f64 / report.result.requests as f64;
+    for (kind, share) in [("produce", 0.5), ("fetch", 0.3), ("metadata", 0.2)] {
+        assert!((requests(kind) - share).abs() < 0.05, "{kind}: {report}");
+        assert!(parts[kind].latency.is_some(), "{report}");
+    }
+    assert_eq!(report.result.latency.unwrap().samples, 300, "{report}");
+    assert!(parts["fetch"].records > 0 && parts["metadata"].records == 0, "{report}");
+    broker.end();
+}
+
+#[test]
+fn the_smallest_requests_of_every_api_are_answered() {
+    let broker = Running::start(None);
+    for api in [PingApi::ApiVersions, PingApi::Metadata, PingApi::Produce] {
+        let settings = PingPongSettings { api, ..ping_settings(None) };
+        let args = PingPongArgs { pace: Pace::InFlight(1), settings, load: load(100) };
+        let report = args.run(&at(broker.address), &Stop::new()).unwrap();
+        assert!(report.is_whole() && report.result.requests > 10, "{api:?}: {report}");
+        let expected = if api == PingApi::Produce { report.result.requests } else { 0 };
+        assert_eq!(report.result.bytes, expected, "{api:?}: {report}");
+    }
+    broker.end();
+}
+
+/// A broker that answers as told, or not at all; `answer` is given the number of the request on its
+/// connection.
+fn broker_that(answer: fn(u64, &Request, SocketAddr) -> Option<Response>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move |mut client: TcpStream| -> Option<()> {
+        for nth in 0u64.. {
+            let mut prefix = [0; 4];
+            client.read_exact(&mut prefix).ok()?;
+            let mut frame = vec![0; u32::from_be_bytes(prefix) as usize];
+            client.read_exact(&mut frame).ok()?;
+            let frame = Bytes::from(frame);
+            let (header, request) = Request::decode(&frame).ok()?;
+            let Some(response) = answer(nth, &request, address) else { continue };
+            let mut out = Encoder::new();
+            response.encode(header.api_version, header.correlation_id, &mut out).ok()?;
+            client.write_all(&out.take_bytes()).ok()?;
+        }
+        None
+    };
+    thread::spawn(move || {
+        while let Ok((client, _)) = listener.accept() {
+            thread::spawn(move || serve(client));
+        }
+    });
+    address
+}
+
+/// Metadata and ApiVersions, of versions in which a client can be told to hold back.
+fn offered() -> Response {
+    let offered = |api: Api, min_version, max_version| ApiVersion {
+        api_key: api.key(),
+        min_version,
+        max_version,
+    };
+    let api_keys = vec![offered(Api::Metadata, 3, 8), offered(Api::ApiVersions, 0, 4)];
+    ApiVersionsResponse { api_keys, ..Default::default() }.into()
+}
+
+#[test]
+fn a_broker_that_falls_silent_is_told_by_what_it_did_not_answer() {
+    let settings = ping_settings(Some(1000.0));
+    let args = PingPongArgs { pace: Pace::RequestsPerSecond(1000.0), settings, load: load(100) };
+    let silent = broker_that(|nth, _, _| (nth == 0).then(offered));
+    let report = args.run(&at(silent), &Stop::new()).unwrap();
+    // It waits for the answers for 5 s, and no longer. All but the handshake's are missing.
+    assert!(!report.is_whole() && report.result.unanswered >= 99, "{report}");
+    assert!(report.result.latency.unwrap().p50_us > 4_900_000.0, "{report}");
+    assert!(report.result.broker_was_bottleneck, "{report}");
+    assert!(report.to_string().contains("THE BROKER DID NOT KEEP UP"), "{report}");
+}
+
+#[test]
+fn a_client_that_is_told_to_hold_back_does_and_says_what_it_cost() {
+    let broker = broker_that(|nth, request, address| match request {
+        Request::ApiVersions(_) => Some(offered()),
+        _ => Some(Response::from(MetadataResponse {
+            throttle_time_ms: if nth % 20 == 19 { 60 } else { 0 },
+            brokers: vec![MetadataResponseBroker {
+                host: address.ip().to_string().into(),
+                port: i32::from(address.port()),
+                ..Default::default()
+            }],
+            ..Default::default()
+        })),
+    });
+    let ping = |rate: Option<f64>| PingPongArgs {
+        pace: rate.map_or(Pace::InFlight(1), Pace::RequestsPerSecond),
+        settings: PingPongSettings { api: PingApi::Metadata, ..ping_settings(rate) },
+        load: load(600),
+    };
+    // One answer of twenty costs 60 ms: at most 20 in 60 ms.
+    let report = ping(None).run(&at(broker), &Stop::new()).unwrap();
+    let result = &report.result;
+    assert!(report.complete && result.throttled >= 1, "{report}");
+    assert!(result.throttle_ms_max == 60 && result.requests <= 20 * 12, "{report}");
+    // In an open loop, those that are due meanwhile wait, and it is told of them.
+    let report = ping(Some(200.0)).run(&at(broker), &Stop::new()).unwrap();
+    let result = &report.result;
+    assert!(report.complete && result.throttled >= 3, "{report}");
+    assert_eq!(result.latency.unwrap().samples, 120, "{report}");
+    assert!(result.latency.unwrap().p90_us > 20_000.0, "{report}");
+}
+
+#[test]
+fn a_spinning_generator_is_no_bottleneck_for_being_busy() {
+    let broker = Running::start(None);
+    let mut args = PingPongArgs {
+        pace: Pace::RequestsPerSecond(200.0),
+        settings: ping_settings(Some(200.0)),
+        load: load(200),
+    };
+    args.load.spin = true;
+    let report = args.run(&at(broker.address), &Stop::new()).unwrap();
+    assert!(report.is_whole() && report.result.latency.unwrap().samples == 40, "{report}");
+    let lateness = report.result.schedule_lateness.unwrap();
+    // A machine that is full may be late all the same; being busy alone is not it.
+    assert!(!report.result.generator_was_bottleneck || lateness.p99_us > 100.0, "{report}");
     broker.end();
 }

@@ -1,5 +1,7 @@
 //! One thread under load: its lanes, and its share of the schedule.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -14,24 +16,11 @@ use crate::stop::Stop;
 /// How long answers are waited for after the end.
 const DRAIN_NS: u64 = 5_000_000_000;
 
-/// Most requests of an open loop that are under way on one connection. One that is due beyond it
-/// leaves later, and its latency counts from when it was due all the same.
-const OPEN_DEPTH_MAX: usize = 1 << 16;
-
 /// Requests noticed in one go, so that sockets have their turn at whatever rate.
 const RELEASES_PER_TURN: usize = 1024;
 
 /// Refused requests after which there is no point in going on.
 const REFUSALS_MAX: u64 = 100;
-
-/// What decides when a thread's requests leave.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Pacing {
-    /// So many are under way on each connection.
-    InFlight(usize),
-    /// A schedule that does not wait for answers.
-    Scheduled(Schedule),
-}
 
 /// How a thread's part of a run has ended.
 #[derive(Debug)]
@@ -49,29 +38,39 @@ pub(crate) enum WorkerEnd {
 }
 
 /// What a thread has measured.
-pub(crate) struct WorkerOutcome {
+pub(crate) struct WorkerOutcome<W> {
     pub(crate) recorder: Recorder,
     pub(crate) end: WorkerEnd,
     /// CPU time of the thread within the window, nanoseconds.
     pub(crate) cpu_ns: u64,
+    /// When the thread had ended.
+    pub(crate) ended_ns: u64,
+    /// What its lanes have come to know.
+    pub(crate) workloads: Vec<W>,
 }
 
 /// One thread's work.
 pub(crate) struct Worker<W> {
+    /// Those on the schedule first.
     pub(crate) lanes: Vec<Lane<W>>,
-    pub(crate) pacing: Pacing,
+    /// In an open loop, the thread's part of it.
+    pub(crate) schedule: Option<Schedule>,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,
     /// Bytes that may still be sent.
     pub(crate) bytes_left: u64,
+    /// Looks at the clock until the next request is due, instead of sleeping.
+    pub(crate) spin: bool,
     /// The user's wish, or another thread's failure.
     pub(crate) stop: Stop,
     pub(crate) poller: Poller,
+    /// Lanes that the broker has told to hold back, and until when.
+    pub(crate) held: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
 impl<W: Workload> Worker<W> {
     /// Runs to the end of the window, and until the answers have come.
-    pub(crate) fn run(mut self) -> WorkerOutcome {
+    pub(crate) fn run(mut self) -> WorkerOutcome<W> {
         let mut cpu = CpuWindow::default();
         let end = self.go(&mut cpu).unwrap_or_else(WorkerEnd::Failed);
         let now_ns = self.clock.now_ns();
@@ -82,11 +81,12 @@ impl<W: Workload> Worker<W> {
         self.recorder.cut(now_ns);
         self.release_rest(now_ns);
         cpu.see(u64::MAX, &self.recorder);
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            let intended_ns = intended(&self.pacing, index);
-            lane.give_up(now_ns, is_early, intended_ns, &mut self.recorder);
+        for lane in &mut self.lanes {
+            lane.give_up(now_ns, is_early, &mut self.recorder);
         }
-        WorkerOutcome { recorder: self.recorder, end, cpu_ns: cpu.used_ns() }
+        let workloads = self.lanes.into_iter().map(|lane| lane.workload).collect();
+        let (recorder, cpu_ns) = (self.recorder, cpu.used_ns());
+        WorkerOutcome { recorder, end, cpu_ns, ended_ns: now_ns, workloads }
     }
 
     fn go(&mut self, cpu: &mut CpuWindow) -> Result<WorkerEnd, BenchError> {
@@ -114,7 +114,7 @@ impl<W: Workload> Worker<W> {
             std::mem::swap(&mut awake, &mut turn);
             for index in turn.drain(..) {
                 self.pump(index)?;
-                if self.goes_on_unanswered(index, now_ns) {
+                if now_ns < end_ns && self.lanes[index].goes_on_unanswered() {
                     awake.push(index);
                 }
             }
@@ -123,61 +123,69 @@ impl<W: Workload> Worker<W> {
             if is_drained || is_finished || now_ns >= end_ns + DRAIN_NS {
                 return Ok(WorkerEnd::Complete);
             }
-            let timeout = if awake.is_empty() { self.timeout() } else { Duration::ZERO };
+            let is_spinning = self.spin && now_ns < end_ns;
+            let timeout = match awake.is_empty() && !is_spinning {
+                true => self.timeout(),
+                false => Duration::ZERO,
+            };
             self.poller.wait(timeout, &mut ready).map_err(system("waiting for sockets"))?;
             for ready in &ready {
                 let index = ready.token as usize;
-                self.lanes[index].receive(&self.clock, &mut self.recorder)?;
+                self.receive(index)?;
                 awake.push(index);
             }
         }
     }
 
-    fn is_idle(&self) -> bool {
-        let is_released = match &self.pacing {
-            Pacing::InFlight(_) => true,
-            Pacing::Scheduled(schedule) => schedule.next_ns() >= self.recorder.window().end_ns,
-        };
-        is_released && self.lanes.iter().all(Lane::is_idle)
+    fn receive(&mut self, index: usize) -> Result<(), BenchError> {
+        let lane = &mut self.lanes[index];
+        let before_ns = lane.held_until_ns;
+        lane.receive(&self.clock, &mut self.recorder)?;
+        if lane.held_until_ns > before_ns {
+            self.held.push(Reverse((lane.held_until_ns, index)));
+        }
+        Ok(())
     }
 
-    /// True for a lane that no answer will wake, and that may send more at once.
-    fn goes_on_unanswered(&self, index: usize, now_ns: u64) -> bool {
-        let lane = &self.lanes[index];
-        matches!(self.pacing, Pacing::InFlight(_))
-            && !lane.is_answered()
-            && !lane.is_blocked()
-            && now_ns < self.recorder.window().end_ns
+    fn is_idle(&self) -> bool {
+        let end_ns = self.recorder.window().end_ns;
+        let is_released = self.schedule.is_none_or(|schedule| schedule.next_ns() >= end_ns);
+        is_released && self.lanes.iter().all(Lane::is_idle)
     }
 
     /// Makes due what is due; wakes its lanes.
     fn release(&mut self, now_ns: u64, awake: &mut Vec<usize>) {
         let end_ns = self.recorder.window().end_ns;
-        match &mut self.pacing {
-            Pacing::InFlight(depth) => {
-                for index in awake.iter() {
-                    // More is never sent before the next look.
-                    self.lanes[*index].due = if now_ns < end_ns { *depth as u64 } else { 0 };
-                }
-            }
-            Pacing::Scheduled(schedule) => {
-                for _ in 0..RELEASES_PER_TURN {
-                    if schedule.next_ns() >= end_ns {
-                        return;
-                    }
-                    let Some((index, intended_ns)) = schedule.release(now_ns) else { return };
-                    self.recorder.noticed(intended_ns, now_ns);
-                    self.lanes[index].due += 1;
-                    awake.push(index);
-                }
-            }
+        let is_over = now_ns >= end_ns;
+        while let Some(Reverse((until_ns, index))) = self.held.peek().copied()
+            && until_ns <= now_ns
+        {
+            self.held.pop();
+            awake.push(index);
+        }
+        if is_over {
+            // What others have sent meanwhile may be awaited again.
+            let lanes = self.lanes.iter().enumerate();
+            awake.extend(lanes.filter(|(_, lane)| lane.is_wanted()).map(|(index, _)| index));
+        }
+        for index in awake.iter() {
+            self.lanes[*index].open(is_over);
+        }
+        for _ in 0..RELEASES_PER_TURN {
+            let Some(schedule) = self.schedule.as_mut().filter(|s| s.next_ns() < end_ns) else {
+                return;
+            };
+            let Some((index, intended_ns)) = schedule.release(now_ns) else { return };
+            self.recorder.noticed(intended_ns, now_ns);
+            self.lanes[index].due += 1;
+            awake.push(index);
         }
     }
 
     /// What was due and not even noticed is as unanswered as the rest.
     fn release_rest(&mut self, now_ns: u64) {
-        let Pacing::Scheduled(schedule) = &mut self.pacing else { return };
         let end_ns = self.recorder.window().end_ns;
+        let Some(schedule) = &mut self.schedule else { return };
         while schedule.next_ns() < end_ns
             && let Some((index, intended_ns)) = schedule.release(now_ns)
         {
@@ -187,13 +195,8 @@ impl<W: Workload> Worker<W> {
     }
 
     fn pump(&mut self, index: usize) -> Result<(), BenchError> {
-        let depth = match self.pacing {
-            Pacing::InFlight(depth) => depth,
-            Pacing::Scheduled(_) => OPEN_DEPTH_MAX,
-        };
-        let intended_ns = intended(&self.pacing, index);
         let lane = &mut self.lanes[index];
-        let sent_bytes = lane.pump(depth, &self.clock, intended_ns, &mut self.recorder)?;
+        let sent_bytes = lane.pump(&self.clock, &mut self.recorder)?;
         self.bytes_left = self.bytes_left.saturating_sub(sent_bytes);
         if lane.is_blocked() != lane.watched_writing {
             lane.watched_writing = lane.is_blocked();
@@ -208,21 +211,13 @@ impl<W: Workload> Worker<W> {
         let look_ns = Stop::LOOK_MS * 1_000_000;
         let now_ns = self.clock.now_ns();
         let end_ns = self.recorder.window().end_ns;
-        let next_ns = match &self.pacing {
-            Pacing::Scheduled(schedule) if schedule.next_ns() < end_ns => schedule.next_ns(),
+        let next_ns = match &self.schedule {
+            Some(schedule) if schedule.next_ns() < end_ns => schedule.next_ns(),
             _ if now_ns < end_ns => end_ns,
             _ => u64::MAX,
         };
-        Duration::from_nanos(next_ns.saturating_sub(now_ns).min(look_ns))
-    }
-}
-
-/// Tells when a lane's nth request is meant to leave: in a closed loop, at once.
-fn intended(pacing: &Pacing, lane: usize) -> impl Fn(u64, u64) -> u64 + use<> {
-    let pacing = *pacing;
-    move |nth, now_ns| match pacing {
-        Pacing::InFlight(_) => now_ns,
-        Pacing::Scheduled(schedule) => schedule.time_of_ns(lane, nth),
+        let held_ns = self.held.peek().map_or(u64::MAX, |Reverse((until_ns, _))| *until_ns);
+        Duration::from_nanos(next_ns.min(held_ns).saturating_sub(now_ns).min(look_ns))
     }
 }
 

@@ -5,8 +5,10 @@ use std::os::fd::AsFd;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// Room for one read, bytes.
-const READ_BYTES: usize = 256 << 10;
+/// Room for one read, bytes: little at first, for there may be very many connections of small
+/// frames; more each time that it did not suffice.
+const READ_BYTES_MIN: usize = 4 << 10;
+const READ_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes of the length before every frame.
 const PREFIX_BYTES: usize = 4;
@@ -45,27 +47,32 @@ pub(crate) enum Filled {
 /// frame claims them, and is used again once frames taken from it are dropped.
 pub(crate) struct Inbox {
     buf: BytesMut,
+    read_bytes: usize,
     frame_bytes_max: usize,
 }
 
 impl Inbox {
     /// Takes frames of at most `frame_bytes_max` bytes.
     pub(crate) fn new(frame_bytes_max: usize) -> Inbox {
-        Inbox { buf: BytesMut::new(), frame_bytes_max }
+        Inbox { buf: BytesMut::new(), read_bytes: READ_BYTES_MIN, frame_bytes_max }
     }
 
     /// Reads once.
     pub(crate) fn fill(&mut self, socket: impl AsFd) -> io::Result<Filled> {
-        if self.buf.capacity() - self.buf.len() < READ_BYTES / 4 {
-            self.buf.reserve(READ_BYTES);
+        if self.buf.capacity() - self.buf.len() < self.read_bytes / 4 {
+            self.buf.reserve(self.read_bytes);
         }
         let room = self.buf.spare_capacity_mut();
+        let room_bytes = room.len();
         match rustix::io::read(socket, room) {
             Ok((read, _)) => {
                 let read_bytes = read.len();
                 // SAFETY: the kernel has just written `read_bytes` bytes at the start of the spare
                 // capacity. Zeroing it before each read would be one more pass over the bytes.
                 unsafe { self.buf.advance_mut(read_bytes) };
+                if read_bytes == room_bytes {
+                    self.read_bytes = (self.read_bytes * 4).min(READ_BYTES_MAX);
+                }
                 Ok(if read_bytes == 0 { Filled::End } else { Filled::Bytes(read_bytes) })
             }
             Err(errno) => match io::Error::from(errno) {

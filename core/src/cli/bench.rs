@@ -4,20 +4,32 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use corelane_bench::CeilingArgs;
+use corelane_bench::ceiling::CeilingArgs;
+use corelane_bench::comparison::ComparisonArgs;
 use corelane_bench::null_broker::NullBrokerArgs;
 
-use super::load::{ConsumeOptions, PingPongOptions, ProduceOptions};
+use super::load::{
+    ConsumeOptions, EndToEndOptions, FanOutOptions, MixedOptions, PingPongOptions, ProduceOptions,
+};
+use super::target::percent;
 use super::{block_bytes, bytes};
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// Measure the disk under a directory as a broker uses it: direct writes, reads, fdatasync
+    /// Measure what the machine can do: disk, TCP, memcpy and CRC-32C
     ///
-    /// The bounds that a broker's throughput and its strict acknowledgements are to be held
-    /// against. Writes one file without a name, which is gone afterwards.
+    /// The bounds that a broker's figures are to be held against: direct sequential writes and
+    /// reads, fdatasync, one TCP connection over the loopback or to another host, one core that
+    /// copies and checksums. Writes files without a name, which are gone afterwards.
     Ceiling(CeilingOptions),
+
+    /// Compare two results of --json: better, worse or the same
+    ///
+    /// A figure has changed if the medians differ beyond the tolerance and the runs of both sides
+    /// do not overlap. Exit code 0: nothing is worse; 4: something is; 3: nothing is, but a result is
+    /// partial; 1: they can't be compared; 2: the command line is wrong.
+    Compare(CompareOptions),
 
     /// Be a broker that does only what physics demands: the limit to hold others against
     ///
@@ -37,10 +49,26 @@ pub enum BenchCommand {
     /// meanwhile. Checks each batch's CRC-32C. Exit codes as of produce.
     Consume(ConsumeOptions),
 
+    /// Follow records from producers to a reader, and measure how long they take
+    ///
+    /// On one clock, from the moment when a batch was meant to leave to the moment when the reader
+    /// has it. Verifies that every acknowledged batch comes once and in order. Exit codes as of
+    /// produce; a batch that is lost, comes twice or out of order makes it 3.
+    E2e(EndToEndOptions),
+
+    /// Let many readers read all that is produced, and measure
+    ///
+    /// Verifies for every reader what e2e verifies; tells how far the slowest was behind at the end.
+    FanOut(FanOutOptions),
+
+    /// Mix Produce, Fetch and Metadata requests on the same connections, and measure each kind
+    ///
+    /// Exit codes as of produce.
+    Mixed(MixedOptions),
+
     /// Send the smallest requests there are to any Kafka-compatible broker, and measure
     ///
-    /// They are ApiVersions requests, which no partition and no disk sees. Exit codes as of
-    /// produce.
+    /// Exit codes as of produce.
     PingPong(PingPongOptions),
 }
 
@@ -48,8 +76,16 @@ pub enum BenchCommand {
 #[derive(Clone, Debug, Args)]
 pub struct CeilingOptions {
     /// Directory on the disk to measure
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present_any = ["tcp_server", "tcp_client"])]
+    pub dir: Option<PathBuf>,
+
+    /// Receive what other hosts send with --tcp-client, until Ctrl-C, and measure nothing
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["dir", "tcp_client", "json"])]
+    pub tcp_server: Option<String>,
+
+    /// Measure the network to a host where `bench ceiling --tcp-server` runs, and nothing else
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "dir")]
+    pub tcp_client: Option<String>,
 
     /// Bytes to write, and then to read
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
@@ -63,15 +99,80 @@ pub struct CeilingOptions {
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
     pub depth: u16,
+
+    /// How often to time an fdatasync
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub syncs: u64,
+
+    /// Time to measure the network, memcpy and CRC-32C each
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub duration: Duration,
+
+    /// How often to measure everything; medians are told
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeats: u32,
+
+    /// The core that sends and computes, and the one that receives [default: any]
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    pub core: Vec<usize>,
+
+    /// Write the result to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
-impl From<CeilingOptions> for CeilingArgs {
-    fn from(options: CeilingOptions) -> CeilingArgs {
+impl From<&CeilingOptions> for CeilingArgs {
+    fn from(options: &CeilingOptions) -> CeilingArgs {
+        let dir = options.dir.clone().unwrap_or_default();
         CeilingArgs {
             bytes: options.bytes,
             block_bytes: options.block_bytes as usize,
             depth: usize::from(options.depth),
-            ..CeilingArgs::new(&options.dir)
+            sync_samples: options.syncs,
+            duration: options.duration,
+            repeats: options.repeats,
+            cores: options.core.clone(),
+            ..CeilingArgs::new(&dir)
+        }
+    }
+}
+
+/// Settings of `corelane bench compare`.
+#[derive(Clone, Debug, Args)]
+pub struct CompareOptions {
+    /// The result to compare with
+    #[arg(value_name = "A.json")]
+    pub before: PathBuf,
+
+    /// The result that may be better or worse
+    #[arg(value_name = "B.json")]
+    pub after: PathBuf,
+
+    /// Medians that differ by no more than this are the same
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
+    pub tolerance: f64,
+
+    /// Figures that count, by their names in JSON [default: all]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub figure: Vec<String>,
+
+    /// Compare what was not measured in the same way all the same
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl From<&CompareOptions> for ComparisonArgs {
+    fn from(options: &CompareOptions) -> ComparisonArgs {
+        ComparisonArgs {
+            tolerance: options.tolerance,
+            is_forced: options.force,
+            figures: options.figure.clone(),
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 /// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 64;
 
-/// A connection's first request must be there, and be answered with its first byte, within this.
+/// The head of a connection's request must be there within this.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The whole of a connection. Each has one request: answers say `Connection: close`.
@@ -69,7 +69,7 @@ pub struct Bounded {
     stream: TcpStream,
     began: Instant,
     deadline: Pin<Box<Sleep>>,
-    answers: bool,
+    head: Head,
     _place: OwnedSemaphorePermit,
 }
 
@@ -77,7 +77,7 @@ impl Bounded {
     fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Bounded {
         let began = Instant::now();
         let deadline = Box::pin(sleep_until(began + REQUEST_TIMEOUT));
-        Bounded { stream, began, deadline, answers: false, _place: place }
+        Bounded { stream, began, deadline, head: Head::default(), _place: place }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -85,11 +85,36 @@ impl Bounded {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// The answer has begun: the client gets longer to take it.
-    fn answers(&mut self) {
-        if !std::mem::replace(&mut self.answers, true) {
+    /// These came. Once a head is whole, it may be answered, and the answer be taken, for longer.
+    fn came(&mut self, bytes: &[u8]) {
+        if !self.head.is_whole && self.head.take(bytes) {
             self.deadline.as_mut().reset(self.began + CONNECTION_TIMEOUT);
         }
+    }
+}
+
+/// How far a request's head has come: it ends with an empty line.
+#[derive(Debug, Default)]
+struct Head {
+    has_text: bool,
+    line_is_empty: bool,
+    is_whole: bool,
+}
+
+impl Head {
+    /// True as soon as it is whole.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        for byte in bytes {
+            match byte {
+                b'\r' => {}
+                b'\n' => {
+                    self.is_whole |= self.has_text && self.line_is_empty;
+                    self.line_is_empty = true;
+                }
+                _ => (self.has_text, self.line_is_empty) = (true, false),
+            }
+        }
+        self.is_whole
     }
 }
 
@@ -99,13 +124,16 @@ impl AsyncRead for Bounded {
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_read(context, buf) {
-            Poll::Pending => self.check(context),
-            // Who sends without end is looked at too.
-            done => match self.check(context) {
-                Poll::Pending => done,
-                late => late,
-            },
+        let before = buf.filled().len();
+        let done = match Pin::new(&mut self.stream).poll_read(context, buf) {
+            Poll::Pending => return self.check(context),
+            done => done,
+        };
+        self.came(&buf.filled()[before..]);
+        // Who sends without end is looked at too.
+        match self.check(context) {
+            Poll::Pending => done,
+            late => late,
         }
     }
 }
@@ -116,7 +144,6 @@ impl AsyncWrite for Bounded {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.answers();
         match Pin::new(&mut self.stream).poll_write(context, bytes) {
             Poll::Pending => self.check(context).map_ok(|()| 0),
             done => done,
@@ -128,7 +155,6 @@ impl AsyncWrite for Bounded {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.answers();
         match Pin::new(&mut self.stream).poll_write_vectored(context, bytes) {
             Poll::Pending => self.check(context).map_ok(|()| 0),
             done => done,
@@ -145,5 +171,25 @@ impl AsyncWrite for Bounded {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_with_an_empty_line() {
+        for whole in
+            ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nA: b\n\n", "\r\n\r\nGET /\r\n\r\nrest"]
+        {
+            assert!(Head::default().take(whole.as_bytes()), "{whole:?}");
+            // However it is cut.
+            let mut head = Head::default();
+            assert!(whole.bytes().any(|byte| head.take(&[byte])), "{whole:?}");
+        }
+        for part in ["", "\r\n\r\n\n", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nA: b\r\n"] {
+            assert!(!Head::default().take(part.as_bytes()), "{part:?}");
+        }
     }
 }

@@ -109,7 +109,7 @@ families! {
         SHARD_CALLS: Counter "corelane_shard_calls_total" ["shard"]
             "Calls that the shard made to others.", kafka "";
         SCRAPE_HOLD: Gauge "corelane_shard_scrape_hold_seconds" ["shard"]
-            "How long this scrape held the shard without a pause, at most.", kafka "";
+            "Processor time that this scrape took from the shard without a pause, at most.", kafka "";
         MEMORY_USED: Gauge "corelane_memory_used_bytes" ["shard", "pool"]
             "Memory by the budget that accounts for it: requests under way, answers to fetches, newest data (tail_cache), bytes on their way to segments (unwritten; a part of tail_cache), journal entries not written yet.", kafka "kafka.network:type=SocketServer,name=MemoryPoolUsed";
         MEMORY_LIMIT: Gauge "corelane_memory_limit_bytes" ["shard", "pool"]

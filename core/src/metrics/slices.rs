@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use corelane_storage::runtime::Runtime;
 
-use crate::runtime::ShardRuntime;
+use crate::runtime::{ShardRuntime, thread_clock};
 
 /// A slice ends when this has passed,
 const SLICE_TIME_MAX: Duration = Duration::from_micros(200);
@@ -15,7 +15,8 @@ const SLICE_STEPS_MAX: usize = 500;
 /// and is looked at every so many.
 const LOOK_EVERY: usize = 16;
 
-/// What decides when a slice ends. Pure.
+/// What decides when a slice ends. Pure. Times are the shard's processor time: that others have its
+/// core now and then is not the slice's doing.
 #[derive(Debug, Default)]
 pub struct Slice {
     began: Duration,
@@ -56,7 +57,7 @@ pub struct Slices<'a> {
 impl<'a> Slices<'a> {
     /// The work begins.
     pub fn new(runtime: &'a ShardRuntime) -> Slices<'a> {
-        let slice = Slice::new(runtime.monotonic());
+        let slice = Slice::new(thread_clock());
         Slices { runtime, slice, longest: Duration::ZERO }
     }
 
@@ -66,17 +67,17 @@ impl<'a> Slices<'a> {
         if !self.slice.step(weight) {
             return;
         }
-        let now = self.runtime.monotonic();
+        let now = thread_clock();
         if self.slice.ends(now) {
             self.longest = self.longest.max(self.slice.held(now));
             self.runtime.yield_now().await;
-            self.slice = Slice::new(self.runtime.monotonic());
+            self.slice = Slice::new(thread_clock());
         }
     }
 
     /// How long the longest slice was, if the work ends now.
     pub fn longest(&self) -> Duration {
-        self.longest.max(self.slice.held(self.runtime.monotonic()))
+        self.longest.max(self.slice.held(thread_clock()))
     }
 }
 

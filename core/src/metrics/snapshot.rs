@@ -71,7 +71,7 @@ pub struct ShardSnapshot {
     pub partitions: Vec<Vec<PartitionSnapshot>>,
     /// What its connections were sent, by place in `topics`, then by partition.
     pub sent: Vec<(usize, Vec<Sent>)>,
-    /// How long making this held the shard without a pause, at most.
+    /// Processor time that making this took from the shard without a pause, at most.
     pub longest_hold: Duration,
 }
 

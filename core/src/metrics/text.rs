@@ -102,7 +102,9 @@ impl Page {
     }
 
     /// All of it.
-    pub fn into_text(self) -> String {
+    pub fn into_text(mut self) -> String {
+        // It grew by doubling, and a slow client may hold it for a while.
+        self.text.shrink_to_fit();
         self.text
     }
 

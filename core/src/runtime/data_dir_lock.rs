@@ -41,7 +41,7 @@ pub enum LockError {
     /// owner in another container or on another machine.
     #[error(
         "{} is locked, though its last owner ({owner}) is not running here: a killed broker's \
-         writes have not ended, or it runs in another container",
+         writes have not ended, it runs in another container, or `corelane log` is looking at it",
         dir.display()
     )]
     Stuck {
@@ -75,8 +75,7 @@ pub struct DataDirLock {
 }
 
 impl DataDirLock {
-    /// Locks `dir`, which must exist. Blocks: while the previous owner is dead, but its last writes
-    /// are not done, for at most five seconds. A live owner is an error after a quarter of one.
+    /// Locks `dir`, which must exist. Blocks while a dead owner's last writes are not done.
     pub fn acquire(dir: &Path) -> Result<Self, LockError> {
         let path = dir.join("lock");
         let failed = |source| LockError::Io { path: path.clone(), source };
@@ -88,53 +87,70 @@ impl DataDirLock {
             .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
-        let asked = Instant::now();
-        while !flock(&file, libc::LOCK_EX).map_err(failed)? {
-            let owner = read_pid(&mut file).map_err(failed)?;
-            match owner {
-                // Our own number is that of a predecessor, in a container started anew.
-                Some(pid) if pid != std::process::id() && is_running(pid) => {
-                    if asked.elapsed() >= LIVE_OWNER_WAIT {
-                        return Err(LockError::InUse { dir: dir.to_owned(), pid });
-                    }
-                    thread::sleep(RETRY_INTERVAL);
-                }
-                owner if asked.elapsed() >= DEAD_OWNER_WAIT => {
-                    return Err(LockError::stuck(dir, owner));
-                }
-                _ => thread::sleep(RETRY_INTERVAL),
-            }
-        }
+        wait_for(&mut file, dir, libc::LOCK_EX)?;
         write_pid(&mut file).map_err(failed)?;
         Ok(DataDirLock { file })
-    }
-
-    /// Whether [`DataDirLock::acquire`] would find `dir` free now; makes no file.
-    ///
-    /// # Errors
-    /// Its errors, but for a lock file that can't be made.
-    pub fn look(dir: &Path) -> Result<(), LockError> {
-        let path = dir.join("lock");
-        let failed = |source| LockError::Io { path: path.clone(), source };
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW);
-        let mut file = match options.open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        };
-        if flock(&file, libc::LOCK_SH).map_err(failed)? {
-            return Ok(());
-        }
-        match read_pid(&mut file).map_err(failed)? {
-            Some(pid) if is_running(pid) => Err(LockError::InUse { dir: dir.to_owned(), pid }),
-            owner => Err(LockError::stuck(dir, owner)),
-        }
     }
 
     pub(super) fn raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
+}
+
+/// Use of a data directory that keeps brokers away, but not others who only look, until dropped.
+#[derive(Debug)]
+pub struct SharedLock {
+    _file: File,
+}
+
+impl SharedLock {
+    /// Locks `dir` without changing anything; `None` if it has no lock file, so that no broker has
+    /// ever had it.
+    ///
+    /// # Errors
+    /// Every [`LockError`].
+    pub fn acquire(dir: &Path) -> Result<Option<Self>, LockError> {
+        let path = dir.join("lock");
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(&path);
+        let mut file = match opened {
+            Err(cause) if is_absent(&cause) => return Ok(None),
+            other => other.map_err(failed)?,
+        };
+        wait_for(&mut file, dir, libc::LOCK_SH)?;
+        Ok(Some(SharedLock { _file: file }))
+    }
+}
+
+fn is_absent(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Asks for the lock until it is given: while the previous owner is dead, but its last writes are not
+/// done, for at most five seconds. A live owner is an error after a quarter of one.
+fn wait_for(file: &mut File, dir: &Path, operation: i32) -> Result<(), LockError> {
+    let failed = |source| LockError::Io { path: dir.join("lock"), source };
+    let asked = Instant::now();
+    while !flock(file, operation).map_err(failed)? {
+        let owner = read_pid(file).map_err(failed)?;
+        match owner {
+            // Our own number is that of a predecessor, in a container started anew.
+            Some(pid) if pid != std::process::id() && is_running(pid) => {
+                if asked.elapsed() >= LIVE_OWNER_WAIT {
+                    return Err(LockError::InUse { dir: dir.to_owned(), pid });
+                }
+                thread::sleep(RETRY_INTERVAL);
+            }
+            owner if asked.elapsed() >= DEAD_OWNER_WAIT => {
+                return Err(LockError::stuck(dir, owner));
+            }
+            _ => thread::sleep(RETRY_INTERVAL),
+        }
+    }
+    Ok(())
 }
 
 /// Locks, unless it is locked: `kind` is LOCK_EX or LOCK_SH.

@@ -39,4 +39,4 @@ pub use shard_runtime::{RingCounters, ShardRuntime};
 pub use shards::{ShardError, Shards, ShardsConfig, usable_cores};
 pub use signals::Signals;
 pub use stream::TcpStream;
-pub use thread_time::ThreadTime;
+pub use thread_time::{ThreadTime, thread_clock};

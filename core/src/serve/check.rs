@@ -1,13 +1,15 @@
 //! `corelane serve --check`: whether a start would succeed. Nothing is changed.
 
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use corelane_storage::manifest;
 
 use super::{ServeError, check_free, preflight, shards, warn_of};
 use crate::cli::SettingOptions;
-use crate::runtime::DataDirLock;
+use crate::http;
+use crate::runtime::data_dir_lock::SharedLock;
 use crate::settings::Configuration;
 
 /// Looks at all that a start depends on, and prints what it found to be right.
@@ -20,30 +22,26 @@ pub fn check(options: SettingOptions) -> Result<(), ServeError> {
     let configuration = Configuration::new(&gathered)?;
     let shards = shards(&configuration)?;
     let data_dir = &configuration.data_dir;
-    let machine = preflight(&existing(data_dir), shards);
+    let machine = preflight(&configuration, shards, false);
     let data = look(data_dir);
     let ports = check_free(&configuration, Duration::ZERO);
-    let data = match (machine, data, ports) {
-        (Ok(()), Ok(data), Ok(())) => data,
-        (machine, data, ports) => {
-            let errors = [machine.err(), data.err(), ports.err()];
+    let http = configuration.http_listen.as_ref().map(http::bind).transpose();
+    let data = match (machine, data, ports, http) {
+        (Ok(()), Ok(data), Ok(()), Ok(_)) => data,
+        (machine, data, ports, http) => {
+            let http = http.err().map(ServeError::from);
+            let errors = [machine.err(), data.err(), ports.err(), http];
             return Err(ServeError::several(errors.into_iter().flatten().collect()));
         }
     };
-    print!("{}", summary(&configuration, shards, &data));
+    // Who has closed standard output has the exit code.
+    let _ = io::stdout().write_all(summary(&configuration, shards, data).as_bytes());
     Ok(())
-}
-
-/// The directory, or the nearest one above it: whether one can be made there shows there.
-fn existing(data_dir: &Path) -> PathBuf {
-    let absolute = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-    let found = absolute.ancestors().find(|dir| dir.exists());
-    found.map_or_else(|| data_dir.to_owned(), Path::to_owned)
 }
 
 /// What is in the data directory, in words.
 fn look(data_dir: &Path) -> Result<&'static str, ServeError> {
-    DataDirLock::look(data_dir)?;
+    SharedLock::acquire(data_dir)?;
     Ok(match manifest::look(data_dir)? {
         None => "new",
         Some(fields) if fields.stopped_cleanly => "stopped cleanly",

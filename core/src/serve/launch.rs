@@ -1,6 +1,7 @@
 //! All shards, from nothing to serving. Shard 0 leads: it reads what is common, tells the others to
 //! recover, and lets all begin when all have recovered. A shard whose leader is gone ends.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +17,7 @@ use corelane_storage::store::{Boot, Store, StoreError, StoreLimits};
 use futures_util::future::{Either, select};
 
 use super::accept::Listeners;
-use super::{ServeError, host, stop, system};
+use super::{ServeError, host, lost_catalog, stop, system};
 use crate::catalog::{Catalog, Command, config};
 use crate::metrics::scrape::{Question, Sources};
 use crate::metrics::status::{Phase, Status};
@@ -191,7 +192,7 @@ impl Launch {
     fn announce(&self, broker: &Broker, listeners: &Listeners, report: &RecoveryReport) {
         let Shared { configuration, shards, began, watching, .. } = &*self.shared;
         let http = watching.url.get().map(|url| format!(", metrics at {url}/metrics"));
-        println!(
+        let line = format!(
             "corelane {version} serves on {listening}{http}, {shards} shards, data in {data_dir}, \
              durability {durability}, {partitions} partitions recovered, started in {elapsed_ms} ms",
             version = env!("CARGO_PKG_VERSION"),
@@ -205,6 +206,8 @@ impl Launch {
             partitions = report.partitions,
             elapsed_ms = began.elapsed().as_millis(),
         );
+        // A broker goes on whose standard output nobody reads.
+        let _ = writeln!(io::stdout(), "{line}");
     }
 }
 
@@ -304,6 +307,7 @@ async fn read_common(
         .map_err(|error| system("random bytes")(std::io::Error::other(error)))?;
     let (boot, manifest) =
         Boot::open(runtime, data_dir, new_cluster_id).await.map_err(store_error(0))?;
+    lost_catalog::refuse(runtime, data_dir, &boot).await?;
     let (catalog, command_log) = read_catalog(runtime, data_dir).await?;
     Ok((Common { boot: Arc::new(boot), catalog }, manifest, command_log))
 }

@@ -4,6 +4,7 @@
 //! - `host.rs`: what the machine gives this process
 //! - `launch.rs`: all shards from nothing to serving, led by shard 0
 //! - `accept.rs`: sockets, from the listener to the shard that serves them
+//! - `lost_catalog.rs`: topics without a catalog are not swept away
 //! - `refusals.rs`: when to say that connections are refused
 //! - `stop.rs`: from serving to a directory that needs no recovery
 //!
@@ -14,19 +15,19 @@ mod accept;
 mod check;
 mod host;
 mod launch;
+mod lost_catalog;
 mod refusals;
 mod stop;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use corelane_storage::command_log::CommandLogError;
 use corelane_storage::manifest::ManifestError;
 use corelane_storage::store::StoreError;
-use corelane_tuning::Severity;
+use corelane_tuning::{Plan, Severity};
 use tracing_subscriber::EnvFilter;
 
 use crate::catalog::command::DecodeError;
@@ -87,6 +88,14 @@ pub enum ServeError {
     /// The catalog can't be read.
     #[error(transparent)]
     CommandLog(#[from] CommandLogError),
+    /// The catalog is gone, and what it named is not: a start would sweep it away.
+    #[error(
+        "{} holds topics, but its catalog (catalog.*.log) is missing: a start without it would \
+         remove their data. Nothing was removed. Restore the catalog from a backup; to give the \
+         data up, move `topics` and `journal` away",
+        .0.display()
+    )]
+    CatalogLost(std::path::PathBuf),
     /// A record of the catalog's log is whole, but not a command.
     #[error("the catalog's log, record {number}: {source}")]
     Command {
@@ -167,7 +176,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     warn_of(&gathered);
     let configuration = Configuration::new(&gathered)?;
     let shards = shards(&configuration)?;
-    preflight(&configuration.data_dir, shards)?;
+    preflight(&configuration, shards, true)?;
     let lock = DataDirLock::acquire(&configuration.data_dir)?;
     check_free(&configuration, PORT_WAIT)?;
     let (ask, questions) = questions(shards);
@@ -250,13 +259,26 @@ fn check_free(configuration: &Configuration, wait: Duration) -> Result<(), Serve
 }
 
 /// Raises the limits that may be raised; says what is wrong with the machine, and what to do.
-fn preflight(data_dir: &Path, shards: usize) -> Result<(), ServeError> {
-    let findings = corelane_tuning::preflight(data_dir, shards);
-    let (fatal, slow): (Vec<_>, Vec<_>) =
-        findings.into_iter().partition(|found| found.severity == Severity::PreventsStart);
-    for found in slow {
-        tracing::warn!(remedy = found.remedy, "{}", found.what);
+/// Ports are not looked at here: [`check_free`] does, and waits for those of a killed broker.
+fn preflight(
+    configuration: &Configuration,
+    shards: usize,
+    make_data_dir: bool,
+) -> Result<(), ServeError> {
+    let findings = corelane_tuning::preflight(&Plan {
+        data_dir: configuration.data_dir.clone(),
+        make_data_dir,
+        shards,
+        ports: Vec::new(),
+        cache_bytes: configuration.cache_bytes,
+    });
+    let of = |severity| findings.iter().filter(move |found| found.severity == severity);
+    let slow: Vec<&str> = of(Severity::Slows).map(|found| found.what.as_str()).collect();
+    if !slow.is_empty() {
+        let slow = slow.join("; ");
+        tracing::warn!("not as fast or safe as it could be: {slow} (see `corelane tune check`)");
     }
+    let fatal: Vec<_> = of(Severity::PreventsStart).collect();
     if fatal.is_empty() {
         return Ok(());
     }

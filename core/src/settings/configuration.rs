@@ -8,7 +8,7 @@ use corelane_storage::log::Durability;
 use super::connection_limits::{ConnectionLimits, connection_limits};
 use super::gather::Gathered;
 use super::host_port::HostPort;
-use super::listener::{Listener, listeners};
+use super::listener::{Listener, check_apart, listeners};
 use super::problem::Problems;
 use super::table::keys;
 use crate::catalog::config::{Settings, broker_key};
@@ -65,6 +65,7 @@ impl Configuration {
         // What was refused left its default behind: whatever follows from that is no news.
         let mut problems = Problems::default();
         let listeners = listeners(gathered, &mut problems);
+        check_apart(gathered, &listeners, &mut problems);
         let connection_limits = connection_limits(gathered, &listeners, &mut problems);
         let read = Reader { gathered };
         let settings = read.settings(&listeners);

@@ -47,12 +47,21 @@ pub(super) fn connection_limits(
     problems: &mut Problems,
 ) -> ConnectionLimits {
     let of = |name: &str| gathered.text(name).map_or(usize::MAX, limit);
-    ConnectionLimits {
+    let limits = ConnectionLimits {
         broker: of("max.connections"),
         listeners: per_listener(gathered, listeners, problems),
         per_ip: of("max.connections.per.ip"),
         per_ip_overrides: overrides(gathered, problems),
+    };
+    if let Some(setting) = gathered.get("max.connections.per.ip")
+        && limits.per_ip == 0
+        && gathered.text("max.connections.per.ip.overrides").is_none()
+    {
+        let words = "`max.connections.per.ip` is 0, which lets nobody in: say who may connect with \
+                     max.connections.per.ip.overrides, or give another number";
+        problems.add(&setting.source, words);
     }
+    limits
 }
 
 fn per_listener(

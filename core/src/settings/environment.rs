@@ -15,8 +15,16 @@ const PREFIX: &str = "CORELANE_";
 pub(super) const CONFIG_VARIABLE: &str = "CORELANE_CONFIG";
 
 /// Variables that are no keys: the log's filter, and what tests and other commands read.
-const OTHERS: &[&str] = &[CONFIG_VARIABLE, "CORELANE_LOG", "CORELANE_BOOTSTRAP", "CORELANE_KILLS"];
-const OTHER_PREFIXES: &[&str] = &["CORELANE_TEST_", "CORELANE_SIM_", "CORELANE_BENCH_"];
+const OTHERS: &[&str] =
+    &[CONFIG_VARIABLE, "CORELANE_LOG", "CORELANE_BOOTSTRAP", "CORELANE_TIMEOUT", "CORELANE_KILLS"];
+const OTHER_PREFIXES: &[&str] = &[
+    "CORELANE_TEST_",
+    "CORELANE_SIM_",
+    "CORELANE_BENCH_",
+    // Kubernetes gives them to every pod beside a service of the name corelane.
+    "CORELANE_PORT",
+    "CORELANE_SERVICE_",
+];
 
 /// The variables that begin with `CORELANE_`.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::environment::Environment;
+use super::environment::{CONFIG_VARIABLE, Environment};
 use super::file;
 use super::lookup::{self, Found};
 use super::problem::Problems;
@@ -48,9 +48,17 @@ pub fn gather(
     environment: &Environment,
 ) -> Gathered {
     let mut collected = Collected::default();
-    let named = || environment.config_file().map(PathBuf::from);
-    if let Some(path) = config_file.or_else(named) {
-        file::read(&path, &mut collected);
+    let by_flag = config_file.map(|path| (path, Source::Flag("--config".to_owned())));
+    let by_variable = || {
+        let path = environment.config_file()?;
+        Some((PathBuf::from(path), Source::Environment(CONFIG_VARIABLE.to_owned())))
+    };
+    match by_flag.or_else(by_variable) {
+        Some((path, source)) if path.as_os_str().is_empty() => {
+            collected.problems.add(&source, "the value is empty: name a file, or leave it out");
+        }
+        Some((path, _)) => file::read(&path, &mut collected),
+        None => {}
     }
     environment.read(&mut collected);
     collected.given.extend(flags);
@@ -61,14 +69,13 @@ pub fn gather(
 }
 
 fn defaults() -> BTreeMap<String, Setting> {
-    let fixed_names = keys().iter().filter(|key| !key.name.contains('<'));
     let setting = |key: &'static Key| Setting {
         key,
         name: key.name.to_owned(),
         text: key.default_text().map(str::to_owned),
         source: Source::Default,
     };
-    fixed_names.map(|key| (key.name.to_owned(), setting(key))).collect()
+    keys().iter().map(|key| (key.name.to_owned(), setting(key))).collect()
 }
 
 impl Gathered {

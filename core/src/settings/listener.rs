@@ -192,6 +192,27 @@ impl Advertised {
     }
 }
 
+/// HTTP can't be where a listener is.
+pub(super) fn check_apart(gathered: &Gathered, listeners: &[Listener], problems: &mut Problems) {
+    let Some(setting) = gathered.get("corelane.http.listen") else { return };
+    let Some(http) = setting.text.as_deref().and_then(HostPort::parse) else { return };
+    let Ok(addresses) = http.resolve() else { return };
+    let clashes = |listener: &&Listener| {
+        listener.addresses.iter().any(|one| addresses.iter().any(|other| overlap(one, other)))
+    };
+    if let Some(listener) = listeners.iter().find(clashes) {
+        let words = format!(
+            "`corelane.http.listen` ({http}) is where the listener {} is ({}): give one another \
+             port, as --http-listen 127.0.0.1:9645",
+            listener.name, listener.bind
+        );
+        match setting.source {
+            Source::Default => problems.add_anywhere(words),
+            _ => problems.add(&setting.source, words),
+        }
+    }
+}
+
 fn check_distinct(listeners: &[Listener], source: &Source, problems: &mut Problems) {
     for (index, later) in listeners.iter().enumerate() {
         for before in &listeners[..index] {
@@ -202,7 +223,7 @@ fn check_distinct(listeners: &[Listener], source: &Source, problems: &mut Proble
             let clash = later
                 .addresses
                 .iter()
-                .find(|address| before.addresses.iter().any(|other| overlap(*address, other)));
+                .find(|address| before.addresses.iter().any(|other| overlap(address, other)));
             if let Some(address) = clash {
                 let words = format!(
                     "`listeners` {} and {} are both on {address}: give one another port",

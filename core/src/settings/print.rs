@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::configuration::Configuration;
@@ -26,7 +25,7 @@ pub fn print(command: ConfigCommand) -> io::Result<ExitCode> {
     shown.retain(|setting| !changed || setting.source != Source::Default);
     let text = match json {
         true => as_json(&shown)?,
-        false if io::stdout().is_terminal() => as_table(&shown),
+        false if io::stdout().is_terminal() => as_page(&shown, wants_colour()),
         false => as_lines(&shown),
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
@@ -34,6 +33,12 @@ pub fn print(command: ConfigCommand) -> io::Result<ExitCode> {
         written => written?,
     }
     Ok(verdict(&gathered))
+}
+
+/// <https://no-color.org>
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 fn verdict(gathered: &Gathered) -> ExitCode {
@@ -84,28 +89,20 @@ fn value(setting: &Setting) -> String {
     }
 }
 
-fn as_table(settings: &[&Setting]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    if let Some(columns) = terminal_columns() {
-        table.set_width(columns);
-    }
-    table.set_header(["KEY", "VALUE", "SOURCE", ""]);
+/// For people: what is not the default stands out, and help stands below, so that it is whole at any
+/// width.
+fn as_page(settings: &[&Setting], in_colour: bool) -> String {
+    let (bold, dim, plain) =
+        if in_colour { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let width = settings.iter().map(|setting| setting.name.chars().count()).max().unwrap_or(0);
+    let mut page = String::new();
     for setting in settings {
-        let source = setting.source.to_string();
-        table.add_row([&*setting.name, &value(setting), &source, setting.key.help]);
+        let (name, value, source) = (&setting.name, value(setting), &setting.source);
+        let weight = if *source == Source::Default { "" } else { bold };
+        page += &format!("{weight}{name:width$}  {value}{plain}  {dim}{source}{plain}\n");
+        page += &format!("    {dim}{}{plain}\n", setting.key.help);
     }
-    format!("{table}\n")
-}
-
-/// How wide the terminal on standard output is.
-fn terminal_columns() -> Option<u16> {
-    // SAFETY: `winsize` is plain data, for which zeros are valid.
-    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
-    // SAFETY: TIOCGWINSZ writes a `winsize`, which lives on this stack.
-    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) };
-    (result == 0 && size.ws_col > 0).then_some(size.ws_col)
+    page
 }
 
 /// Columns of the same width in every run that has the same keys: key, value, source, help.

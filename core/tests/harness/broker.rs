@@ -232,7 +232,7 @@ fn bootstrap() -> Option<SocketAddr> {
 
 /// A port below the ephemeral range: while the broker is down, no client's outgoing connection may take it
 /// (nor may a client connect to itself, which TCP allows on such a port).
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..2_000 {
         let step = NEXT.fetch_add(7, Ordering::Relaxed);

@@ -9,6 +9,8 @@ pub struct Options {
     pub auto_create_topics: bool,
     pub max_request_bytes: u64,
     pub cache_bytes: u64,
+    /// What else stands on its command line.
+    pub more: Vec<String>,
     /// Where metrics are served; `None` leaves it to the broker.
     pub http_listen: Option<&'static str>,
 }
@@ -22,6 +24,7 @@ impl Default for Options {
             auto_create_topics: true,
             max_request_bytes: 16 << 20,
             cache_bytes: 64 << 20,
+            more: Vec::new(),
             // Brokers that run side by side would fight for one port.
             http_listen: Some("none"),
         }
@@ -45,6 +48,7 @@ impl Options {
         std::iter::once("serve".to_string())
             .chain(pairs.into_iter().flat_map(|(name, value)| [name.to_string(), value]))
             .chain(http.into_iter().flat_map(|place| ["--http-listen".to_string(), place]))
+            .chain(self.more.iter().cloned())
             .collect()
     }
 }

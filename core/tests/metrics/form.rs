@@ -18,9 +18,11 @@ struct Family {
     samples: Vec<Sample>,
 }
 
+type Labels = Vec<(String, String)>;
+
 struct Sample {
     name: String,
-    labels: Vec<(String, String)>,
+    labels: Labels,
     value: f64,
 }
 
@@ -62,7 +64,7 @@ fn sample(line: &str) -> Sample {
 }
 
 /// `a="1",b="2"`, with escapes.
-fn labels_of(text: &str) -> Vec<(String, String)> {
+fn labels_of(text: &str) -> Labels {
     let mut labels = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -96,7 +98,7 @@ fn labels_of(text: &str) -> Vec<(String, String)> {
 
 /// Cumulative, with an `+Inf` that is the count, and a sum.
 fn check_histogram(name: &str, samples: &[Sample]) {
-    let mut series: BTreeMap<Vec<(String, String)>, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut series: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
     let (mut counts, mut sums) = (BTreeMap::new(), BTreeSet::new());
     for sample in samples {
         let (le, labels): (Vec<_>, Vec<_>) =

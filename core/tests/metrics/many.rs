@@ -23,7 +23,8 @@ fn ten_thousand_partitions_are_told_whole() {
     let (request, version) = topics::creation("many", PARTITIONS as i32, &[]);
     typed::call(connection, version, request);
     let place = address(&broker);
-    for scrape in 0..3 {
+    let mut before: Option<[f64; 2]> = None;
+    for scrape in 0..4 {
         let began = Instant::now();
         let page = get(place, "/metrics").body;
         let took = began.elapsed();
@@ -31,16 +32,30 @@ fn ten_thousand_partitions_are_told_whole() {
         let told = samples.0.keys().filter(|series| series.contains(r#"topic="many""#)).count();
         assert_eq!(told, PARTITIONS * SERIES);
         assert_eq!(samples.sum("corelane_shard_up"), 2.0);
-        let held = |shard| {
-            samples.value(&format!(r#"corelane_shard_scrape_hold_seconds{{shard="{shard}"}}"#))
+        let of = |name: &str, shard: usize, more: &str| {
+            samples.value(&format!(r#"corelane_shard_{name}{{shard="{shard}"{more}}}"#))
         };
+        let spent = |shard| {
+            of("cpu_seconds_total", shard, r#",mode="user""#)
+                + of("cpu_seconds_total", shard, r#",mode="system""#)
+        };
+        let held = [0, 1].map(|shard| of("scrape_hold_seconds", shard, ""));
         // No test fails on a time: `--nocapture` shows them.
         println!(
             "scrape {scrape}: {} bytes in {took:?}; longest holds {:.0} us and {:.0} us",
             page.len(),
-            held(0) * 1e6,
-            held(1) * 1e6,
+            held[0] * 1e6,
+            held[1] * 1e6,
         );
+        let now = [spent(0), spent(1)];
+        if let Some(before) = before {
+            // What the shards did meanwhile is the scrape before: it came in many slices.
+            for shard in 0..2 {
+                let whole = now[shard] - before[shard];
+                assert!(held[shard] < whole / 2.0, "held for {held:?} of {whole}");
+            }
+        }
+        before = Some(now);
     }
 }
 

@@ -143,7 +143,12 @@ impl Cluster {
     }
 
     /// The connection to this broker, if there is one.
-    pub fn connected(&mut self, id: i32) -> Option<&mut Connection> {
+    pub fn connected(&self, id: i32) -> Option<&Connection> {
+        self.connections.get(&id)
+    }
+
+    /// As [`Cluster::connected`], to be used.
+    pub fn connected_mut(&mut self, id: i32) -> Option<&mut Connection> {
         self.connections.get_mut(&id)
     }
 

@@ -25,7 +25,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// No connection.
-    #[error("can't connect to {address}: {source}; is a broker running there?")]
+    #[error("can't connect to {address}: {source}")]
     Connect {
         /// Where to.
         address: Address,

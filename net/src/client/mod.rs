@@ -5,6 +5,7 @@
 //! - [`negotiation`]: which versions both sides speak (KIP-35, KIP-511)
 //! - [`foreign`]: what answers when it is no broker that was reached
 //! - [`cluster`]: the brokers behind a list of addresses: who leads, who controls, and new attempts
+//! - [`partitioner`]: which partition a key goes to
 //! - [`retry`]: which errors pass, and how long to wait
 //! - [`error`]: what went wrong, and what to do about it
 //!
@@ -16,6 +17,7 @@ pub mod connection;
 pub mod error;
 pub mod foreign;
 pub mod negotiation;
+pub mod partitioner;
 pub mod retry;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ pub use address::Address;
 pub use cluster::{Broker, Cluster};
 pub use connection::Connection;
 pub use error::ClientError;
+pub use partitioner::partition_of_key;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]

@@ -127,6 +127,15 @@ impl Default for Compressor {
     }
 }
 
+impl fmt::Display for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.codec {
+            Compression::Gzip | Compression::Zstd => write!(f, "{}:{}", self.codec, self.level),
+            codec => write!(f, "{codec}"),
+        }
+    }
+}
+
 impl FromStr for Compressor {
     type Err = CompressorError;
 

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 pub(crate) mod compressed;
+mod contents;
 mod records;
 mod whole_records;
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::format::{self, DecodedHeader};
-use super::{Active, COMMAND_LOG_VERSION, CommandLogError, Draft, LogName, write_bytes};
+use super::{
+    Active, COMMAND_LOG_VERSION, CommandLogError, Draft, LogName, ReadCommands, write_bytes,
+};
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime};
 
 #[cfg(any(test, fuzzing))]
@@ -50,6 +52,37 @@ pub(super) async fn recover<R: Runtime>(
     create(runtime, name, &generations).await
 }
 
+/// The payloads of the highest valid generation; changes nothing.
+pub(super) async fn read_only<R: Runtime>(
+    runtime: &R,
+    name: &LogName,
+) -> Result<Option<ReadCommands>, CommandLogError> {
+    let generations = generations(runtime, name).await?;
+    for &generation in generations.iter().rev() {
+        let path = name.generation_path(generation);
+        let file = runtime.open(&path, OpenMode::Read).await?;
+        let block = file.read_at(0, BLOCK_BYTES).await?;
+        match format::decode_header(block.as_bytes(), generation) {
+            DecodedHeader::Invalid => {}
+            DecodedHeader::OtherVersion(found) => {
+                let supported = COMMAND_LOG_VERSION;
+                return Err(CommandLogError::OtherVersion { path, found, supported });
+            }
+            DecodedHeader::Valid { initial_records } => {
+                let bytes = read_all(&file).await?;
+                let (found, payloads) = read_records(file, generation, &bytes, initial_records)?;
+                let end_bytes = found.active.end;
+                let torn_bytes = (bytes.len() as u64).saturating_sub(end_bytes);
+                let others = generations.into_iter().filter(|other| *other != generation);
+                let invalid = others.map(|other| name.generation_path(other)).collect();
+                return Ok(Some(ReadCommands { path, payloads, end_bytes, torn_bytes, invalid }));
+            }
+        }
+    }
+    refuse_unreadable(runtime, name, &generations).await?;
+    Ok(None)
+}
+
 /// Cuts what is behind the last record, and makes durable what was read: a kill may have left it
 /// written but not synced. Header and last record are written again, with the bytes they have: if
 /// their sync failed, Linux may take them for clean, and a sync alone would do nothing.
@@ -79,14 +112,27 @@ async fn generations<R: Runtime>(runtime: &R, name: &LogName) -> Result<Vec<u64>
     Ok(generations)
 }
 
-/// Creates a new log. If there are files already, none of them valid, that must be an interrupted
-/// creation: the one file, and nothing in it but its (unfinished) header.
+const FIRST: u64 = 1;
+
+/// Creates a new log.
 async fn create<R: Runtime>(
     runtime: &R,
     name: &LogName,
     generations: &[u64],
 ) -> Result<(Active<R::File>, Vec<Vec<u8>>), CommandLogError> {
-    const FIRST: u64 = 1;
+    refuse_unreadable(runtime, name, generations).await?;
+    let mut draft = Draft::write(runtime, name, FIRST, std::iter::empty::<&[u8]>()).await?;
+    draft.publish().await?;
+    Ok((draft.active, Vec::new()))
+}
+
+/// If there are files, none of them valid, that must be an interrupted creation: the one file, and
+/// nothing in it but its (unfinished) header.
+async fn refuse_unreadable<R: Runtime>(
+    runtime: &R,
+    name: &LogName,
+    generations: &[u64],
+) -> Result<(), CommandLogError> {
     for &generation in generations {
         let path = name.generation_path(generation);
         let len = runtime.open(&path, OpenMode::Read).await?.len().await?;
@@ -95,9 +141,7 @@ async fn create<R: Runtime>(
             return Err(CommandLogError::Damaged { path, position: 0, reason });
         }
     }
-    let mut draft = Draft::write(runtime, name, FIRST, std::iter::empty::<&[u8]>()).await?;
-    draft.publish().await?;
-    Ok((draft.active, Vec::new()))
+    Ok(())
 }
 
 async fn read_all<F: File>(file: &F) -> Result<Vec<u8>, DiskError> {

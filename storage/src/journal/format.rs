@@ -240,6 +240,15 @@ pub(crate) fn parse_entry(bytes: &[u8]) -> Parsed<'_> {
     })
 }
 
+/// Which entry the bytes at a block boundary claim to be, if they begin as one, whole or not.
+pub(crate) fn claimed_entry(bytes: &[u8]) -> Option<(Incarnation, u64)> {
+    let (header, _) = EntryHeader::ref_from_prefix(bytes).ok()?;
+    (header.magic.get() == MAGIC).then(|| {
+        let (start_epoch, life) = (header.start_epoch.get(), header.life.get());
+        (Incarnation { start_epoch, life }, header.sequence.get())
+    })
+}
+
 impl<'a> Entry<'a> {
     /// Its fragments: place, start in the entry (from its first byte) and bytes. Ends early, with
     /// `None`, if a length does not fit, which a valid checksum rules out.

@@ -5,8 +5,10 @@
 //! format.rs   the bytes of an entry (one group commit) and its fragments
 //! writer.rs   assembling entries, writing them one at a time, syncing, reusing files
 //! scan.rs     at start: which fragments count, in which order, and what is damaged
+//! survey.rs   the same without a start, in bounded memory
 //! ```
 
 pub(crate) mod format;
 pub(crate) mod scan;
+pub(crate) mod survey;
 pub(crate) mod writer;

@@ -29,27 +29,27 @@ pub(crate) struct Fragment {
     pub segment_base: i64,
     pub position: u64,
     pub bytes: AlignedSlice,
-    stream: Stream,
-    sequence: u64,
+    pub(super) stream: Stream,
+    pub(super) sequence: u64,
 }
 
 /// One shard's entries of one start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Stream {
-    start_epoch: u32,
-    shard: u32,
+pub(crate) struct Stream {
+    pub(super) start_epoch: u32,
+    pub(super) shard: u32,
 }
 
 /// The entries found of a stream.
 #[derive(Default)]
-struct StreamEntries {
+pub(super) struct StreamEntries {
     sequences: BTreeSet<u64>,
     flushed: u64,
-    released: u64,
+    pub(super) released: u64,
 }
 
 impl StreamEntries {
-    fn note(&mut self, numbers: &EntryNumbers) {
+    pub(super) fn note(&mut self, numbers: &EntryNumbers) {
         self.sequences.insert(numbers.sequence);
         self.flushed = self.flushed.max(numbers.flushed);
         self.released = self.released.max(numbers.released);
@@ -138,7 +138,7 @@ pub(crate) async fn scan_journals<R: Runtime>(
 }
 
 /// Entries that an fdatasync had covered and that are gone although later ones are there.
-fn missing_entries(stream: Stream, entries: &StreamEntries) -> Vec<String> {
+pub(super) fn missing_entries(stream: Stream, entries: &StreamEntries) -> Vec<String> {
     let mut faults = Vec::new();
     let mut previous = entries.released;
     for &sequence in entries.sequences.range((Bound::Excluded(entries.released), Bound::Unbounded))
@@ -157,29 +157,35 @@ fn missing_entries(stream: Stream, entries: &StreamEntries) -> Vec<String> {
     faults
 }
 
-struct Found {
-    stream: Stream,
-    numbers: EntryNumbers,
-    fragments: Vec<(PartitionId, Fragment)>,
+pub(crate) struct Found {
+    pub(crate) stream: Stream,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) numbers: EntryNumbers,
+    /// Where in the file it begins.
+    pub(crate) position: u64,
+    pub(crate) block_bytes: usize,
+    pub(crate) fragments: Vec<(PartitionId, Fragment)>,
+    /// Where in the file each fragment's bytes begin.
+    pub(crate) fragments_at: Vec<u64>,
 }
 
 /// Walks one file, a window at a time.
-struct FileScan<F> {
+pub(super) struct FileScan<F> {
     file: F,
     path: PathBuf,
     floor: u32,
     position: u64,
     window: AlignedBuf,
     window_at: u64,
-    chain: Option<(Incarnation, u64)>,
+    pub(super) chain: Option<(Incarnation, u64)>,
     /// The chain has ended; only later entries of the same life, which prove damage, count.
     salvaging: bool,
     ended: bool,
-    bytes_read: u64,
+    pub(super) bytes_read: u64,
 }
 
 impl<F: File> FileScan<F> {
-    fn new(file: F, path: PathBuf, floor: u32) -> Self {
+    pub(super) fn new(file: F, path: PathBuf, floor: u32) -> Self {
         FileScan {
             file,
             path,
@@ -194,7 +200,7 @@ impl<F: File> FileScan<F> {
         }
     }
 
-    async fn next_entry(&mut self) -> Result<Option<Found>, ScanError> {
+    pub(super) async fn next_entry(&mut self) -> Result<Option<Found>, ScanError> {
         loop {
             let from = (self.position - self.window_at) as usize;
             let have = self.window.as_bytes().get(from..).unwrap_or_default();
@@ -223,7 +229,7 @@ impl<F: File> FileScan<F> {
                         }
                         continue;
                     }
-                    let found = collect(&entry, &self.window, from);
+                    let found = collect(&entry, &self.window, from, self.position);
                     self.chain = Some((entry.incarnation, entry.numbers.sequence));
                     self.position += entry.block_bytes as u64;
                     return Ok(Some(found));
@@ -280,7 +286,7 @@ impl<F: File> FileScan<F> {
     }
 }
 
-fn collect(entry: &Entry<'_>, window: &AlignedBuf, entry_at: usize) -> Found {
+fn collect(entry: &Entry<'_>, window: &AlignedBuf, entry_at: usize, position: u64) -> Found {
     let numbers = entry.numbers;
     let stream = Stream { start_epoch: entry.incarnation.start_epoch, shard: numbers.shard };
     let fragments = entry.fragments().map(|(place, from, bytes)| {
@@ -294,5 +300,13 @@ fn collect(entry: &Entry<'_>, window: &AlignedBuf, entry_at: usize) -> Found {
         };
         (place.partition, fragment)
     });
-    Found { stream, numbers, fragments: fragments.collect() }
+    Found {
+        stream,
+        incarnation: entry.incarnation,
+        numbers,
+        position,
+        block_bytes: entry.block_bytes,
+        fragments: fragments.collect(),
+        fragments_at: entry.fragments().map(|(_, from, _)| position + from as u64).collect(),
+    }
 }

@@ -274,8 +274,46 @@ impl Checkpoint {
     }
 }
 
-fn slot_path(dir: &Path, sequence: u64) -> PathBuf {
+pub(crate) fn slot_path(dir: &Path, sequence: u64) -> PathBuf {
     dir.join(if sequence.is_multiple_of(2) { "checkpoint.a" } else { "checkpoint.b" })
+}
+
+/// What is in one of the two slots.
+#[derive(Debug)]
+pub(crate) enum Slot {
+    /// There is no file.
+    Absent,
+    /// Room was reserved, and nothing was written.
+    Unwritten,
+    /// Torn, or altered, or of another partition.
+    Unreadable,
+    /// A whole checkpoint.
+    Whole(Checkpoint),
+}
+
+/// More than any slot needs: a longer file is read no further.
+const SLOT_BYTES_MAX: u64 = 256 << 20;
+
+/// Reads `checkpoint.a` (`slot` 0) or `checkpoint.b` (1).
+pub(crate) async fn read_slot<R: Runtime>(
+    runtime: &R,
+    dir: &Path,
+    id: PartitionId,
+    slot: u64,
+) -> Result<Slot, CheckpointError> {
+    let path = slot_path(dir, slot);
+    let file = match runtime.open(&path, OpenMode::Read).await {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => return Ok(Slot::Absent),
+        Err(error) => return Err(error.into()),
+    };
+    let length = block_ceil(file.len().await?.min(SLOT_BYTES_MAX)) as usize;
+    let bytes = file.read_at(0, length.max(BLOCK_BYTES)).await?;
+    Ok(match Checkpoint::decode(bytes.as_bytes(), id, &path, runtime.now_ms())? {
+        Some(checkpoint) => Slot::Whole(checkpoint),
+        None if bytes.as_bytes().iter().all(|byte| *byte == 0) => Slot::Unwritten,
+        None => Slot::Unreadable,
+    })
 }
 
 /// The newest whole checkpoint in the partition's directory, if there is one.
@@ -287,20 +325,12 @@ pub(crate) async fn read_checkpoint<R: Runtime>(
     let mut newest: Option<Checkpoint> = None;
     let mut damaged = 0;
     for slot in [0, 1] {
-        let path = slot_path(dir, slot);
-        let file = match runtime.open(&path, OpenMode::Read).await {
-            Ok(file) => file,
-            Err(error) if error.is_not_found() => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let length = block_ceil(file.len().await?) as usize;
-        let bytes = file.read_at(0, length.max(BLOCK_BYTES)).await?;
-        match Checkpoint::decode(bytes.as_bytes(), id, &path, runtime.now_ms())? {
-            Some(found) if newest.as_ref().is_none_or(|n| n.sequence < found.sequence) => {
+        match read_slot(runtime, dir, id, slot).await? {
+            Slot::Whole(found) if newest.as_ref().is_none_or(|n| n.sequence < found.sequence) => {
                 newest = Some(found);
             }
-            Some(_) => {}
-            None => damaged += 1,
+            Slot::Whole(_) | Slot::Absent => {}
+            Slot::Unwritten | Slot::Unreadable => damaged += 1,
         }
     }
     if damaged == 2 {

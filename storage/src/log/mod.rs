@@ -55,8 +55,8 @@ pub use check_records::{CHECKED_BYTES_MAX, RefusedTimestamp};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint_file::fuzz as fuzz_checkpoint;
 pub(crate) use checkpoint_file::{
-    Checkpoint, CheckpointError, Compacted, SegmentTimes, read_checkpoint, sync_checkpoint,
-    write_checkpoint,
+    Checkpoint, CheckpointError, Compacted, CompactedSegment, SegmentTimes, Slot, read_checkpoint,
+    read_slot, slot_path, sync_checkpoint, write_checkpoint,
 };
 pub use compaction::CompactionLimits;
 pub use find_time::TimestampOffset;

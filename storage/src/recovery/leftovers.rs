@@ -39,12 +39,8 @@ impl FileNames {
             Some((segment_named(&e.name)?, file))
         };
         let all: BTreeMap<_, _> = entries.iter().filter_map(segment).collect();
-        let is_replaced = |base: i64| {
-            let before = compacted.segments.iter().rev().find(|s| s.name.base_offset <= base);
-            before.is_some_and(|s| base < s.until)
-        };
         let appended = all.iter().filter(|(name, _)| name.generation == 0);
-        let counting = appended.filter(|(name, _)| !is_replaced(name.base_offset));
+        let counting = appended.filter(|(name, _)| !compacted.has_replaced(name.base_offset));
         FileNames {
             segments: counting.map(|(name, file)| (name.base_offset, *file)).collect(),
             indexes: entries.iter().filter_map(|e| index_named(&e.name)).collect(),

@@ -22,7 +22,7 @@ impl Overlay {
 }
 
 /// One segment, read through a window.
-pub(super) struct Merged<F> {
+pub(crate) struct Merged<F> {
     file: Option<F>,
     file_bytes: u64,
     /// By position.
@@ -30,12 +30,12 @@ pub(super) struct Merged<F> {
     longest_overlay: u64,
     window: Vec<u8>,
     window_at: u64,
-    pub(super) bytes_read: u64,
+    pub(crate) bytes_read: u64,
 }
 
 impl<F: File> Merged<F> {
     /// The segment `base` from `from` on; `carried` are the bytes before it in its block.
-    pub(super) fn new(
+    pub(crate) fn new(
         file: Option<F>,
         file_bytes: u64,
         base: i64,
@@ -75,31 +75,31 @@ impl<F: File> Merged<F> {
         }
     }
 
-    pub(super) fn file(&self) -> Option<F> {
+    pub(crate) fn file(&self) -> Option<F> {
         self.file.clone()
     }
 
-    pub(super) fn file_bytes(&self) -> u64 {
+    pub(crate) fn file_bytes(&self) -> u64 {
         self.file_bytes
     }
 
-    pub(super) fn has_overlay(&self) -> bool {
+    pub(crate) fn has_overlay(&self) -> bool {
         !self.overlays.is_empty()
     }
 
     /// No byte can stand at or behind this position.
-    pub(super) fn limit(&self) -> u64 {
+    pub(crate) fn limit(&self) -> u64 {
         let overlaid = self.overlays.iter().map(Overlay::end).max().unwrap_or(0);
         overlaid.max(self.file_bytes)
     }
 
     /// End of what an overlay says; the file's own length says nothing, as it is reserved ahead.
-    pub(super) fn written_end(&self) -> u64 {
+    pub(crate) fn written_end(&self) -> u64 {
         self.overlays.iter().map(Overlay::end).max().unwrap_or(0)
     }
 
     /// `length` bytes at `position`, or fewer at the limit.
-    pub(super) async fn read(&mut self, position: u64, length: usize) -> Result<&[u8], DiskError> {
+    pub(crate) async fn read(&mut self, position: u64, length: usize) -> Result<&[u8], DiskError> {
         let end = (position + length as u64).min(self.limit());
         let length = end.saturating_sub(position) as usize;
         let in_window =
@@ -153,7 +153,7 @@ impl<F: File> Merged<F> {
     }
 
     /// Writes the blocks of `[begin, end)` (block-aligned) that overlays touch, zeros behind `valid_end`.
-    pub(super) async fn write_overlay(
+    pub(crate) async fn write_overlay(
         &mut self,
         file: &F,
         begin: u64,

@@ -24,12 +24,12 @@ use crate::log::{
 };
 use crate::mutants::{Mutant, active};
 use crate::recovery::leftovers::{FileNames, SegmentFiles, first_segment};
-use crate::recovery::merged::Merged;
 use crate::recovery::walk::{Walked, walk};
 use crate::runtime::{DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
 use crate::store::shared::Shared;
 use crate::store::{Boot, StoreError, partition_dir};
 
+pub(crate) use merged::Merged;
 pub(crate) use walk::rebuild_index;
 
 /// What a shard's recovery found and did.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::ids::TopicId;
 use crate::journal::scan::{JournalScan, ScanError, list_journals, scan_journals};
 use crate::journal::writer::JournalNumbers;
 use crate::log::CheckpointError;
 use crate::manifest::{Manifest, ManifestError};
 use crate::runtime::{DiskError, Runtime};
+use crate::store::topics_dir;
 
 /// Why a data directory can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +116,16 @@ impl Boot {
             fields.stopped_cleanly = false;
         });
         Ok(change.await?)
+    }
+
+    /// True if there is something of a partition, in a directory or in a journal.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub async fn has_partitions<R: Runtime>(&self, runtime: &R) -> Result<bool, StoreError> {
+        let topics = runtime.list(&topics_dir(&self.data_dir)).await?;
+        let has_topic = topics.iter().any(|entry| TopicId::from_hex(&entry.name).is_some());
+        Ok(has_topic || !self.scan.fragments.is_empty())
     }
 
     /// Number of this run: the leader epoch of all partitions.

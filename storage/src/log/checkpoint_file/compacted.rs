@@ -53,6 +53,17 @@ struct CompactedEntry {
 }
 
 impl Compacted {
+    /// The compacted segment that begins at `base`.
+    pub(crate) fn segment(&self, base: i64) -> Option<&CompactedSegment> {
+        self.segments.iter().find(|segment| segment.name.base_offset == base)
+    }
+
+    /// Whether a compacted segment stands for the one that was appended at `base`.
+    pub(crate) fn has_replaced(&self, base: i64) -> bool {
+        let before = self.segments.iter().rev().find(|s| s.name.base_offset <= base);
+        before.is_some_and(|segment| base < segment.until)
+    }
+
     pub(super) fn encoded_bytes(&self) -> usize {
         size_of::<CompactedHeader>() + self.segments.len() * size_of::<CompactedEntry>()
     }

@@ -1,0 +1,90 @@
+//! `corelane bench consume`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use corelane_bench::consume::{Beginning, ConsumeArgs, ConsumeSettings, Source};
+
+use super::super::bytes;
+use super::{FetchOptions, LoadOptions, RecordOptions};
+
+/// Settings of `corelane bench consume`.
+#[derive(Clone, Debug, Args)]
+pub struct ConsumeOptions {
+    /// What all loads have in common.
+    #[command(flatten)]
+    pub load: LoadOptions,
+
+    /// Topic to consume; it must exist
+    #[arg(long, value_name = "NAME", required_unless_present = "prepare")]
+    pub topic: Option<String>,
+
+    /// Make a topic, fill it with so many bytes, and consume them; the topic is deleted afterwards
+    ///
+    /// What was just written is mostly still in some memory. To read it from the disk, produce to a
+    /// topic of yours, restart the broker, empty the page cache
+    /// (sync; echo 3 > /proc/sys/vm/drop_caches), and consume with --topic.
+    #[arg(long, value_name = "BYTES", value_parser = bytes, conflicts_with = "topic")]
+    pub prepare: Option<u64>,
+
+    /// Partitions of the topic that is filled
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "prepare")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub partitions: u32,
+
+    /// What the topic is filled with.
+    #[command(flatten)]
+    pub records: RecordOptions,
+
+    /// More than 10 GB may be written to the topic that is filled
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Where to begin
+    #[arg(long, value_enum, default_value_t = Start::Earliest, conflicts_with = "prepare")]
+    pub from: Start,
+
+    /// How to fetch.
+    #[command(flatten)]
+    pub fetch: FetchOptions,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Start {
+    /// The backlog, to where it ends when the run begins; there is no warm-up
+    Earliest,
+    /// The tail: what is produced meanwhile
+    Latest,
+}
+
+impl From<&ConsumeOptions> for ConsumeArgs {
+    fn from(options: &ConsumeOptions) -> ConsumeArgs {
+        let mut load = options.load.to_args();
+        let from = match options.from {
+            Start::Earliest => {
+                load.warmup = Duration::ZERO;
+                Beginning::Earliest
+            }
+            Start::Latest => Beginning::Latest,
+        };
+        let source = match options.prepare {
+            Some(prepare_bytes) => Source::Prepared {
+                prepare_bytes,
+                partitions: options.partitions,
+                records: options.records.to_settings(),
+            },
+            None => Source::Topic { topic: options.topic.clone().unwrap_or_default() },
+        };
+        ConsumeArgs {
+            settings: ConsumeSettings {
+                source,
+                from,
+                connections: options.load.connections as usize,
+                fetch: options.fetch.to_settings(),
+            },
+            is_confirmed: options.yes,
+            load,
+        }
+    }
+}
