@@ -5,7 +5,7 @@ mod harness;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::broker::Broker;
 use harness::options::Options;
@@ -108,17 +108,34 @@ fn a_backlog_is_prepared_and_requests_are_mixed() {
     assert!(text(&output.stderr).contains("absent.bin"), "{output:?}");
 }
 
+/// Connections of this machine that are established to a port.
+fn connections_to(port: u16) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").expect("/proc");
+    let is_meant = |line: &&str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields[2].ends_with(&format!(":{port:04X}")) && fields[3] == "01"
+    };
+    table.lines().skip(1).filter(is_meant).count()
+}
+
 #[test]
 fn ctrl_c_keeps_what_was_measured() {
     let broker = Broker::any(Options::default());
     let json = json_file("interrupted");
     let arguments = format!(
-        "produce --bootstrap {} --duration 60s --warmup 0s --rate 10000 --json {}",
+        "produce --bootstrap {} --duration 60s --warmup 0s --rate 10000 --pool-bytes 1MiB --json {}",
         broker.bootstrap(),
         json.display()
     );
     let child = bench(&arguments).spawn().expect("it runs");
-    std::thread::sleep(Duration::from_millis(1500));
+    // One connection asks, the next one loads: then there is something to measure. One that only
+    // asks whether the topic is served is gone at the second look.
+    let (began, mut looks) = (Instant::now(), 0);
+    while looks < 2 {
+        looks = if connections_to(broker.address().port()) < 2 { 0 } else { looks + 1 };
+        assert!(began.elapsed() < Duration::from_secs(120), "it does not begin");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     // SAFETY: kill(2) touches no memory; the pid is a child that has not been reaped.
     assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGINT) }, 0);
     let output = child.wait_with_output().expect("it ends");

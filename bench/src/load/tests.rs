@@ -131,7 +131,7 @@ fn a_stall_counts_for_every_request_it_holds_up_and_the_naive_figure_misses_it()
 fn all_that_was_asked_is_answered_and_counted() {
     let broker = Running::start(None);
     for acks in [-1, 1] {
-        let mut args = produce(150);
+        let mut args = produce(1000);
         args.settings.acks = acks;
         let report = run(&args, broker.address);
         let result = &report.result;
@@ -142,7 +142,7 @@ fn all_that_was_asked_is_answered_and_counted() {
         assert_eq!(result.bytes, result.records * 100);
         assert!(result.schedule_lateness.is_none() && report.left_behind.is_none());
     }
-    let mut args = produce(100);
+    let mut args = produce(1000);
     args.settings.acks = 0;
     let report = run(&args, broker.address);
     assert!(report.complete && report.result.requests > 10, "{report}");
@@ -319,7 +319,8 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
     thread::sleep(Duration::from_millis(500));
     stop.set();
     let report = consuming.join().unwrap();
-    assert!(report.result.bytes > 900_000 && !report.result.has_failures(), "{report}");
+    // What was asked when it was stopped may be unanswered.
+    assert!(report.result.bytes > 900_000 && report.result.refusals.is_empty(), "{report}");
     broker.end();
 }
 

@@ -17,6 +17,7 @@ pub struct ConsumeOptions {
 
     /// Topic to consume; it must exist
     #[arg(long, value_name = "NAME", required_unless_present = "prepare")]
+    #[arg(conflicts_with_all = ["prepare", "partitions", "RecordOptions"])]
     pub topic: Option<String>,
 
     /// Make a topic, fill it with so many bytes, and consume them; the topic is deleted afterwards
@@ -24,11 +25,13 @@ pub struct ConsumeOptions {
     /// What was just written is mostly still in some memory. To read it from the disk, produce to a
     /// topic of yours, restart the broker, empty the page cache
     /// (sync; echo 3 > /proc/sys/vm/drop_caches), and consume with --topic.
-    #[arg(long, value_name = "BYTES", value_parser = bytes, conflicts_with = "topic")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub prepare: Option<u64>,
 
     /// Partitions of the topic that is filled
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "prepare")]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    // An option that is required and excluded at once is not missed.
+    #[arg(conflicts_with = "topic")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub partitions: u32,
 

@@ -78,6 +78,7 @@ fn what_makes_no_sense_is_refused() {
         "consume",
         "consume --topic t --prepare 1GB",
         "consume --topic t --partitions 3",
+        "consume --topic t --keys uniform:3",
         "fan-out --readers 0",
         "e2e --rate 5 --in-flight 1",
         "mixed --mix produce=0",
