@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::{CLIENT_ID, Control};
 use crate::disk::Disk;
 use crate::spawn::Serving;
+use crate::stop::Stop;
 
 /// The broker of a run.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -41,9 +42,9 @@ pub struct BrokerFacts {
 
 impl BrokerFacts {
     /// Asks; none if it does not even answer. What it does not tell is empty.
-    pub(crate) fn ask(serving: &Serving) -> Option<BrokerFacts> {
+    pub(crate) fn ask(serving: &Serving, stop: &Stop) -> Option<BrokerFacts> {
         let target = &serving.target;
-        let mut control = Control::connect(&target.bootstrap).ok()?;
+        let mut control = Control::connect_until(&target.bootstrap, stop).ok()?;
         let mut facts = BrokerFacts {
             bootstrap: target.bootstrap.clone(),
             pid: target.broker_pid,

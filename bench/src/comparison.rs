@@ -3,6 +3,8 @@
 //! A figure has changed if the medians of its runs differ by more than the tolerance, and the runs
 //! of one side are all better than all of the other: what lies within the noise of the runs
 //! themselves is no change. One run a side has no noise to tell; then the tolerance alone decides.
+//! A figure that was asked for, or that the first result has, and that is absent is missing: nobody
+//! knows whether it has become worse.
 
 mod document;
 mod report;
@@ -76,9 +78,7 @@ pub fn compare(
     for (ours, theirs) in pairs(before, after)? {
         let (old, new) = (before.results(ours), after.results(theirs));
         let name = &before.contenders[ours];
-        changes.extend(
-            figures.iter().filter_map(|figure| change(name, figure, &old, &new, args.tolerance)),
-        );
+        changes.extend(figures.iter().filter_map(|figure| change(name, figure, &old, &new, args)));
     }
     Ok(ComparisonReport {
         tolerance: args.tolerance,
@@ -109,13 +109,23 @@ fn change(
     figure: &Figure,
     old: &[&LoadResult],
     new: &[&LoadResult],
-    tolerance: f64,
+    args: &ComparisonArgs,
 ) -> Option<Change> {
-    let before = Spread::of(old.iter().filter_map(|result| figure.of(result)))?;
-    let after = Spread::of(new.iter().filter_map(|result| figure.of(result)))?;
+    let spread =
+        |results: &[&LoadResult]| Spread::of(results.iter().filter_map(|result| figure.of(result)));
+    let change = |before, after, ratio, verdict| {
+        let (contender, figure) = (contender.to_owned(), figure.name.to_owned());
+        Some(Change { contender, figure, before, after, ratio, verdict })
+    };
+    let (before, after) = match (spread(old), spread(new)) {
+        (Some(before), Some(after)) => (before, after),
+        // What nobody has asked for, and the first result did not have either, is not missed.
+        (None, _) if args.figures.is_empty() => return None,
+        (before, after) => return change(before, after, None, Verdict::Missing),
+    };
     let ratio = after.median / before.median;
     // As a share of the smaller one, so that twice and half are as far from the same.
-    let is_beyond = ratio.max(1.0 / ratio) - 1.0 > tolerance;
+    let is_beyond = ratio.max(1.0 / ratio) - 1.0 > args.tolerance;
     let (is_above, is_below) = (after.min > before.max, after.max < before.min);
     let verdict = match (is_beyond, is_above, is_below) {
         (false, ..) => Verdict::Same,
@@ -123,8 +133,7 @@ fn change(
         (true, is_above, _) if is_above == figure.is_more_better => Verdict::Better,
         _ => Verdict::Worse,
     };
-    let (contender, figure) = (contender.to_owned(), figure.name.to_owned());
-    Some(Change { contender, figure, before, after, ratio, verdict })
+    change(Some(before), Some(after), Some(ratio), verdict)
 }
 
 /// What makes two results of different loads.

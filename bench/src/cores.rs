@@ -1,5 +1,6 @@
 //! Which core a thread runs on.
 
+use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::error::{BenchError, system};
@@ -8,8 +9,7 @@ use crate::error::{BenchError, system};
 /// nothing.
 ///
 /// # Errors
-/// [`BenchError::Argument`] for a number that no core can have, [`BenchError::System`] for a core
-/// that the process may not use.
+/// [`BenchError::Argument`] for a core that is not there, or that the process may not use.
 pub(crate) fn pin(core: Option<usize>) -> Result<(), BenchError> {
     let Some(core) = core else { return Ok(()) };
     if core >= CpuSet::MAX_CPU {
@@ -17,5 +17,10 @@ pub(crate) fn pin(core: Option<usize>) -> Result<(), BenchError> {
     }
     let mut set = CpuSet::new();
     set.set(core);
-    sched_setaffinity(None, &set).map_err(system("pinning to a core"))
+    sched_setaffinity(None, &set).map_err(|error| match error {
+        Errno::INVAL => BenchError::Argument(format!(
+            "this machine has no core {core} that the process may use: `nproc` tells how many it may"
+        )),
+        error => system("pinning to a core")(error),
+    })
 }

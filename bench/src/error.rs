@@ -96,6 +96,17 @@ pub enum BenchError {
         /// How long was waited, seconds.
         waited_s: u64,
     },
+    /// Partitions that are not numbered as everybody's are.
+    #[error(
+        "the broker's answer is wrong: the {count} partitions of topic {topic} are not those from 0 \
+         to {}", count - 1
+    )]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// How many it has, at least 1.
+        count: usize,
+    },
     /// The user wished it, before there was anything to tell.
     #[error("interrupted before anything was measured")]
     Interrupted,

@@ -20,8 +20,11 @@ use crate::yardstick::OfCeiling;
 /// Version of the JSON form. It changes when a name changes its meaning or goes; names may come.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// A thread that was busier than this had no time left to be punctual.
+/// A thread that ran, or waited to, for more than this had no time left to be punctual.
 const BUSY_SHARE: f64 = 0.95;
+
+/// A thread that others kept from its core for this share of the time was slowed by them.
+const WAITED_SHARE: f64 = 0.1;
 
 /// A schedule that was later than this share of the latency has shaped it, microseconds aside.
 const LATE_SHARE: f64 = 0.1;
@@ -99,6 +102,12 @@ pub struct LoadResult {
     pub schedule_lateness: Option<Quantiles>,
     /// The busiest thread's share of its core.
     pub generator_busy_share: f64,
+    /// The largest share of the time that a thread was ready to run and others had its core.
+    #[serde(default)]
+    pub generator_waited_share: f64,
+    /// Quantiles of the latency that the generator's own lateness has shaped, as `p99.9`.
+    #[serde(default)]
+    pub generator_shaped: Vec<String>,
     /// True if the generator, not the broker, was the limit: the figures are of the generator.
     pub generator_was_bottleneck: bool,
     /// Requests per second that were asked for (open loop).
@@ -172,6 +181,20 @@ impl Quantiles {
     }
 }
 
+impl Quantiles {
+    /// Those that are printed, with their names, microseconds.
+    fn printed(&self) -> [(&'static str, f64); 6] {
+        [
+            ("p50", self.p50_us),
+            ("p90", self.p90_us),
+            ("p99", self.p99_us),
+            ("p99.9", self.p99_9_us),
+            ("p99.99", self.p99_99_us),
+            ("max", self.max_us),
+        ]
+    }
+}
+
 impl LoadReport {
     /// # Errors
     /// [`BenchError::Json`] if the settings have no JSON form.
@@ -229,9 +252,8 @@ impl LoadResult {
             Pace::RequestsPerSecond(rate) => Some(rate),
             Pace::InFlight(_) => None,
         };
-        // One that was told to be busy is not for that a bottleneck.
-        let busy_share = if outcome.spin { 0.0 } else { outcome.busiest_thread };
-        let generator_was_bottleneck = was_bottleneck(latency, schedule_lateness, busy_share);
+        let generator_shaped = shaped(latency, schedule_lateness);
+        let generator_was_bottleneck = was_bottleneck(&generator_shaped, pace, outcome);
         let requests_per_s = per_s(recorder.requests as f64);
         let is_behind = requests_per_s_asked.is_some_and(|rate| requests_per_s < KEEPS_UP * rate);
         let per =
@@ -256,6 +278,8 @@ impl LoadResult {
             client_latency: None,
             schedule_lateness,
             generator_busy_share: outcome.busiest_thread,
+            generator_waited_share: outcome.longest_wait,
+            generator_shaped: generator_shaped.into_iter().map(str::to_owned).collect(),
             generator_was_bottleneck,
             requests_per_s_asked,
             broker_was_bottleneck: is_behind && !generator_was_bottleneck && seconds > 0.0,
@@ -277,10 +301,11 @@ impl LoadResult {
         self.requests > 0 || self.records == 0
     }
 
-    /// True if requests were refused, or answers or records are missing.
+    /// True if requests were refused, or answers, records or their times are missing.
     pub fn has_failures(&self) -> bool {
         let is_delivered = self.delivery.as_ref().is_none_or(Delivery::is_faultless);
-        self.unanswered > 0 || !self.refusals.is_empty() || !is_delivered
+        let is_timed = self.delivery.as_ref().is_none_or(|delivery| delivery.untimed == 0);
+        self.unanswered > 0 || !self.refusals.is_empty() || !is_delivered || !is_timed
     }
 }
 
@@ -298,18 +323,26 @@ impl PartResult {
     }
 }
 
-fn was_bottleneck(
-    latency: Option<Quantiles>,
-    lateness: Option<Quantiles>,
-    busy_share: f64,
-) -> bool {
-    let was_late = match (latency, lateness) {
-        (Some(latency), Some(lateness)) => {
-            lateness.p99_us > LATE_US && lateness.p99_us > LATE_SHARE * latency.p99_us
-        }
-        _ => false,
-    };
-    was_late || busy_share >= BUSY_SHARE
+/// The quantiles that a lateness of the generator has shaped.
+fn shaped(latency: Option<Quantiles>, lateness: Option<Quantiles>) -> Vec<&'static str> {
+    let (Some(latency), Some(lateness)) = (latency, lateness) else { return Vec::new() };
+    let pairs = latency.printed().into_iter().zip(lateness.printed());
+    let is_late =
+        |whole_us: f64, late_us: f64| late_us > LATE_US && late_us > LATE_SHARE * whole_us;
+    pairs
+        .filter(|((_, whole), (_, late))| is_late(*whole, *late))
+        .map(|((name, _), _)| name)
+        .collect()
+}
+
+/// Beyond the 99th, one wake-up that comes late is enough: these are named, no more. A closed loop
+/// has no schedule to be late for; there, waiting for a core is what slows it.
+fn was_bottleneck(shaped: &[&str], pace: Pace, outcome: &LoadOutcome) -> bool {
+    let was_late = shaped.iter().any(|name| ["p50", "p90", "p99"].contains(name));
+    let has_waited = matches!(pace, Pace::InFlight(_)) && outcome.longest_wait >= WAITED_SHARE;
+    // One that was told to be busy is not for that a bottleneck.
+    let was_busy = !outcome.spin && outcome.most_wanted >= BUSY_SHARE;
+    was_late || has_waited || was_busy
 }
 
 impl fmt::Display for LoadReport {
@@ -422,6 +455,10 @@ impl LoadResult {
         if self.client_threads_are_known() {
             let busy = self.generator_busy_share * 100.0;
             write!(f, "\n  generator  {busy:.0} % of a core in its busiest thread")?;
+            if self.generator_waited_share >= 0.01 {
+                let waited = self.generator_waited_share * 100.0;
+                write!(f, ", kept from it by others for {waited:.0} % of the time")?;
+            }
         } else {
             let cpu_s = self.usage.client_cpu_s;
             write!(f, "\n  client     {cpu_s:.2} CPU s, its start included")?;
@@ -432,6 +469,10 @@ impl LoadResult {
             if pool.bytes != pool.raw_bytes {
                 write!(f, ", compressed to {:.3} of it", pool.compression_ratio())?;
             }
+        }
+        if !self.generator_shaped.is_empty() && !self.generator_was_bottleneck {
+            let names = self.generator_shaped.join(", ");
+            write!(f, "\n  the generator was late itself: {names} are not the broker's alone")?;
         }
         if self.broker_was_bottleneck {
             let (done, asked) = (self.requests_per_s, self.requests_per_s_asked.unwrap_or(0.0));
@@ -449,7 +490,9 @@ impl LoadResult {
 
 #[cfg(test)]
 mod tests {
-    use super::{Quantiles, was_bottleneck};
+    use super::{Quantiles, shaped, was_bottleneck};
+    use crate::load::{Ended, LoadOutcome, Pace, Recorder, Window};
+    use crate::usage::Usage;
 
     fn all(us: f64) -> Option<Quantiles> {
         Some(Quantiles {
@@ -465,11 +508,39 @@ mod tests {
     }
 
     #[test]
-    fn a_late_or_busy_generator_is_named() {
-        assert!(!was_bottleneck(all(10_000.0), all(500.0), 0.5));
-        assert!(was_bottleneck(all(1_000.0), all(500.0), 0.5));
-        assert!(!was_bottleneck(all(90.0), all(80.0), 0.5));
-        assert!(was_bottleneck(all(10_000.0), None, 0.99));
-        assert!(!was_bottleneck(None, None, 0.1));
+    fn every_quantile_that_the_generator_has_shaped_is_named() {
+        assert!(shaped(all(10_000.0), all(500.0)).is_empty());
+        assert_eq!(shaped(all(1_000.0), all(500.0)).len(), 6);
+        assert!(shaped(all(90.0), all(80.0)).is_empty());
+        assert!(shaped(None, None).is_empty() && shaped(all(1.0), None).is_empty());
+        let late = all(50.0).map(|times| Quantiles { p99_9_us: 900.0, max_us: 2_000.0, ..times });
+        assert_eq!(shaped(all(1_000.0), late), ["p99.9", "max"]);
+    }
+
+    #[test]
+    fn a_late_busy_or_starved_generator_is_the_bottleneck() {
+        let recorder = Recorder::new(Window { start_ns: 0, end_ns: 1 });
+        let is = |shaped: &[&str], pace, longest_wait, most_wanted, spin| {
+            let outcome = LoadOutcome {
+                recorder: recorder.clone(),
+                ended: Ended::Complete,
+                ended_ns: 1,
+                seconds: 1.0,
+                busiest_thread: 0.5,
+                longest_wait,
+                most_wanted,
+                sent_bytes: 0,
+                spin,
+                usage: Usage::default(),
+            };
+            was_bottleneck(shaped, pace, &outcome)
+        };
+        let (closed, open) = (Pace::InFlight(1), Pace::RequestsPerSecond(1.0));
+        assert!(!is(&["p99.9", "max"], open, 0.0, 0.5, false));
+        assert!(is(&["p90"], open, 0.0, 0.5, false));
+        assert!(is(&[], closed, 0.0, 0.96, false) && !is(&[], open, 0.0, 0.96, true));
+        // Kept from its core by others: what it did not send meanwhile has no latency.
+        assert!(is(&[], closed, 0.3, 0.6, false) && !is(&[], closed, 0.05, 0.6, false));
+        assert!(!is(&[], open, 0.3, 0.6, false), "its lateness tells");
     }
 }

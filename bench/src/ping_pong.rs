@@ -77,13 +77,13 @@ impl Plan for PingPongArgs {
         }
         let (outcome, left_behind) = match self.settings.api {
             PingApi::ApiVersions => {
-                let address = Control::connect(&target.bootstrap)?.address().to_owned();
+                let address = Control::connect_until(&target.bootstrap, stop)?.address().to_owned();
                 let request = Request::from(ApiVersionsRequest::default());
                 let frame = Frame::new(&request, API_VERSIONS_VERSION, Work::default())?;
                 (self.exchange(frame, API_VERSIONS_VERSION, &address, target, stop)?, None)
             }
             PingApi::Metadata => {
-                let control = Control::connect(&target.bootstrap)?;
+                let control = Control::connect_until(&target.bootstrap, stop)?;
                 let version = control.version(Api::Metadata)?;
                 let topics = Some(Vec::new());
                 let request = Request::from(MetadataRequest { topics, ..Default::default() });

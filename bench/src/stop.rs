@@ -40,6 +40,11 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// What is set, for those who know only flags.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
     /// True if the end is asked for.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -1,5 +1,7 @@
 //! The one binary: `corelane serve | bench | tune | log | ...`.
 
+#![deny(clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use corelane::cli::{Cli, Command};
@@ -18,7 +20,11 @@ fn main() -> ExitCode {
             corelane::settings::print(command).map_err(|error| error.to_string())
         }
         Command::Bench(command) => {
-            corelane::bench::run(*command).map_err(|error| error.to_string())
+            let told = |error: corelane::bench::Error| {
+                commands::tell(format_args!("corelane: {error}"));
+                ExitCode::from(error.exit_code())
+            };
+            Ok(corelane::bench::run(*command).unwrap_or_else(told))
         }
         Command::Completions(options) => Ok(commands::finish(commands::completions::run(options))),
         Command::Tune(command) => {
@@ -29,7 +35,7 @@ fn main() -> ExitCode {
         }
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("corelane: {error}");
+        commands::tell(format_args!("corelane: {error}"));
         ExitCode::FAILURE
     })
 }

@@ -31,6 +31,9 @@ pub trait Stream {
 
 /// A source of time.
 pub trait Timer {
+    /// Time since some moment in the past; never goes back.
+    fn now(&self) -> Duration;
+
     /// Ends after `duration`, at the earliest.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
 }

@@ -14,6 +14,7 @@ use super::report::Latency;
 use super::{CeilingArgs, gb_per_s};
 use crate::direct_file::{ALIGN_BYTES, AlignedBlock, fill, open_unnamed, preallocate};
 use crate::error::BenchError;
+use crate::load::FREE_BYTES;
 use crate::stop::Stop;
 
 /// Slower syncs count as this, a minute.
@@ -86,6 +87,11 @@ pub(super) fn check(args: &CeilingArgs) -> Result<(), BenchError> {
     }
     if i64::try_from(args.bytes).is_err() {
         return wrong(format!("{} bytes are more than a file can hold", args.bytes));
+    }
+    let bytes = args.bytes.saturating_mul(u64::from(args.repeats.max(1)));
+    if bytes > FREE_BYTES && !args.is_confirmed {
+        let gb = bytes as f64 / 1e9;
+        return wrong(format!("this would write {gb:.1} GB; --yes allows it"));
     }
     Ok(())
 }

@@ -45,6 +45,8 @@ pub struct CeilingArgs {
     pub duration: Duration,
     /// How often everything is measured.
     pub repeats: u32,
+    /// More than [`FREE_BYTES`](crate::load::FREE_BYTES) may be written, all repeats together.
+    pub is_confirmed: bool,
     /// The core that sends and computes, and the one that receives; the others as they come.
     pub cores: Vec<usize>,
 }
@@ -61,6 +63,7 @@ impl CeilingArgs {
             duration_max: Duration::from_secs(10),
             duration: Duration::from_secs(2),
             repeats: 3,
+            is_confirmed: false,
             cores: Vec::new(),
         }
     }

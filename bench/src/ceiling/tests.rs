@@ -96,6 +96,7 @@ fn what_makes_no_sense_is_refused() {
 fn a_disk_that_is_too_small_is_told_before_anything_is_written() {
     let mut args = small("ceiling-full");
     args.bytes = 1 << 50;
+    args.is_confirmed = true;
     let error = run(&args, &Stop::new()).unwrap_err().to_string();
     // ext4 knows how much a file can hold, others how much is free.
     assert!(error.contains("reserving space"), "{error}");

@@ -8,6 +8,7 @@ use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{Api, Request, Response};
 
 use crate::error::BenchError;
+use crate::stop::Stop;
 
 /// Who we say we are.
 pub(crate) const CLIENT_ID: &str = "corelane-bench";
@@ -21,13 +22,22 @@ pub(crate) struct Control {
 impl Control {
     /// Connects to the first of a comma-separated list of addresses that leads to a broker.
     pub(crate) fn connect(bootstrap: &str) -> Result<Control, BenchError> {
-        let (settings, mut errors) = (Settings::new(CLIENT_ID), Vec::new());
+        Control::connect_until(bootstrap, &Stop::new())
+    }
+
+    /// The same, given up when `stop` is set. What is asked on the connection is waited for all the
+    /// same: a topic that was made has to go.
+    pub(crate) fn connect_until(bootstrap: &str, stop: &Stop) -> Result<Control, BenchError> {
+        let settings = Settings { stop: stop.flag(), ..Settings::new(CLIENT_ID) };
+        let mut errors = Vec::new();
         let argument = |error: AddressError| BenchError::Argument(error.to_string());
         for address in Address::list(bootstrap).map_err(argument)? {
             match Connection::open(&address, &settings) {
-                Ok(connection) => {
+                Ok(mut connection) => {
+                    connection.ignore_stop();
                     return Ok(Control { connection, address: address.to_string() });
                 }
+                Err(ClientError::Interrupted) => return Err(BenchError::Interrupted),
                 Err(error) => errors.push(error),
             }
         }

@@ -227,9 +227,51 @@ fn read_description(name: &Str, response: &MetadataResponse) -> Result<Described
     Ok(match partitions.collect::<Option<Vec<_>>>() {
         Some(mut partitions) if !partitions.is_empty() => {
             partitions.sort_by_key(|partition| partition.index);
+            // They are indexes from here on.
+            let is_numbered = |(nth, partition): (i32, &Partition)| partition.index == nth;
+            if !(0..).zip(&partitions).all(is_numbered) {
+                let (topic, count) = (name.to_string(), partitions.len());
+                return Err(BenchError::Partitions { topic, count });
+            }
             let (name, id) = (name.clone(), topic.topic_id);
             Described::Topic(Topic { name, id, partitions, is_own: false })
         }
         _ => Described::Leaderless,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use corelane_net::messages::{
+        MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+    };
+
+    use super::{Described, read_description};
+    use crate::error::BenchError;
+
+    fn described(indexes: &[i32]) -> Result<Described, BenchError> {
+        let partition = |index: &i32| MetadataResponsePartition {
+            partition_index: *index,
+            leader_id: 1,
+            ..Default::default()
+        };
+        let topic = MetadataResponseTopic {
+            partitions: indexes.iter().map(partition).collect(),
+            ..Default::default()
+        };
+        let broker = MetadataResponseBroker { node_id: 1, ..Default::default() };
+        let (topics, brokers) = (vec![topic], vec![broker]);
+        let response = MetadataResponse { topics, brokers, ..Default::default() };
+        read_description(&"t".into(), &response)
+    }
+
+    #[test]
+    fn partitions_are_numbered_from_0_or_refused() {
+        let Ok(Described::Topic(topic)) = described(&[2, 0, 1]) else { panic!("refused") };
+        assert!(topic.partitions.iter().map(|partition| partition.index).eq(0..3));
+        for wrong in [&[-1][..], &[1], &[0, 2], &[0, 0], &[0, i32::MAX], &[i32::MIN, 0]] {
+            let refused = described(wrong);
+            assert!(matches!(refused, Err(BenchError::Partitions { .. })), "{wrong:?}");
+        }
+    }
 }

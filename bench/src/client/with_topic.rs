@@ -25,7 +25,7 @@ pub(crate) fn with_topic<T>(
     stop: &Stop,
     make_use: impl FnOnce(&Topic, &mut Control) -> Result<T, BenchError>,
 ) -> Result<Used<T>, BenchError> {
-    let mut control = Control::connect(&target.bootstrap)?;
+    let mut control = Control::connect_until(&target.bootstrap, stop)?;
     let topic = match name {
         Some(name) => Topic::find(&mut control, name)?,
         None => Topic::create(&mut control, partitions, stop)?,

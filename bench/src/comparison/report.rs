@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::figures::FIGURES;
 use crate::spread::Spread;
 
 /// Two results, figure by figure.
@@ -15,7 +16,7 @@ pub struct ComparisonReport {
     pub is_partial: bool,
     /// What a reader must know before he believes it.
     pub notes: Vec<String>,
-    /// The figures that both have.
+    /// The figures that both have, and those that are missing.
     pub changes: Vec<Change>,
 }
 
@@ -26,12 +27,12 @@ pub struct Change {
     pub contender: String,
     /// Its name.
     pub figure: String,
-    /// The first result's runs.
-    pub before: Spread,
+    /// The first result's runs; none if they have not measured it.
+    pub before: Option<Spread>,
     /// The second result's.
-    pub after: Spread,
+    pub after: Option<Spread>,
     /// The second median by the first.
-    pub ratio: f64,
+    pub ratio: Option<f64>,
     /// What that means.
     pub verdict: Verdict,
 }
@@ -48,6 +49,8 @@ pub enum Verdict {
     Same,
     /// Beyond the tolerance, but runs of both sides overlap: more repeats would tell.
     Noise,
+    /// One side has not measured it.
+    Missing,
 }
 
 impl fmt::Display for Verdict {
@@ -57,6 +60,7 @@ impl fmt::Display for Verdict {
             Verdict::Worse => "WORSE",
             Verdict::Same => "the same",
             Verdict::Noise => "the same (within the runs' noise)",
+            Verdict::Missing => "MISSING",
         })
     }
 }
@@ -65,6 +69,11 @@ impl ComparisonReport {
     /// True if a figure has become worse.
     pub fn has_regression(&self) -> bool {
         self.changes.iter().any(|change| change.verdict == Verdict::Worse)
+    }
+
+    /// True if a figure that counts was not measured.
+    pub fn lacks_figures(&self) -> bool {
+        self.changes.iter().any(|change| change.verdict == Verdict::Missing)
     }
 }
 
@@ -77,21 +86,30 @@ impl fmt::Display for ComparisonReport {
         for change in &self.changes {
             let Change { contender, figure, before, after, ratio, verdict } = change;
             if of != contender {
-                writeln!(f, "{contender}: medians of {} and {} runs", before.count, after.count)?;
+                let runs = |spread: &Option<Spread>| spread.map_or(0, |spread| spread.count);
+                writeln!(f, "{contender}: medians of {} and {} runs", runs(before), runs(after))?;
                 of = contender;
             }
-            writeln!(
-                f,
-                "  {figure:<34} {:>14.3} -> {:>14.3}  {:>+8.1} %  {verdict}",
-                before.median,
-                after.median,
-                (ratio - 1.0) * 100.0
-            )?;
+            let known = FIGURES.iter().find(|known| known.name == figure);
+            let label = known.map_or(figure.as_str(), |known| known.label);
+            let text = |spread: &Option<Spread>| match (spread, known) {
+                (Some(spread), Some(known)) => known.text(spread.median),
+                _ => "-".to_owned(),
+            };
+            let percent =
+                ratio.map_or("-".to_owned(), |ratio| format!("{:+.1} %", (ratio - 1.0) * 100.0));
+            let (before, after) = (text(before), text(after));
+            writeln!(f, "  {label:<30} {before:>14} -> {after:>14}  {percent:>10}  {verdict}")?;
         }
         let count = |wanted| self.changes.iter().filter(|change| change.verdict == wanted).count();
         let (better, worse) = (count(Verdict::Better), count(Verdict::Worse));
-        let same = self.changes.len() - better - worse;
+        let missing = count(Verdict::Missing);
+        let same = self.changes.len() - better - worse - missing;
         let percent = self.tolerance * 100.0;
-        write!(f, "{worse} worse, {better} better, {same} the same (tolerance {percent:.1} %)")
+        write!(f, "{worse} worse, {better} better, {same} the same")?;
+        if missing > 0 {
+            write!(f, ", {missing} MISSING")?;
+        }
+        write!(f, " (tolerance {percent:.1} %)")
     }
 }

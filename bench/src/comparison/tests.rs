@@ -180,3 +180,25 @@ fn what_is_no_result_is_refused_with_its_reason() {
     let error = compare(&document(&two), &document(&run(1.0, 1.0)), &args()).unwrap_err();
     assert!(matches!(error, ComparisonError::Nothing(..)), "{error}");
 }
+
+#[test]
+fn a_figure_that_is_absent_is_missing_and_not_the_same() {
+    let whole = run(100.0, 100.0);
+    let mut silent = whole.clone();
+    silent["result"]["latency"] = json!(null);
+    let only = |name: &str| ComparisonArgs { figures: vec![name.to_owned()], ..args() };
+    let report = compare(&document(&whole), &document(&silent), &args()).unwrap();
+    assert!(report.lacks_figures() && !report.has_regression(), "{report}");
+    assert_eq!(verdict(&whole, &silent, "latency_p99_us"), Verdict::Missing);
+    assert_eq!(verdict(&whole, &silent, "mb_per_s"), Verdict::Same);
+    assert!(report.to_string().contains("3 MISSING"), "{report}");
+    // What the first result did not have either is missed only if it was asked for.
+    let report = compare(&document(&silent), &document(&whole), &args()).unwrap();
+    assert!(!report.lacks_figures(), "{report}");
+    for (before, after) in [(&whole, &silent), (&silent, &whole), (&silent, &silent)] {
+        let named = only("latency_p99_us");
+        assert!(compare(&document(before), &document(after), &named).unwrap().lacks_figures());
+    }
+    let named = compare(&document(&whole), &document(&whole), &only("latency_p99_us")).unwrap();
+    assert!(!named.lacks_figures() && named.changes.len() == 1, "{named}");
+}

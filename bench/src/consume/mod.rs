@@ -17,8 +17,7 @@ use crate::client::{Control, Topic, shares, with_topic};
 use crate::environment::Environment;
 use crate::error::BenchError;
 use crate::load::{
-    Answer, Ended, FREE_BYTES, Judged, LoadArgs, LoadOutcome, Pace, Put, Recorder, Turn, Workload,
-    drive,
+    Answer, Ended, Judged, LoadArgs, LoadOutcome, Pace, Put, Recorder, Turn, Workload, drive,
 };
 use crate::load_report::LoadReport;
 use crate::plan::{Plan, Target};
@@ -44,7 +43,7 @@ const FILL_MAX: Duration = Duration::from_secs(7 * 86_400);
 pub struct ConsumeArgs {
     /// Where to begin, sizes and numbers.
     pub settings: ConsumeSettings,
-    /// More than [`FREE_BYTES`] may be written to a topic of the run's own.
+    /// More than [`FREE_BYTES`](crate::load::FREE_BYTES) may be written to a topic of the run's own.
     pub is_confirmed: bool,
     /// Times, cores, and what to watch.
     pub load: LoadArgs,
@@ -116,11 +115,7 @@ impl Plan for ConsumeArgs {
             Source::Topic { topic } => (Some(topic.as_str()), 1),
             Source::Prepared { prepare_bytes, partitions, records } => {
                 records.check()?;
-                if *prepare_bytes > FREE_BYTES && !self.is_confirmed {
-                    let gb = *prepare_bytes as f64 / 1e9;
-                    let text = format!("this would write {gb:.1} GB; --yes allows it");
-                    return Err(BenchError::Argument(text));
-                }
+                self.load.check_bytes(*prepare_bytes, self.is_confirmed)?;
                 (None, *partitions)
             }
         };

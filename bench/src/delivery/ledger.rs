@@ -9,7 +9,8 @@ use super::stamp::NUMBERS_END;
 use crate::load::Asked;
 
 /// Batches of all partitions whose times are remembered until all readers have them. Those of
-/// batches beyond it are forgotten, the oldest first: they are verified, but have no latency.
+/// batches beyond it are forgotten, the oldest first: they are verified, but have no latency, and
+/// the run says so, for they are the slowest.
 const ENTRIES_MAX: usize = 4 << 20;
 
 /// Remembered of each partition all the same.
@@ -31,6 +32,8 @@ struct Log {
     answered: u64,
     refused: BTreeSet<u64>,
     entries: VecDeque<Entry>,
+    /// Deliveries whose times were forgotten before they came.
+    untimed: u64,
 }
 
 #[derive(Debug)]
@@ -50,7 +53,8 @@ impl Log {
         while self.entries.front().is_some_and(|entry| entry.left == 0)
             || self.entries.len() > entries_max
         {
-            self.entries.pop_front();
+            let forgotten = self.entries.pop_front();
+            self.untimed += forgotten.map_or(0, |entry| u64::from(entry.left));
         }
     }
 }
@@ -131,6 +135,7 @@ impl Ledger {
             totals.sent += log.sent;
             totals.acknowledged += log.answered - refused;
             totals.refused += refused;
+            totals.untimed += log.untimed;
         }
         totals
     }
@@ -153,6 +158,8 @@ pub(super) struct Totals {
     pub(super) sent: u64,
     pub(super) acknowledged: u64,
     pub(super) refused: u64,
+    /// Deliveries whose times were forgotten before they came.
+    pub(super) untimed: u64,
 }
 
 #[cfg(test)]
@@ -194,7 +201,7 @@ mod tests {
         order.take(0);
         order.take(3);
         assert_eq!(ledger.missing(0, &order), Missing { overtaken: 1, last: 0 });
-        assert_eq!(ledger.totals(), Totals { sent: 5, acknowledged: 3, refused: 1 });
+        assert_eq!(ledger.totals(), Totals { sent: 5, acknowledged: 3, refused: 1, untimed: 0 });
         let unanswered = Ledger::new(1, 1);
         unanswered.sent(0, asked(0), false);
         assert_eq!(unanswered.missing(0, &Order::default()), Missing { overtaken: 0, last: 1 });
@@ -207,6 +214,7 @@ mod tests {
             ledger.sent(7, asked(n), true);
         }
         assert_eq!(ledger.undelivered().len(), ENTRIES_OF_PARTITION);
+        assert_eq!(ledger.totals().untimed, 10_000 - ENTRIES_OF_PARTITION as u64);
         assert_eq!((ledger.arrived(7, 0), ledger.arrived(7, 9_999)), (None, Some(asked(9_999))));
     }
 }

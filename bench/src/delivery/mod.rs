@@ -102,11 +102,11 @@ impl Plan for DeliveryArgs {
             let text = format!("{} readers: expected 1 to {READERS_MAX}", self.settings.readers);
             return Err(BenchError::Argument(text));
         }
-        if let (ProducePace::RecordsPerSecond(rate), Some(bytes)) =
-            (self.pace, produce.records.bytes_of_record())
-        {
-            self.load.check_volume(Some(rate * bytes as f64), self.is_confirmed)?;
-        }
+        let bytes_per_s = match (self.pace, produce.records.bytes_of_record()) {
+            (ProducePace::RecordsPerSecond(rate), Some(bytes)) => Some(rate * bytes as f64),
+            _ => None,
+        };
+        self.load.check_volume(bytes_per_s, self.is_confirmed)?;
         let name = produce.topic.as_deref();
         let used = with_topic(target, name, produce.partitions, stop, |topic, control| {
             let version = control.version(Api::Produce)?;
@@ -182,6 +182,7 @@ fn deliver(
     let load = args.load.limited(args.is_confirmed);
     let pid = target.broker_pid;
     let (mut outcome, sides) = drive(lanes, pace, &load, pid, consume::ANSWER_BYTES_MAX, stop)?;
+    load.allowance.spend(outcome.sent_bytes);
     let delivery = settle(&mut outcome, &sides, &ledger, *readers);
     Ok(Delivered { outcome, pace, pool: pool.report, delivery })
 }
@@ -206,6 +207,7 @@ fn settle(outcome: &mut LoadOutcome, sides: &[Side], ledger: &Ledger, readers: u
         sent: totals.sent,
         acknowledged: totals.acknowledged,
         refused: totals.refused,
+        untimed: totals.untimed,
         ..Delivery::default()
     };
     // Bytes and lag of each reader, all of its connections together.

@@ -28,6 +28,10 @@ pub struct Delivery {
     pub undelivered: u64,
     /// Batches of others in the same topic.
     pub foreign: u64,
+    /// Batches that were so late to readers, or never came, that their times had been forgotten: if
+    /// there are any, the latency lacks the slowest.
+    #[serde(default)]
+    pub untimed: u64,
     /// Bytes of batches that the slowest reader got, 10^6 per second.
     pub slowest_reader_mb_per_s: f64,
     /// The same of the fastest.
@@ -61,6 +65,13 @@ impl fmt::Display for Delivery {
         for (fault, count) in faults.into_iter().filter(|(_, count)| *count > 0) {
             writeln!(f, "  {fault:<11}{count:>12}")?;
         }
+        if self.untimed > 0 {
+            let untimed = self.untimed;
+            writeln!(
+                f,
+                "  UNTIMED    {untimed:>12}   the latency is INCOMPLETE: it lacks the slowest"
+            )?;
+        }
         if *foreign > 0 {
             writeln!(f, "  foreign    {foreign:>12}   batches of others in the topic")?;
         }
@@ -93,5 +104,7 @@ mod tests {
             assert!(!faulty.is_faultless(), "{text}");
             assert!(text.contains(told) && !text.contains("once and in order"), "{text}");
         }
+        let untimed = Delivery { untimed: 7, ..whole };
+        assert!(untimed.to_string().contains("INCOMPLETE") && untimed.is_faultless());
     }
 }

@@ -54,6 +54,7 @@ fn args(readers: usize, rate: f64) -> DeliveryArgs {
             cores: vec![],
             bytes_max: u64::MAX,
             spin: false,
+            allowance: Default::default(),
         },
     }
 }

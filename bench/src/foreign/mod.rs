@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use crate::client::{Control, Topic, with_topic};
 use crate::environment::Environment;
 use crate::error::BenchError;
-use crate::load::FREE_BYTES;
 use crate::load_report::{LoadReport, LoadResult, SCHEMA_VERSION};
 use crate::plan::{Plan, Target};
 use crate::produce::{ProduceArgs, ProducePace};
@@ -111,16 +110,16 @@ impl ForeignProduceArgs {
             (settings.records.payload_file.is_some(), "--payload-file"),
         ];
         let bytes = self.records.saturating_mul(settings.records.record_bytes as u64);
-        if bytes > FREE_BYTES && !self.produce.is_confirmed {
-            let gb = bytes as f64 / 1e9;
-            let text = format!("this would write {gb:.1} GB; --yes allows it");
-            return Err(BenchError::Argument(text));
-        }
+        self.produce.load.check_bytes(bytes, self.produce.is_confirmed)?;
         match refused.iter().find(|(is_asked, _)| *is_asked) {
             Some((_, option)) => Err(BenchError::Argument(format!(
                 "{option} is not for clients of others: they decide that themselves"
             ))),
-            None => Ok(()),
+            None => {
+                // Clients of others do not tell what they have sent: all of it counts.
+                self.produce.load.allowance.spend(bytes);
+                Ok(())
+            }
         }
     }
 

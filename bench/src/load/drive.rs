@@ -10,6 +10,7 @@ use super::connections::Connections;
 use super::lane::{Clock, Lane, Rhythm, Role, Workload};
 use super::recorder::{Recorder, Window};
 use super::schedule::Schedule;
+use super::volume::Allowance;
 use super::worker::{Worker, WorkerEnd, WorkerOutcome};
 use crate::cores;
 use crate::error::{BenchError, system};
@@ -19,6 +20,9 @@ use crate::usage::{Observer, Usage};
 
 /// Most requests per second of a schedule.
 const REQUESTS_PER_S_MAX: f64 = 1e7;
+
+/// How often the user's wish is looked for while the last answers are waited for.
+const DRAIN_LOOK: Duration = Duration::from_millis(2);
 
 /// What decides when requests leave.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +47,8 @@ pub struct LoadArgs {
     /// Each thread looks at the clock until the next request is due, instead of sleeping: it takes
     /// a whole core, and is punctual to the microsecond.
     pub spin: bool,
+    /// What may be written without being confirmed, by this run and its next ones.
+    pub allowance: Allowance,
 }
 
 impl LoadArgs {
@@ -84,6 +90,12 @@ pub(crate) struct LoadOutcome {
     pub(crate) seconds: f64,
     /// The busiest thread's share of its core within them.
     pub(crate) busiest_thread: f64,
+    /// The largest share of the window that a thread was ready to run and got no core.
+    pub(crate) longest_wait: f64,
+    /// The largest share that a thread ran, or was ready to.
+    pub(crate) most_wanted: f64,
+    /// Bytes handed to sockets that count towards [`LoadArgs::bytes_max`], the warm-up's included.
+    pub(crate) sent_bytes: u64,
     /// Threads were busy because they were told to be.
     pub(crate) spin: bool,
     /// What the machine, this program and the broker used meanwhile.
@@ -207,6 +219,7 @@ impl<'a> Start<'a> {
                 recorder: Recorder::new(self.window),
                 clock: self.clock(),
                 bytes_left: self.args.bytes_max / self.threads as u64,
+                sent_bytes: 0,
                 spin: self.args.spin,
                 stop: ending.clone(),
                 poller,
@@ -236,19 +249,28 @@ impl<'a> Start<'a> {
                 ending.set();
             }
             if is_over || stop.is_set() {
-                return observer.end();
+                observer.end();
+                break;
             }
             let next_ns =
                 if has_begun { self.window.end_ns } else { self.window.start_ns } - now_ns;
             observer.sample();
             thread::sleep(Duration::from_nanos(next_ns.min(Stop::LOOK_MS * 1_000_000)));
         }
+        // The last answers may be long in coming: longer than the user has patience.
+        while self.running.load(Ordering::Relaxed) > 0 {
+            if stop.is_set() {
+                ending.set();
+            }
+            thread::sleep(DRAIN_LOOK);
+        }
     }
 }
 
 fn merge<W>(outcomes: Vec<WorkerOutcome<W>>, spin: bool, usage: Usage) -> (LoadOutcome, Vec<W>) {
     let mut merged: Option<Recorder> = None;
-    let (mut ended, mut busiest_ns) = (Ended::Complete, 0);
+    let (mut ended, mut sent_bytes) = (Ended::Complete, 0u64);
+    let (mut busiest_ns, mut waited_ns, mut wanted_ns) = (0, 0, 0);
     let (mut workloads, mut ended_ns) = (Vec::new(), 0);
     for outcome in outcomes {
         ended_ns = ended_ns.max(outcome.ended_ns);
@@ -256,7 +278,10 @@ fn merge<W>(outcomes: Vec<WorkerOutcome<W>>, spin: bool, usage: Usage) -> (LoadO
             None => merged = Some(outcome.recorder),
             Some(merged) => merged.merge(&outcome.recorder),
         }
-        busiest_ns = busiest_ns.max(outcome.cpu_ns);
+        sent_bytes = sent_bytes.saturating_add(outcome.sent_bytes);
+        busiest_ns = busiest_ns.max(outcome.cpu.ran_ns);
+        waited_ns = waited_ns.max(outcome.cpu.waited_ns);
+        wanted_ns = wanted_ns.max(outcome.cpu.ran_ns + outcome.cpu.waited_ns);
         workloads.extend(outcome.workloads);
         ended = match (ended, outcome.end) {
             // One that failed has stopped the others: it is the reason.
@@ -271,6 +296,18 @@ fn merge<W>(outcomes: Vec<WorkerOutcome<W>>, spin: bool, usage: Usage) -> (LoadO
     let recorder = merged.unwrap_or_else(|| Recorder::new(Window { start_ns: 0, end_ns: 0 }));
     let window = recorder.window();
     let seconds = window.end_ns.saturating_sub(window.start_ns) as f64 / 1e9;
-    let busiest_thread = if seconds > 0.0 { busiest_ns as f64 / 1e9 / seconds } else { 0.0 };
-    (LoadOutcome { recorder, ended, ended_ns, seconds, busiest_thread, spin, usage }, workloads)
+    let share = |ns: u64| if seconds > 0.0 { ns as f64 / 1e9 / seconds } else { 0.0 };
+    let outcome = LoadOutcome {
+        recorder,
+        ended,
+        ended_ns,
+        seconds,
+        busiest_thread: share(busiest_ns),
+        longest_wait: share(waited_ns),
+        most_wanted: share(wanted_ns),
+        sent_bytes,
+        spin,
+        usage,
+    };
+    (outcome, workloads)
 }

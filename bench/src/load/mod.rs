@@ -8,6 +8,7 @@
 //! - [`lane`]: one connection: due, on its way, answered; answers come in the requests' order
 //! - [`worker`]: one thread: lanes, pacing, the end and the wait for the last answers
 //! - [`recorder`]: latencies and counts, honest and naive
+//! - [`cpu`]: what a thread has had of its core, and what it had to wait for
 //! - [`connections`]: descriptors enough, and no storm of new connections
 //! - [`volume`]: how much may be written without being asked twice
 //! - [`drive`]: threads, cores, the broker's resources meanwhile; from arguments to an outcome
@@ -17,6 +18,7 @@
 //! number under way on each connection; what a stall keeps from being sent is not seen.
 
 mod connections;
+mod cpu;
 mod drive;
 mod frame;
 mod lane;
@@ -32,4 +34,4 @@ pub use drive::{LoadArgs, Pace};
 pub(crate) use frame::Frame;
 pub(crate) use lane::{Answer, Judged, Put, Role, Turn, Workload};
 pub use recorder::{Asked, Part, Recorder, Window, Work};
-pub use volume::FREE_BYTES;
+pub use volume::{Allowance, FREE_BYTES};

@@ -4,8 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
+use super::cpu::{CpuTime, CpuWindow};
 use super::lane::{Clock, Lane, Workload};
 use super::recorder::Recorder;
 use super::schedule::Schedule;
@@ -41,8 +40,10 @@ pub(crate) enum WorkerEnd {
 pub(crate) struct WorkerOutcome<W> {
     pub(crate) recorder: Recorder,
     pub(crate) end: WorkerEnd,
-    /// CPU time of the thread within the window, nanoseconds.
-    pub(crate) cpu_ns: u64,
+    /// CPU time of the thread within the window.
+    pub(crate) cpu: CpuTime,
+    /// Bytes handed to sockets.
+    pub(crate) sent_bytes: u64,
     /// When the thread had ended.
     pub(crate) ended_ns: u64,
     /// What its lanes have come to know.
@@ -59,6 +60,8 @@ pub(crate) struct Worker<W> {
     pub(crate) clock: Clock,
     /// Bytes that may still be sent.
     pub(crate) bytes_left: u64,
+    /// Bytes sent.
+    pub(crate) sent_bytes: u64,
     /// Looks at the clock until the next request is due, instead of sleeping.
     pub(crate) spin: bool,
     /// The user's wish, or another thread's failure.
@@ -85,8 +88,8 @@ impl<W: Workload> Worker<W> {
             lane.give_up(now_ns, is_early, &mut self.recorder);
         }
         let workloads = self.lanes.into_iter().map(|lane| lane.workload).collect();
-        let (recorder, cpu_ns) = (self.recorder, cpu.used_ns());
-        WorkerOutcome { recorder, end, cpu_ns, ended_ns: now_ns, workloads }
+        let (recorder, cpu, sent_bytes) = (self.recorder, cpu.used(), self.sent_bytes);
+        WorkerOutcome { recorder, end, cpu, sent_bytes, ended_ns: now_ns, workloads }
     }
 
     fn go(&mut self, cpu: &mut CpuWindow) -> Result<WorkerEnd, BenchError> {
@@ -198,6 +201,7 @@ impl<W: Workload> Worker<W> {
         let lane = &mut self.lanes[index];
         let sent_bytes = lane.pump(&self.clock, &mut self.recorder)?;
         self.bytes_left = self.bytes_left.saturating_sub(sent_bytes);
+        self.sent_bytes = self.sent_bytes.saturating_add(sent_bytes);
         if lane.is_blocked() != lane.watched_writing {
             lane.watched_writing = lane.is_blocked();
             self.poller
@@ -219,32 +223,4 @@ impl<W: Workload> Worker<W> {
         let held_ns = self.held.peek().map_or(u64::MAX, |Reverse((until_ns, _))| *until_ns);
         Duration::from_nanos(next_ns.min(held_ns).saturating_sub(now_ns).min(look_ns))
     }
-}
-
-/// CPU time of the calling thread, from the first look within the window to the first after it.
-#[derive(Default)]
-struct CpuWindow {
-    start_ns: Option<u64>,
-    end_ns: Option<u64>,
-}
-
-impl CpuWindow {
-    fn see(&mut self, now_ns: u64, recorder: &Recorder) {
-        let window = recorder.window();
-        if self.start_ns.is_none() && now_ns >= window.start_ns {
-            self.start_ns = Some(thread_cpu_ns());
-        }
-        if self.end_ns.is_none() && now_ns >= window.end_ns {
-            self.end_ns = Some(thread_cpu_ns());
-        }
-    }
-
-    fn used_ns(&self) -> u64 {
-        self.end_ns.unwrap_or(0).saturating_sub(self.start_ns.unwrap_or(0))
-    }
-}
-
-fn thread_cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + time.tv_nsec as u64
 }

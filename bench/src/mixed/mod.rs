@@ -123,5 +123,6 @@ fn mixed(
     }
     let (load, pid) = (args.load.limited(args.is_confirmed), target.broker_pid);
     let (outcome, _) = drive(lanes, args.pace, &load, pid, consume::ANSWER_BYTES_MAX, stop)?;
+    load.allowance.spend(outcome.sent_bytes);
     Ok((outcome, pool.report))
 }

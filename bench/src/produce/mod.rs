@@ -168,6 +168,7 @@ pub(crate) fn produce(
     let pace = args.pace.of_requests(records as f64 / requests.max(1) as f64);
     let load = args.load.limited(args.is_confirmed);
     let (outcome, _) = drive(lanes, pace, &load, target.broker_pid, ANSWER_BYTES_MAX, stop)?;
+    load.allowance.spend(outcome.sent_bytes);
     Ok((outcome, pace, pool.report))
 }
 

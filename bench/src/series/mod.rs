@@ -129,7 +129,7 @@ pub fn measure(
     ceiling: Option<&Yardstick>,
     stop: &Stop,
 ) -> Result<LoadReport, BenchError> {
-    let facts = BrokerFacts::ask(serving);
+    let facts = BrokerFacts::ask(serving, stop);
     let mut report = plan.run(&serving.target, stop).map_err(|error| match serving.obituary() {
         Some(obituary) => BenchError::Died { error: Box::new(error), obituary },
         None => error,

@@ -223,7 +223,8 @@ impl SeriesReport {
             for figure in FIGURES {
                 if let Some(spread) = Spread::of(results().filter_map(|result| figure.of(result))) {
                     let Spread { min, median, max, .. } = spread;
-                    write!(f, "\n  {:<34} {median:>14.3} ({min:.3} .. {max:.3})", figure.name)?;
+                    let [min, median, max] = [min, median, max].map(|value| figure.text(value));
+                    write!(f, "\n  {:<30} {median:>14} ({min} .. {max})", figure.label)?;
                 }
             }
         }
@@ -241,7 +242,9 @@ impl SeriesReport {
             for FigureRatio { figure, is_more_better, ratio } in &ratios.figures {
                 let Spread { min, median, max, .. } = ratio;
                 let wish = if *is_more_better { "more is better" } else { "less is better" };
-                write!(f, "\n  {figure:<34} {median:>8.3} ({min:.3} .. {max:.3})   {wish}")?;
+                let known = FIGURES.iter().find(|known| known.name == figure);
+                let label = known.map_or(figure.as_str(), |known| known.label);
+                write!(f, "\n  {label:<30} {median:>8.3} ({min:.3} .. {max:.3})   {wish}")?;
             }
         }
         Ok(())

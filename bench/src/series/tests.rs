@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{SeriesArgs, run};
 use crate::error::BenchError;
-use crate::load::{LoadArgs, Pace};
+use crate::load::{Allowance, LoadArgs, Pace};
 use crate::load_report::LoadReport;
 use crate::null_broker::tests::Running;
 use crate::ping_pong::{PingApi, PingPongArgs, PingPongSettings};
@@ -44,6 +44,7 @@ impl Plan for Told {
             cores: vec![],
             bytes_max: u64::MAX,
             spin: false,
+            allowance: Allowance::default(),
         };
         let plan = PingPongArgs { pace: Pace::InFlight(1), settings, load };
         let mut report = plan.run(target, stop)?;

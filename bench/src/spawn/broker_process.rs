@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corelane_net::messages::{MetadataRequest, Response};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::listening::owners;
@@ -129,8 +130,8 @@ impl BrokerProcess {
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {
-        if self.status.is_none() {
-            self.status = self.child.try_wait().ok().flatten();
+        if self.status.is_none() && self.is_over() {
+            self.reap();
         }
         self.status
     }
@@ -152,25 +153,41 @@ impl BrokerProcess {
         last.iter().map(|line| format!("\n  | {line}")).collect()
     }
 
+    /// True if it has ended; it stays unreaped, and its number its own.
+    fn is_over(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let id = WaitId::Pid(Pid::from_child(&self.child));
+        matches!(waitid(id, options), Ok(Some(_)))
+    }
+
+    /// What the process itself has started and left goes before it is reaped: from then on the
+    /// number may be another's.
+    fn reap(&mut self) {
+        self.signal_group(Signal::KILL);
+        self.status = self.child.wait().ok();
+    }
+
     fn end(&mut self) {
-        self.signal_group(libc::SIGTERM);
+        if self.status.is_some() {
+            return;
+        }
+        self.signal_group(Signal::TERM);
         let began = Instant::now();
         while self.ended().is_none() && began.elapsed() < END_TIMEOUT {
             thread::sleep(LOOK);
         }
-        // What the process itself has started and left, too; nobody else is in its group.
-        self.signal_group(libc::SIGKILL);
         if self.status.is_none() {
-            self.status = self.child.wait().ok();
+            self.reap();
         }
     }
 
-    fn signal_group(&self, signal: i32) {
-        let Ok(group) = i32::try_from(self.child.id()) else { return };
-        // SAFETY: killpg(2) touches no memory. The group is that of a child made with it: the
-        // number is not reused while the child is unreaped or any member of the group lives, and
-        // SIGKILL is sent right after the reaping.
-        unsafe { libc::killpg(group, signal) };
+    /// The group was made with the child, and has its number, which nobody else can get while the
+    /// child is unreaped.
+    fn signal_group(&self, signal: Signal) {
+        if self.status.is_none() {
+            // Gone already is as good.
+            let _ = kill_process_group(Pid::from_child(&self.child), signal);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use corelane_bench::sweep::{self, Point, SweepArgs};
 use corelane_bench::{Stop, Yardstick};
 
 use super::result_file::ResultFile;
-use super::{Error, finish, print};
+use super::{Error, finish, print, tell};
 use crate::cli::target::TargetOptions;
 
 /// Runs a plan as often, and against whom, the options say.
@@ -26,13 +26,13 @@ pub(super) fn run(options: &TargetOptions, plan: &dyn Plan) -> Result<ExitCode, 
     }
     let is_single = args.repeats == 1 && args.contenders.len() == 1;
     if !is_single {
-        eprintln!("{}", SeriesReport::heading());
+        tell(SeriesReport::heading());
     }
     // Long series are watched as they grow; the whole of it comes at the end.
     let names = SeriesReport::entrants(&args.contenders);
     let told = |run: &series::Run| {
         if !is_single {
-            eprintln!("{}", SeriesReport::line(run, &names));
+            tell(SeriesReport::line(run, &names));
         }
     };
     match series::run(plan, &args, &stop, told)?.into_single() {
@@ -48,8 +48,8 @@ fn run_sweep(
     stop: &Stop,
     file: Option<ResultFile>,
 ) -> Result<ExitCode, Error> {
-    eprintln!("{}", Point::heading());
-    let report = sweep::run(plan, args, sweep, stop, |point| eprintln!("{point}"))?;
+    tell(Point::heading());
+    let report = sweep::run(plan, args, sweep, stop, |point| tell(point))?;
     finish(&report, report.complete, file)
 }
 

@@ -60,6 +60,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What the process ends with: 2 for a command line that can't be, 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Bench(BenchError::Argument(_)) => 2,
+            _ => 1,
+        }
+    }
+}
+
 /// Measures, prints, and says how it went.
 ///
 /// # Errors
@@ -109,7 +119,8 @@ fn measure_ceiling(options: &CeilingOptions) -> Result<ExitCode, Error> {
 fn compare(options: &CompareOptions) -> Result<ExitCode, Error> {
     let (before, after) = (Document::read(&options.before)?, Document::read(&options.after)?);
     let report = comparison::compare(&before, &after, &options.into())?;
-    let (is_worse, is_partial) = (report.has_regression(), report.is_partial);
+    let is_worse = report.has_regression();
+    let is_partial = report.is_partial || report.lacks_figures();
     if options.json {
         print(serde_json::to_string_pretty(&report)?);
     } else {
@@ -122,20 +133,25 @@ fn compare(options: &CompareOptions) -> Result<ExitCode, Error> {
     })
 }
 
-/// Prints, keeps, and says whether it is whole.
+/// Keeps, prints, and says whether it is whole.
 fn finish<R: std::fmt::Display + serde::Serialize>(
     report: &R,
     is_whole: bool,
     file: Option<ResultFile>,
 ) -> Result<ExitCode, Error> {
+    // The file first: whatever becomes of the terminal, it is kept. Printed even if it is not.
+    let kept = file.map_or(Ok(()), |file| file.write(report));
     print(report);
-    if let Some(file) = file {
-        file.write(report)?;
-    }
+    kept?;
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
 }
 
 /// A reader that has gone is no reason to lose what was measured.
 fn print(text: impl std::fmt::Display) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Progress: nobody needs to see it.
+fn tell(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }

@@ -114,6 +114,10 @@ pub struct CeilingOptions {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
 
+    /// More than 10 GB may be written, all repeats together
+    #[arg(long)]
+    pub yes: bool,
+
     /// The core that sends and computes, and the one that receives [default: any]
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     pub core: Vec<usize>,
@@ -133,6 +137,7 @@ impl From<&CeilingOptions> for CeilingArgs {
             sync_samples: options.syncs,
             duration: options.duration,
             repeats: options.repeats,
+            is_confirmed: options.yes,
             cores: options.core.clone(),
             ..CeilingArgs::new(&dir)
         }

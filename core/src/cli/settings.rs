@@ -19,7 +19,7 @@ pub struct SettingOptions {
     pub config: Option<PathBuf>,
 
     /// Any key of `corelane config print`, as --set log.retention.ms=7d; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub set: Vec<String>,
 
     /// Address and port to accept clients on; may be repeated [default: 127.0.0.1:9092] [env: CORELANE_LISTEN]
@@ -132,5 +132,13 @@ impl SettingOptions {
             Given::new(key.trim(), text, Source::Flag(format!("--set {}", key.trim())))
         }));
         given
+    }
+}
+
+/// A key and its value, both as they are.
+fn pair(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err("expected KEY=VALUE, as log.retention.ms=7d".to_owned()),
     }
 }

@@ -25,7 +25,7 @@ pub enum Error {
         nearest: Option<String>,
     },
     /// A partition that is not there.
-    #[error("topic '{topic}' has no partition {partition}; its partitions are 0 to {}", .count - 1)]
+    #[error("topic '{topic}' has no partition {partition}; its partitions are 0 to {}", .count.saturating_sub(1))]
     NoPartition {
         /// The topic.
         topic: String,

@@ -15,6 +15,9 @@
 //! - `output.rs`: printing for people and for pipes
 //! - `completions.rs`: for shells
 
+// `eprintln!` panics if nobody reads: `tell` does not.
+#![deny(clippy::print_stderr)]
+
 pub mod cluster;
 pub mod completions;
 pub mod consume;
@@ -27,6 +30,8 @@ mod session;
 pub mod topic;
 pub mod tune;
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -46,10 +51,15 @@ pub fn finish(outcome: Result<ExitCode, Error>) -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is_gone_reader() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("corelane: {error}");
+            tell(format_args!("corelane: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// A line for people, on stderr. Nobody may be there to read it: that is no reason to end otherwise.
+pub fn tell(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// A flag that the first Ctrl-C or SIGTERM sets; the second ends the process at once.

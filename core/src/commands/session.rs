@@ -45,7 +45,7 @@ pub(super) struct Topic {
     pub(super) name: Str,
     /// Zero if the broker knows no ids.
     pub(super) id: Uuid,
-    /// By index. A leader is a broker's id, or -1.
+    /// By index, from 0 without gaps, at least one. A leader is a broker's id, or -1.
     pub(super) leaders: BTreeMap<i32, i32>,
 }
 
@@ -88,8 +88,20 @@ impl Topic {
         let leader = |partition: &MetadataResponsePartition| {
             (partition.partition_index, partition.leader_id)
         };
-        let leaders = topic.partitions.iter().map(leader).collect();
+        let leaders: BTreeMap<i32, i32> = topic.partitions.iter().map(leader).collect();
+        if let Some(missing) = missing_partition(&leaders) {
+            let count = leaders.len();
+            return Err(ClientError::MissingPartition { topic: name.to_owned(), count, missing });
+        }
         Ok(Topic { name: Str::from(name).detached(), id: topic.topic_id, leaders })
+    }
+}
+
+/// The first of 0, 1, ... that is not there although a higher one is; 0 if there are none.
+fn missing_partition(leaders: &BTreeMap<i32, i32>) -> Option<i32> {
+    match leaders.is_empty() {
+        true => Some(0),
+        false => (0..).zip(leaders.keys()).find(|(nth, index)| nth != *index).map(|(nth, _)| nth),
     }
 }
 
@@ -227,7 +239,21 @@ fn read_offsets(
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use std::collections::BTreeMap;
+
+    use super::{missing_partition, nearest};
+
+    #[test]
+    fn partitions_are_numbered_from_0_without_gaps() {
+        let missing = |indexes: &[i32]| {
+            missing_partition(&indexes.iter().map(|index| (*index, 1)).collect::<BTreeMap<_, _>>())
+        };
+        assert_eq!(missing(&[0, 1, 2]), None);
+        assert_eq!(missing(&[]), Some(0));
+        assert_eq!(missing(&[1]), Some(0));
+        assert_eq!(missing(&[-1, 0]), Some(0));
+        assert_eq!(missing(&[0, 1, 3]), Some(2));
+    }
 
     #[test]
     fn a_typo_finds_the_name_that_was_meant() {

@@ -1,5 +1,5 @@
 //! Connections that are limited in number and in time: whoever is slow or silent, by malice or not,
-//! has a place for a moment only.
+//! has a place for a moment only, and a shorter one where it is wanted (`places.rs`).
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -12,11 +12,12 @@ use std::time::Duration;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-/// Connections at once; further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 64;
+use super::places::{Doing, Place, Places};
+
+/// Connections at once; further ones wait in the kernel's queue, but for the one that is next.
+pub const CONNECTIONS_MAX: usize = 64;
 
 /// The head of a connection's request must be there within this.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,13 +31,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A listening socket whose connections are bounded.
 pub struct BoundedListener {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl BoundedListener {
     /// Over a socket that listens.
-    pub fn new(listener: TcpListener) -> BoundedListener {
-        BoundedListener { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    pub fn new(listener: TcpListener, places: Arc<Places>) -> BoundedListener {
+        BoundedListener { listener, places }
     }
 }
 
@@ -46,12 +47,12 @@ impl Listener for BoundedListener {
 
     async fn accept(&mut self) -> (Bounded, SocketAddr) {
         loop {
-            let place = self.places.clone().acquire_owned().await;
-            match (place, self.listener.accept().await) {
-                (Ok(place), Ok((stream, peer))) => return (Bounded::new(stream, place), peer),
-                // The semaphore is never closed.
-                (Err(_), _) => std::future::pending().await,
-                (_, Err(error)) => {
+            // First somebody who wants a place: without one, nobody has to give one up.
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    return (Bounded::new(stream, self.places.take().await), peer);
+                }
+                Err(error) => {
                     tracing::debug!(%error, "accepting an HTTP connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
@@ -70,17 +71,20 @@ pub struct Bounded {
     began: Instant,
     deadline: Pin<Box<Sleep>>,
     head: Head,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Bounded {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Bounded {
+    fn new(stream: TcpStream, place: Place) -> Bounded {
         let began = Instant::now();
         let deadline = Box::pin(sleep_until(began + REQUEST_TIMEOUT));
-        Bounded { stream, began, deadline, head: Head::default(), _place: place }
+        Bounded { stream, began, deadline, head: Head::default(), place }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.place.is_wanted(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         ready!(self.deadline.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -89,6 +93,7 @@ impl Bounded {
     fn came(&mut self, bytes: &[u8]) {
         if !self.head.is_whole && self.head.take(bytes) {
             self.deadline.as_mut().reset(self.began + CONNECTION_TIMEOUT);
+            self.place.note(Doing::Waiting);
         }
     }
 }
@@ -144,6 +149,7 @@ impl AsyncWrite for Bounded {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.place.note(Doing::Taking);
         match Pin::new(&mut self.stream).poll_write(context, bytes) {
             Poll::Pending => self.check(context).map_ok(|()| 0),
             done => done,
@@ -155,6 +161,7 @@ impl AsyncWrite for Bounded {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.place.note(Doing::Taking);
         match Pin::new(&mut self.stream).poll_write_vectored(context, bytes) {
             Poll::Pending => self.check(context).map_ok(|()| 0),
             done => done,

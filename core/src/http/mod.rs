@@ -2,10 +2,12 @@
 //!
 //! - `listen.rs`: the address, and what to do if it is taken
 //! - `bounded.rs`: connections that are limited in number and in time
+//! - `places.rs`: who gives way when others want a place
 //! - `routes.rs`: what is answered
 
 mod bounded;
 mod listen;
+mod places;
 mod routes;
 
 use std::io;
@@ -18,7 +20,8 @@ pub use listen::{Bound, ListenError, bind};
 
 use crate::metrics::scrape::Scraper;
 use crate::metrics::status::Status;
-use bounded::BoundedListener;
+use bounded::{BoundedListener, CONNECTIONS_MAX};
+use places::Places;
 
 /// A tenth of a shard's share of a core that both want.
 const NICENESS: libc::c_int = 10;
@@ -51,8 +54,10 @@ impl HttpPort {
             .build()?;
         let (stop, stopped) = flume::bounded::<()>(1);
         let serve = async move {
-            let listener = BoundedListener::new(tokio::net::TcpListener::from_std(listener)?);
-            let routes = routes::routes(status, Arc::new(scraper));
+            let (listener, places) =
+                (tokio::net::TcpListener::from_std(listener)?, Places::new(CONNECTIONS_MAX));
+            let listener = BoundedListener::new(listener, places.clone());
+            let routes = routes::routes(status, Arc::new(scraper), places);
             let serving = axum::serve(listener, routes).into_future();
             futures_util::future::select(Box::pin(serving), stopped.into_recv_async()).await;
             Ok::<(), io::Error>(())

@@ -1,14 +1,16 @@
 //! What is answered where.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, Response, StatusCode};
 use axum::routing::get;
+use tokio::time::sleep;
 
+use super::places::Places;
 use crate::metrics::scrape::{self, Scraper};
 use crate::metrics::status::{Status, Verdict};
 
@@ -23,11 +25,11 @@ corelane
 ";
 
 /// All of them; whatever else is asked is 404, and with another method than GET or HEAD 405.
-pub fn routes(status: Arc<Status>, scraper: Arc<Scraper>) -> Router {
+pub fn routes(status: Arc<Status>, scraper: Arc<Scraper>, places: Arc<Places>) -> Router {
     let (health, readiness) = (status.clone(), status);
     let metrics = move || {
-        let scraper = scraper.clone();
-        async move { metrics(&scraper).await }
+        let (scraper, places) = (scraper.clone(), places.clone());
+        async move { metrics(&scraper, &places).await }
     };
     Router::new()
         .route("/", get(async || text(StatusCode::OK, INDEX)))
@@ -40,8 +42,16 @@ pub fn routes(status: Arc<Status>, scraper: Arc<Scraper>) -> Router {
         })
 }
 
-async fn metrics(scraper: &Scraper) -> Response<Body> {
-    match scraper.scrape().await {
+/// How long a reader that is closed has to let go of its page.
+const CLOSE_TIME: Duration = Duration::from_millis(10);
+
+async fn metrics(scraper: &Scraper, places: &Places) -> Response<Body> {
+    let mut page = scraper.scrape().await;
+    while page.is_none() && places.close_slowest_reader() {
+        sleep(CLOSE_TIME).await;
+        page = scraper.scrape().await;
+    }
+    match page {
         Some(page) => {
             answer(StatusCode::OK, &[(CONTENT_TYPE, scrape::CONTENT_TYPE)], Body::from(page))
         }

@@ -230,9 +230,12 @@ impl SentCounters {
         partitions[index].records += sent.records;
     }
 
-    /// Of one topic, by partition; those behind the last were sent nothing.
-    pub fn totals(&self, topic: TopicId) -> Option<Vec<Sent>> {
-        self.0.borrow().get(&topic).cloned()
+    /// Of one topic by partition, from partition `from` on, `most` at most; those behind the last
+    /// were sent nothing. `None`: nothing was sent of this topic.
+    pub fn totals(&self, topic: TopicId, from: usize, most: usize) -> Option<Vec<Sent>> {
+        let topics = self.0.borrow();
+        let behind = topics.get(&topic)?.get(from..).unwrap_or_default();
+        Some(behind[..behind.len().min(most)].to_vec())
     }
 
     /// The topic is deleted.

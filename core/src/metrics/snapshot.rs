@@ -19,6 +19,9 @@ use crate::shard::{Broker, Shard};
 /// Partitions in one piece of memory: what grows must not be moved as a whole.
 const CHUNK_PARTITIONS: usize = 512;
 
+/// Copied in one step: a few cache lines.
+const SENT_PER_STEP: usize = 16;
+
 /// A copy costs about as much as so many steps.
 const HISTOGRAM_WEIGHT: usize = 20;
 
@@ -69,8 +72,8 @@ pub struct ShardSnapshot {
     pub topics: Vec<Arc<Topic>>,
     /// The partitions that it owns, in chunks.
     pub partitions: Vec<Vec<PartitionSnapshot>>,
-    /// What its connections were sent, by place in `topics`, then by partition.
-    pub sent: Vec<(usize, Vec<Sent>)>,
+    /// What its connections were sent, in chunks.
+    pub sent: Vec<SentChunk>,
     /// Processor time that making this took from the shard without a pause, at most.
     pub longest_hold: Duration,
 }
@@ -116,6 +119,17 @@ impl From<&Reads> for ReadTotals {
     fn from(reads: &Reads) -> ReadTotals {
         ReadTotals { count: reads.count.get(), bytes: reads.bytes.get() }
     }
+}
+
+/// What connections were sent of neighbouring partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentChunk {
+    /// Their topic's place in [`ShardSnapshot::topics`].
+    pub topic: usize,
+    /// The first one's number.
+    pub first: usize,
+    /// By partition.
+    pub sent: Vec<Sent>,
 }
 
 /// One partition.
@@ -208,9 +222,7 @@ async fn topics(shard: &Rc<Shard>, snapshot: &mut ShardSnapshot, slices: &mut Sl
     let mut next = shard.catalog().topics().next().cloned();
     while let Some(topic) = next {
         let place = snapshot.topics.len();
-        let sent = shard.counters.sent.totals(topic.id);
-        let mut is_empty = sent.is_none();
-        snapshot.sent.extend(sent.map(|sent| (place, sent)));
+        let mut is_empty = !sent(shard, &topic, snapshot, slices).await;
         for id in topic.partition_ids() {
             let own = (shard.owner(id) == shard.id).then(|| shard.partition(id).ok()).flatten();
             let mut weight = 1;
@@ -233,6 +245,25 @@ async fn topics(shard: &Rc<Shard>, snapshot: &mut ShardSnapshot, slices: &mut Sl
         }
         next = shard.catalog().topic_behind(&topic.name).cloned();
     }
+}
+
+/// What was sent of `topic`, which is next in the list; false if nothing ever was.
+async fn sent(
+    shard: &Rc<Shard>,
+    topic: &Topic,
+    snapshot: &mut ShardSnapshot,
+    slices: &mut Slices<'_>,
+) -> bool {
+    let (place, mut first) = (snapshot.topics.len(), 0);
+    while let Some(sent) = shard.counters.sent.totals(topic.id, first, CHUNK_PARTITIONS)
+        && !sent.is_empty()
+    {
+        let copied = sent.len();
+        snapshot.sent.push(SentChunk { topic: place, first, sent });
+        first += copied;
+        slices.after(copied / SENT_PER_STEP).await;
+    }
+    first > 0
 }
 
 fn push(chunks: &mut Vec<Vec<PartitionSnapshot>>, partition: PartitionSnapshot) {

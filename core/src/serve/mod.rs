@@ -25,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use corelane_storage::command_log::CommandLogError;
-use corelane_storage::manifest::ManifestError;
+use corelane_storage::manifest::{self, ManifestError};
 use corelane_storage::store::StoreError;
 use corelane_tuning::{Plan, Severity};
 use tracing_subscriber::EnvFilter;
@@ -152,8 +152,10 @@ fn listen_advice(source: &io::Error) -> &'static str {
     }
 }
 
-/// How long a killed predecessor's port may stay taken.
-const PORT_WAIT: Duration = Duration::from_secs(2);
+/// How long a killed predecessor's port may stay taken,
+const KILLED_PORT_WAIT: Duration = Duration::from_millis(800);
+/// and that of one which has ended by itself.
+const ENDED_PORT_WAIT: Duration = Duration::from_millis(250);
 const PORT_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
@@ -178,7 +180,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     let shards = shards(&configuration)?;
     preflight(&configuration, shards, true)?;
     let lock = DataDirLock::acquire(&configuration.data_dir)?;
-    check_free(&configuration, PORT_WAIT)?;
+    check_free(&configuration, port_wait(&configuration)?)?;
     let (ask, questions) = questions(shards);
     let status = Arc::new(Status::new(shards, began));
     let bound = configuration.http_listen.as_ref().map(http::bind).transpose()?;
@@ -229,9 +231,21 @@ fn log_to_stderr() {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
+        // What can't be logged is lost: to say so on the same stderr would be a panic.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     // Fails only if there is one already, as in tests.
     let _ = subscriber.try_init();
+}
+
+/// How long a predecessor on the same directory, which is locked, may still hold a port: none where
+/// there was no predecessor.
+fn port_wait(configuration: &Configuration) -> Result<Duration, ServeError> {
+    Ok(match manifest::look(&configuration.data_dir)? {
+        None => Duration::ZERO,
+        Some(fields) if fields.stopped_cleanly => ENDED_PORT_WAIT,
+        Some(_) => KILLED_PORT_WAIT,
+    })
 }
 
 /// Fails early if a port is taken; it is bound for good when there is something to serve.

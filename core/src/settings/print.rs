@@ -10,6 +10,7 @@ use super::gather::{Gathered, Setting};
 use super::source::Source;
 use crate::cli::ConfigCommand;
 use crate::cli::config::PrintOptions;
+use crate::commands::tell;
 
 /// Runs `corelane config`.
 ///
@@ -19,7 +20,7 @@ pub fn print(command: ConfigCommand) -> io::Result<ExitCode> {
     let ConfigCommand::Print(PrintOptions { settings, json, changed }) = command;
     let gathered = settings.gather();
     for warning in &gathered.warnings {
-        eprintln!("corelane: {warning}");
+        tell(format_args!("corelane: {warning}"));
     }
     let mut shown = gathered.settings();
     shown.retain(|setting| !changed || setting.source != Source::Default);
@@ -45,7 +46,7 @@ fn verdict(gathered: &Gathered) -> ExitCode {
     match Configuration::new(gathered) {
         Ok(_) => ExitCode::SUCCESS,
         Err(problems) => {
-            eprintln!("corelane: {problems}");
+            tell(format_args!("corelane: {problems}"));
             ExitCode::FAILURE
         }
     }

@@ -53,6 +53,10 @@ impl Stream for Socket {
 pub struct Clock(pub ShardRuntime);
 
 impl Timer for Clock {
+    fn now(&self) -> Duration {
+        self.0.monotonic()
+    }
+
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
         self.0.sleep(duration)
     }

@@ -91,6 +91,38 @@ fn silent_clients_give_way() {
     assert!(ended.is_err() || rest.is_empty() || rest.starts_with(b"HTTP/1.1 4"), "{rest:?}");
 }
 
+/// Pages that nobody reads give way to one that is read.
+#[test]
+fn slow_readers_give_way() {
+    if Broker::must_skip("metrics") {
+        return;
+    }
+    let broker = Broker::start(watched());
+    let (request, version) = topics::creation("many", 10_000, &[]);
+    typed::call(&mut broker.connect(), version, request);
+    let place = address(&broker);
+    let mut readers = Vec::new();
+    // Each has its own page: it has begun to come before the next one asks.
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(place).expect("connected");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: b\r\n\r\n").expect("sent");
+        stream.read_exact(&mut [0; 12]).expect("it begins");
+        readers.push(stream);
+    }
+    let asked = Instant::now();
+    let mut refused = 0;
+    while get(place, "/metrics").status != 200 {
+        refused += 1;
+        assert!(
+            asked.elapsed() < Duration::from_secs(50),
+            "refused until the readers' time is over"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("refused {refused} times in {:?}", asked.elapsed());
+    assert_eq!(get(place, "/healthz").status, 200);
+}
+
 /// Who asks for pages and does not read them holds a few, not one each.
 #[test]
 fn slow_readers_cost_little_memory() {

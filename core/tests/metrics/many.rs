@@ -10,6 +10,9 @@ use crate::harness::typed;
 use crate::watched;
 
 const PARTITIONS: usize = 10_000;
+/// No slice holds a shard for longer, in processor time. It should be 0.2 ms; all of a shard's
+/// partitions at once would be three times this bound, where nothing is optimized.
+const HOLD_SECONDS_MAX: f64 = 0.005;
 /// Series of each partition.
 const SERIES: usize = 11;
 
@@ -40,7 +43,7 @@ fn ten_thousand_partitions_are_told_whole() {
                 + of("cpu_seconds_total", shard, r#",mode="system""#)
         };
         let held = [0, 1].map(|shard| of("scrape_hold_seconds", shard, ""));
-        // No test fails on a time: `--nocapture` shows them.
+        // No test fails on a time that a busy machine makes longer: `--nocapture` shows this one.
         println!(
             "scrape {scrape}: {} bytes in {took:?}; longest holds {:.0} us and {:.0} us",
             page.len(),
@@ -52,6 +55,8 @@ fn ten_thousand_partitions_are_told_whole() {
             // What the shards did meanwhile is the scrape before: it came in many slices.
             for shard in 0..2 {
                 let whole = now[shard] - before[shard];
+                println!("  shard {shard}: {:.1} ms in all", whole * 1e3);
+                assert!(held[shard] < HOLD_SECONDS_MAX, "held for {held:?}");
                 assert!(held[shard] < whole / 2.0, "held for {held:?} of {whole}");
             }
         }

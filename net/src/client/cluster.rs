@@ -1,6 +1,7 @@
 //! The brokers behind a list of addresses.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,14 +127,20 @@ impl Cluster {
         }
     }
 
-    /// A connection to this broker.
+    /// A connection to this broker. One on which answers are due is not replaced behind the back of
+    /// whoever waits for them: that takes [`Cluster::disconnect`].
     ///
     /// # Errors
-    /// [`ClientError::UnknownBroker`], and those of [`Connection::open`].
+    /// [`ClientError::UnknownBroker`], [`ClientError::AnswersLost`], and those of
+    /// [`Connection::open`].
     pub fn broker(&mut self, id: i32) -> Result<&mut Connection, ClientError> {
         let broker = self.brokers.get(&id).ok_or(ClientError::UnknownBroker(id))?;
         let held = self.connections.get(&id);
         if held.is_none_or(|held| held.is_broken() || *held.address() != broker.address) {
+            if let Some(held) = held.filter(|held| held.in_flight() > 0) {
+                let (address, due) = (held.address().clone(), held.in_flight());
+                return Err(ClientError::AnswersLost { address, due });
+            }
             // Not before the old one is gone: its broker may count connections.
             self.connections.remove(&id);
             let opened = Connection::open(&broker.address, &self.settings)?;
@@ -155,6 +162,12 @@ impl Cluster {
     /// Ends the connection to this broker; answers that are due are lost.
     pub fn disconnect(&mut self, id: i32) {
         self.connections.remove(&id);
+    }
+
+    /// From now on no wait ends when the user wishes to stop: whoever waits has work to finish first.
+    pub fn ignore_stop(&mut self) {
+        self.settings.stop = Arc::default();
+        self.any.iter_mut().chain(self.connections.values_mut()).for_each(Connection::ignore_stop);
     }
 
     /// A connection to the broker that takes changes of topics and configs. Any broker passes them
@@ -192,6 +205,12 @@ impl Cluster {
         }
         self.learn(&response);
         Ok(response)
+    }
+
+    /// As metadata would that names another address.
+    #[cfg(test)]
+    pub(super) fn move_broker(&mut self, id: i32, address: Address) {
+        self.brokers.get_mut(&id).expect("it is known").address = address;
     }
 
     fn learn(&mut self, response: &MetadataResponse) {

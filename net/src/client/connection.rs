@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -64,6 +65,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// From here on, answers are waited for whatever the wish to stop.
+    pub fn ignore_stop(&mut self) {
+        self.settings.stop = Arc::default();
+    }
+
     /// Where the broker is.
     pub fn address(&self) -> &Address {
         &self.address
@@ -97,12 +103,13 @@ impl Connection {
     /// Asks in the highest version that both sides know, and waits for the answer.
     ///
     /// # Errors
-    /// Every [`ClientError`] of one connection.
-    ///
-    /// # Panics
-    /// If answers to [`Connection::send`] are due.
+    /// Every [`ClientError`] of one connection; [`ClientError::Busy`] if answers to
+    /// [`Connection::send`] are due.
     pub fn call(&mut self, request: &Request) -> Result<Response, ClientError> {
-        assert!(self.asked.is_empty(), "answers to other requests come first");
+        if !self.asked.is_empty() {
+            let (address, api) = (self.address.clone(), request.api());
+            return Err(ClientError::Busy { address, api, due: self.asked.len() });
+        }
         self.send(request)?;
         self.receive()
     }
@@ -131,12 +138,10 @@ impl Connection {
     /// Waits for the answer to the oldest request.
     ///
     /// # Errors
-    /// Every [`ClientError`] of one connection.
-    ///
-    /// # Panics
-    /// If none is due.
+    /// Every [`ClientError`] of one connection; [`ClientError::NotAsked`] if none is due.
     pub fn receive(&mut self) -> Result<Response, ClientError> {
-        let asked = self.asked.pop_front().expect("a request is under way");
+        let asked = self.asked.pop_front();
+        let asked = asked.ok_or_else(|| ClientError::NotAsked { address: self.address.clone() })?;
         let frame = self.receive_frame(asked.api, self.settings.answer_bytes_max)?;
         let decoded = Response::decode(asked.api, asked.version, &frame);
         let (received, response) = decoded.map_err(|source| {
@@ -228,7 +233,10 @@ impl Connection {
                     frame = &frame[count..];
                     progressed = Instant::now();
                 }
-                Err(error) => self.look(api, error, progressed)?,
+                Err(error) => self.pass_over(api, error)?,
+            }
+            if !frame.is_empty() {
+                self.look(api, progressed)?;
             }
         }
         Ok(())
@@ -239,8 +247,10 @@ impl Connection {
     }
 
     fn read_frame(&self, api: Api, bytes_max: usize) -> Result<Bytes, ClientError> {
+        // One for the whole answer: a trickle of bytes does not put it off.
+        let began = Instant::now();
         let mut prefix = [0; 4];
-        self.read(&mut prefix, api)?;
+        self.read(&mut prefix, api, began)?;
         let length = i32::from_be_bytes(prefix);
         let len =
             usize::try_from(length).ok().filter(|len| *len <= bytes_max).ok_or_else(|| {
@@ -257,45 +267,45 @@ impl Connection {
             let start = frame.len();
             let portion = (len - start).min(start.max(64 << 10));
             frame.resize(start + portion, 0);
-            self.read(&mut frame[start..], api)?;
+            self.read(&mut frame[start..], api, began)?;
         }
         Ok(frame.into())
     }
 
-    fn read(&self, mut buffer: &mut [u8], api: Api) -> Result<(), ClientError> {
-        let mut progressed = Instant::now();
+    fn read(&self, mut buffer: &mut [u8], api: Api, began: Instant) -> Result<(), ClientError> {
         while !buffer.is_empty() {
             match (&self.socket).read(buffer) {
                 Ok(0) => {
                     return Err(ClientError::Closed { address: self.address.clone(), api });
                 }
-                Ok(count) => {
-                    buffer = &mut buffer[count..];
-                    progressed = Instant::now();
-                }
-                Err(error) => self.look(api, error, progressed)?,
+                Ok(count) => buffer = &mut buffer[count..],
+                Err(error) => self.pass_over(api, error)?,
+            }
+            if !buffer.is_empty() {
+                self.look(api, began)?;
             }
         }
         Ok(())
     }
 
     /// Passes over an error that only says that nothing has happened yet.
-    fn look(&self, api: Api, error: io::Error, progressed: Instant) -> Result<(), ClientError> {
-        let address = || self.address.clone();
-        if !matches!(
-            error.kind(),
-            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-        ) {
-            return Err(ClientError::Connection { address: address(), api, source: error });
+    fn pass_over(&self, api: Api, source: io::Error) -> Result<(), ClientError> {
+        match source.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => Ok(()),
+            _ => Err(ClientError::Connection { address: self.address.clone(), api, source }),
         }
+    }
+
+    /// Looks at whether the user wishes to stop, and whether it has taken too long.
+    fn look(&self, api: Api, since: Instant) -> Result<(), ClientError> {
         if self.settings.is_stopped() {
             return Err(ClientError::Interrupted);
         }
         let waited = self.settings.answer_timeout;
-        if progressed.elapsed() >= waited {
-            return Err(ClientError::Silent { address: address(), api, waited });
+        match since.elapsed() >= waited {
+            true => Err(ClientError::Silent { address: self.address.clone(), api, waited }),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn broken(&mut self, error: ClientError) -> ClientError {
@@ -314,7 +324,7 @@ impl AsFd for Connection {
 /// 50 ms at the latest.
 ///
 /// # Errors
-/// [`ClientError::Resolve`], [`ClientError::Connect`].
+/// [`ClientError::Resolve`], [`ClientError::Connect`], [`ClientError::Interrupted`].
 pub fn dial(address: &Address, settings: &Settings) -> Result<TcpStream, ClientError> {
     let host = address.host.as_str();
     let candidates = (host, address.port)
@@ -322,12 +332,18 @@ pub fn dial(address: &Address, settings: &Settings) -> Result<TcpStream, ClientE
         .map_err(|source| ClientError::Resolve { host: host.to_owned(), source })?;
     let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
     for candidate in candidates {
+        if settings.is_stopped() {
+            return Err(ClientError::Interrupted);
+        }
         match TcpStream::connect_timeout(&candidate, settings.connect_timeout).and_then(prepare) {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }
     }
-    Err(ClientError::Connect { address: address.clone(), source: last })
+    match settings.is_stopped() {
+        true => Err(ClientError::Interrupted),
+        false => Err(ClientError::Connect { address: address.clone(), source: last }),
+    }
 }
 
 fn prepare(socket: TcpStream) -> io::Result<TcpStream> {

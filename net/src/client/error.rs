@@ -122,6 +122,33 @@ pub enum ClientError {
         /// The one that came.
         received: i32,
     },
+    /// A connection whose answers are due is to be replaced, for it broke or its broker has moved.
+    #[error(
+        "{due} answers of the broker at {address} are lost: the connection broke, or the broker has \
+         moved"
+    )]
+    AnswersLost {
+        /// Where the connection leads.
+        address: Address,
+        /// Answers due on it.
+        due: usize,
+    },
+    /// A question whose answer is to come at once, while others are due.
+    #[error("{api:?} can't be asked of {address}: {due} other answers of it are due; try again")]
+    Busy {
+        /// Where.
+        address: Address,
+        /// What was to be asked.
+        api: Api,
+        /// Answers due.
+        due: usize,
+    },
+    /// An answer was waited for although nothing was asked.
+    #[error("nothing was asked of {address} that it could answer; try again")]
+    NotAsked {
+        /// Where.
+        address: Address,
+    },
     /// A request that can't be written: too long, or a field that the version lacks.
     #[error("a {api:?} request can't be written: {source}")]
     Encode {
@@ -162,6 +189,19 @@ pub enum ClientError {
         /// Its id.
         i32,
     ),
+    /// Metadata of a topic that leaves out partitions.
+    #[error(
+        "the broker lists {count} partitions of topic '{topic}' but not partition {missing}; they \
+         are numbered from 0 without gaps: its metadata is damaged, another broker's may not be"
+    )]
+    MissingPartition {
+        /// The topic.
+        topic: String,
+        /// Partitions listed.
+        count: usize,
+        /// The first that is not.
+        missing: i32,
+    },
     /// A partition without a leader.
     #[error(
         "partition {partition} of topic '{topic}' has no leader: the brokers that hold it are down"
@@ -201,6 +241,7 @@ impl ClientError {
             | ClientError::Closed { .. }
             | ClientError::Connection { .. }
             | ClientError::Silent { .. }
+            | ClientError::AnswersLost { .. }
             | ClientError::Unwelcome { .. }
             | ClientError::UnknownBroker(_)
             | ClientError::NoLeader { .. } => true,

@@ -238,3 +238,37 @@ fn lost_connections_are_opened_again_until_time_is_up() {
     let text = fatal.unwrap_err().to_string();
     assert_eq!(text, "x: the broker refused with INVALID_CONFIG (40): no such key");
 }
+
+#[test]
+fn a_trickle_of_bytes_does_not_put_off_the_end_of_a_wait() {
+    let (address, ..) = server(|_, mut socket| {
+        take(&mut socket);
+        let _ = socket.write_all(&[0, 0, 0, 250]);
+        // Each byte comes in time, all of them take twenty times as long as an answer may.
+        while socket.write_all(&[0]).is_ok() {
+            thread::sleep(Duration::from_millis(25));
+        }
+    });
+    let trickle = Connection::open(&address, &settings());
+    assert!(matches!(trickle, Err(ClientError::Silent { .. })), "{trickle:?}");
+}
+
+#[test]
+fn a_connection_is_not_replaced_while_answers_are_due_on_it() {
+    // Each serves one connection at a time.
+    let (any, old, new) = (flaky(1000), flaky(1000), flaky(1000));
+    let mut cluster = Cluster::connect(vec![any], settings(), Duration::from_secs(5)).unwrap();
+    cluster.move_broker(7, old);
+    let request: Request = crate::messages::MetadataRequest::default().into();
+    cluster.broker(7).unwrap().send(&request).unwrap();
+    let busy = cluster.broker(7).unwrap().call(&request);
+    assert!(matches!(busy, Err(ClientError::Busy { due: 1, .. })), "{busy:?}");
+    cluster.move_broker(7, new.clone());
+    let lost = cluster.broker(7).map(|connection| connection.in_flight());
+    assert!(matches!(lost, Err(ClientError::AnswersLost { due: 1, .. })), "{lost:?}");
+    cluster.disconnect(7);
+    let connection = cluster.broker(7).unwrap();
+    assert_eq!((connection.address(), connection.in_flight()), (&new, 0));
+    let unasked = connection.receive();
+    assert!(matches!(unasked, Err(ClientError::NotAsked { .. })), "{unasked:?}");
+}

@@ -82,9 +82,12 @@ async fn run<S: Stream, T: Timer, V: Service>(
     let limits = &shared.limits;
     let parts = FuturesUnordered::<Part<'_>>::new();
     let teller = service.clone();
-    parts
-        .push(Box::pin(async { Event::Reader(reader::run(stream, service, shared, state).await) }));
-    parts.push(Box::pin(async { Event::Writer(writer::run(stream, teller, limits, state).await) }));
+    parts.push(Box::pin(async {
+        Event::Reader(reader::run(stream, timer, service, shared, state).await)
+    }));
+    parts.push(Box::pin(async {
+        Event::Writer(writer::run(stream, timer, teller, limits, state).await)
+    }));
     parts.push(Box::pin(async { Event::Timeout(watchdog::run(timer, limits, state).await) }));
     let mut parts = parts;
     let mut closed = Closed::EndOfStream;

@@ -1,7 +1,7 @@
 //! Requests, in order, to the service.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -16,11 +16,12 @@ use crate::messages::{
     Api, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, Request, is_flexible,
 };
 use crate::service::{Answer, ClientSoftware, RequestContext, Service};
-use crate::stream::Stream;
+use crate::stream::{Stream, Timer};
 
 /// Reads and begins requests until none can follow; returns why.
-pub(super) async fn run<S: Stream, V: Service>(
+pub(super) async fn run<S: Stream, T: Timer, V: Service>(
     stream: &S,
+    timer: &T,
     service: V,
     shared: &Shared,
     state: &State,
@@ -45,7 +46,8 @@ pub(super) async fn run<S: Stream, V: Service>(
             Ok(None) => return Closed::EndOfStream,
             Err(error) => return error.into(),
         };
-        if let Err(closed) = begin(frame, reservation, &service, &mut context, state).await {
+        let came = Came { frame, reservation, at: timer.now() };
+        if let Err(closed) = begin(came, &service, &mut context, state).await {
             return closed;
         }
     }
@@ -56,14 +58,20 @@ fn overlaps(api: Api) -> bool {
     matches!(api, Api::Produce | Api::Fetch)
 }
 
-async fn begin<V: Service>(
+/// A frame that is whole.
+struct Came {
     frame: Bytes,
     reservation: Reservation,
+    at: Duration,
+}
+
+async fn begin<V: Service>(
+    Came { frame, reservation, at: began }: Came,
     service: &V,
     context: &mut RequestContext,
     state: &State,
 ) -> Result<(), Closed> {
-    let (began, request_bytes) = (Instant::now(), PREFIX_BYTES + frame.len());
+    let request_bytes = PREFIX_BYTES + frame.len();
     let request = decode(&frame, service, context)?;
     drop(frame);
     let (api, version, correlation_id) = (context.api, context.version, context.correlation_id);

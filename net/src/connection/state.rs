@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::Duration;
 
 use futures_util::Stream as _;
 use futures_util::stream::FuturesOrdered;
@@ -31,7 +31,7 @@ pub(super) struct Origin {
     pub correlation_id: i32,
     pub request_bytes: usize,
     /// When all of it was there.
-    pub began: Instant,
+    pub began: Duration,
 }
 
 /// An answer, ready to be encoded.

@@ -1,6 +1,7 @@
 //! Answers, in order, into the socket.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
@@ -9,26 +10,27 @@ use super::state::{Answered, Origin, State};
 use crate::codec::Encoder;
 use crate::limits::Limits;
 use crate::service::{Answer, Exchange, Service};
-use crate::stream::Stream;
+use crate::stream::{Stream, Timer};
 
 /// Parts handed to one write; the kernel takes no more than 1024.
 const PARTS_PER_WRITE: usize = 512;
 
 /// Writes answers until the last is written. Those at hand are written together.
-pub(super) async fn run<S: Stream, V: Service>(
+pub(super) async fn run<S: Stream, T: Timer, V: Service>(
     stream: &S,
+    timer: &T,
     service: V,
     limits: &Limits,
     state: &State,
 ) -> Result<(), Closed> {
     while let Some(first) = state.next_answer().await {
         let mut out = Encoder::new();
-        let mut end = encode(first, &mut out, &service);
+        let mut end = encode(first, &mut out, &service, timer.now());
         while end.is_ok()
             && out.len() < limits.write_gather_bytes
             && let Some(next) = state.answer_at_hand().await
         {
-            end = encode(next, &mut out, &service);
+            end = encode(next, &mut out, &service, timer.now());
         }
         write_all(stream, out.take_parts(), state).await.map_err(Closed::Write)?;
         end?;
@@ -37,14 +39,19 @@ pub(super) async fn run<S: Stream, V: Service>(
 }
 
 /// Encodes one answer, or says why there is no answer after those encoded.
-fn encode<V: Service>(answered: Answered, out: &mut Encoder, service: &V) -> Result<(), Closed> {
+fn encode<V: Service>(
+    answered: Answered,
+    out: &mut Encoder,
+    service: &V,
+    now: Duration,
+) -> Result<(), Closed> {
     let (before_bytes, Origin { api, request_bytes, began, .. }) = (out.len(), answered.origin);
     let encoded = encode_answer(&answered, out);
     service.answered(&Exchange {
         api,
         request_bytes,
         response_bytes: out.len() - before_bytes,
-        took: began.elapsed(),
+        took: now.saturating_sub(began),
         answer: &answered.answer,
     });
     encoded

@@ -10,6 +10,10 @@ use super::{BatchHeader, TimestampType};
 /// Longest varint of a 32-bit number.
 const LENGTH_BYTES_MAX: usize = 5;
 
+/// Headers of one record, which has a few. Each takes two bytes of a batch, less than one of them
+/// compressed, and 48 of memory.
+const HEADERS_MAX: usize = 1 << 20;
+
 /// Bytes decompressed at a time.
 const PORTION_BYTES: usize = 64 << 10;
 
@@ -59,7 +63,9 @@ impl<R: BufRead> RecordReader<R> {
             return Err(self.malformed("cut short"));
         };
         let Some((offset_delta, timestamp_delta, record)) = parse(body) else {
-            return Err(self.malformed("fields that do not fit its length"));
+            return Err(
+                self.malformed("fields that do not fit its length, or more than a million headers")
+            );
         };
         if !(0..=i64::from(self.header.last_offset_delta())).contains(&offset_delta) {
             return Err(self.malformed("an offset outside the batch"));
@@ -104,7 +110,7 @@ fn parse(body: &[u8]) -> Option<(i64, i64, Record)> {
     let offset_delta = read_varint(&mut rest, 5)?;
     let key = nullable(&mut rest)?.map(<[u8]>::to_vec);
     let value = nullable(&mut rest)?.map(<[u8]>::to_vec);
-    let count = usize::try_from(read_varint(&mut rest, 5)?).ok()?;
+    let count = usize::try_from(read_varint(&mut rest, 5)?).ok().filter(|n| *n <= HEADERS_MAX)?;
     let mut headers = Vec::new();
     for _ in 0..count {
         let name = String::from_utf8_lossy(nullable(&mut rest)??).into_owned();

@@ -3,6 +3,7 @@
 //! Before the checkpoint everything must be there: all bytes of the segments are batches, their
 //! offsets dense but in compacted segments, their checksums right. Behind it, after a crash, the log ends where the batches do.
 
+use std::ops::Bound;
 use std::path::PathBuf;
 
 use super::{Finding, Severity, Watcher};
@@ -235,7 +236,7 @@ impl Check<'_> {
                 continue;
             }
             self.tail(&mut merged, base, &walked)?;
-            for &later in files.segments.range(base + 1..).map(|(base, _)| base) {
+            for &later in files.segments.range(behind(base)).map(|(base, _)| base) {
                 let (severity, what) = match self.clean {
                     true => (
                         Severity::Damage,
@@ -400,7 +401,7 @@ impl Check<'_> {
             );
             self.tell(Severity::Damage, path, walked.position, what);
         }
-        let is_closed = self.files.segments.range(base + 1..).next().is_some();
+        let is_closed = self.files.segments.range(behind(base)).next().is_some();
         index.at_end(self, walked.position, is_closed && walked.stopped.is_none());
         Ok(walked)
     }
@@ -419,6 +420,11 @@ impl Check<'_> {
             self.tell(Severity::Damage, path.to_owned(), position, what);
         }
     }
+}
+
+/// Of all segments those after `base`, which may be the last number that there is.
+fn behind(base: i64) -> (Bound<i64>, Bound<i64>) {
+    (Bound::Excluded(base), Bound::Unbounded)
 }
 
 /// Compares a segment's index with its batches, in passing.

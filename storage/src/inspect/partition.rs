@@ -179,7 +179,7 @@ impl DataDir {
             Ok(Slot::Unreadable) => SlotState::Unreadable(
                 "its checksum differs, or it is another partition's".to_owned(),
             ),
-            Ok(Slot::Whole(checkpoint)) => check_checkpoint(&checkpoint).map_or_else(
+            Ok(Slot::Whole(checkpoint)) => checkpoint.fault().map_or_else(
                 || SlotState::Whole(CheckpointFields::of(checkpoint)),
                 |reason| SlotState::Unreadable(reason.to_owned()),
             ),
@@ -188,20 +188,6 @@ impl DataDir {
         };
         Ok(CheckpointSlot { path: slot_path(dir, slot), state })
     }
-}
-
-/// What no broker would write, although the checksum fits.
-fn check_checkpoint(checkpoint: &Checkpoint) -> Option<&'static str> {
-    let end = checkpoint.end;
-    if end.segment_base < 0 || end.offset < end.segment_base || checkpoint.log_start < 0 {
-        return Some("its offsets are impossible");
-    }
-    if end.position > i64::MAX as u64
-        || end.position % BLOCK_BYTES as u64 != checkpoint.remainder.len() as u64
-    {
-        return Some("its position does not go with the bytes that it carries");
-    }
-    None
 }
 
 impl PartitionFiles<'_> {

@@ -65,6 +65,9 @@ struct FragmentHeader {
 
 const FRAGMENT_HEADER_BYTES: usize = size_of::<FragmentHeader>();
 
+/// No file reaches further, with room for what is rounded up to blocks behind it.
+const POSITION_MAX: u64 = i64::MAX as u64 - ENTRY_BYTES_MAX as u64;
+
 /// How far its shard's journal was when an entry was sealed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EntryNumbers {
@@ -226,7 +229,7 @@ pub(crate) fn parse_entry(bytes: &[u8]) -> Parsed<'_> {
     if crc32fast::hash(&entry[CHECKSUM_FROM..]) != header.checksum.get() {
         return Parsed::Nothing;
     }
-    Parsed::Entry(Entry {
+    let entry = Entry {
         incarnation: Incarnation { start_epoch: header.start_epoch.get(), life: header.life.get() },
         numbers: EntryNumbers {
             shard: header.shard.get(),
@@ -237,7 +240,12 @@ pub(crate) fn parse_entry(bytes: &[u8]) -> Parsed<'_> {
         block_bytes,
         body: &entry[ENTRY_HEADER_BYTES..],
         fragments: header.fragments.get(),
-    })
+    };
+    // A length that does not fit, or an impossible place: anybody can make a checksum that does.
+    match entry.fragments().count() == header.fragments.get() as usize {
+        true => Parsed::Entry(entry),
+        false => Parsed::Nothing,
+    }
 }
 
 /// Which entry the bytes at a block boundary claim to be, if they begin as one, whole or not.
@@ -249,9 +257,13 @@ pub(crate) fn claimed_entry(bytes: &[u8]) -> Option<(Incarnation, u64)> {
     })
 }
 
+/// Offsets and file positions are not negative as signed numbers; so a fragment's end never overflows.
+fn is_possible(segment_base: i64, position: u64) -> bool {
+    segment_base >= 0 && position <= POSITION_MAX
+}
+
 impl<'a> Entry<'a> {
-    /// Its fragments: place, start in the entry (from its first byte) and bytes. Ends early, with
-    /// `None`, if a length does not fit, which a valid checksum rules out.
+    /// Its fragments: place, start in the entry (from its first byte) and bytes.
     pub(crate) fn fragments(&self) -> impl Iterator<Item = (FragmentPlace, usize, &'a [u8])> {
         let body = self.body;
         let mut at = 0;
@@ -263,12 +275,9 @@ impl<'a> Entry<'a> {
             at += FRAGMENT_HEADER_BYTES + length;
             let partition =
                 PartitionId { topic_id: TopicId(header.topic_id), index: header.partition.get() };
-            let place = FragmentPlace {
-                partition,
-                segment_base: header.segment_base.get(),
-                position: header.position.get(),
-            };
-            Some((place, from, bytes))
+            let (segment_base, position) = (header.segment_base.get(), header.position.get());
+            let place = FragmentPlace { partition, segment_base, position };
+            is_possible(segment_base, position).then_some((place, from, bytes))
         })
     }
 }
@@ -290,6 +299,25 @@ mod tests {
         builder.push(place(2), 5000, [&[7u8; 5000][..]].into_iter());
         builder.push(place(3), 0, std::iter::empty());
         builder.finish(Incarnation { start_epoch: 3, life: 4 }, NUMBERS)
+    }
+
+    #[test]
+    fn an_entry_with_an_impossible_place_is_none() {
+        for (segment_base, position, is_there) in [
+            (0, POSITION_MAX, true),
+            (i64::MAX, 0, true),
+            (0, POSITION_MAX + 1, false),
+            (0, u64::MAX, false),
+            (-1, 0, false),
+        ] {
+            let mut builder = EntryBuilder::new();
+            let crafted = FragmentPlace { segment_base, position, ..place(1) };
+            builder.push(crafted, 5, std::iter::once(&b"hello"[..]));
+            builder.push(place(2), 5, std::iter::once(&b"hello"[..]));
+            let bytes = builder.finish(Incarnation { start_epoch: 3, life: 4 }, NUMBERS);
+            let parsed = parse_entry(bytes.as_bytes());
+            assert_eq!(matches!(parsed, Parsed::Entry(_)), is_there, "{segment_base} {position}");
+        }
     }
 
     #[test]

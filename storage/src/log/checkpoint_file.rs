@@ -19,6 +19,8 @@ use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil
 mod compacted;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use compacted::{Compacted, CompactedSegment};
 
@@ -42,6 +44,14 @@ pub enum CheckpointError {
         path: PathBuf,
         /// Its version.
         found: u32,
+    },
+    /// The newest slot's checksum fits, and what it says can't be.
+    #[error("{}: the checkpoint can't be Corelane's: {fault}", dir.display())]
+    Impossible {
+        /// The partition's directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        fault: &'static str,
     },
     /// Both slots are there and neither is whole, which no crash can cause.
     #[error("{0}: both checkpoint slots are damaged")]
@@ -198,6 +208,23 @@ impl Checkpoint {
         header.checksum = crc32fast::hash(&bytes[CHECKSUM_FROM..]).into();
         bytes[..size_of::<Header>()].copy_from_slice(header.as_bytes());
         bytes
+    }
+
+    /// What no broker would write, although the checksum fits: anybody can make one that does.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        let end = self.end;
+        if end.segment_base < 0 || end.offset < end.segment_base || self.log_start < 0 {
+            return Some("its offsets are impossible");
+        }
+        if end.position > i64::MAX as u64
+            || end.position % BLOCK_BYTES as u64 != self.remainder.len() as u64
+        {
+            return Some("its position does not go with the bytes that it carries");
+        }
+        if !self.compacted.is_possible(end.segment_base) {
+            return Some("its compacted segments are impossible");
+        }
+        None
     }
 
     /// `None` if the bytes are not a whole slot of this partition.

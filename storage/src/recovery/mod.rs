@@ -10,6 +10,7 @@ mod leftovers;
 mod merged;
 mod walk;
 
+use std::ops::Bound;
 use std::path::Path;
 
 use crate::ids::PartitionId;
@@ -106,6 +107,9 @@ impl<R: Runtime> Recovery<'_, R> {
         config: LogConfig,
     ) -> Result<LogState<R::File>, CheckpointError> {
         let checkpoint = read_checkpoint(self.runtime, self.dir, self.id).await?;
+        if let Some(fault) = checkpoint.as_ref().and_then(Checkpoint::fault) {
+            return Err(CheckpointError::Impossible { dir: self.dir.to_owned(), fault });
+        }
         let no_fragments = Vec::new();
         let fragments = boot.scan.fragments.get(&self.id).unwrap_or(&no_fragments);
         let now_ms = self.runtime.now_ms();
@@ -294,7 +298,7 @@ impl<R: Runtime> Recovery<'_, R> {
             self.runtime.remove_file(&index).await?;
             removed = true;
         }
-        for (&base, file) in files.range(end.segment_base + 1..) {
+        for (&base, file) in files.range((Bound::Excluded(end.segment_base), Bound::Unbounded)) {
             let bytes = file.len_bytes;
             tracing::warn!(
                 partition = %self.id, segment = base, bytes,

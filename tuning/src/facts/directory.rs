@@ -1,6 +1,8 @@
-//! The data directory, looked at by making a small file there.
+//! The data directory, looked at by making a file there that has no name, or one for a moment.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
+use std::hash::BuildHasher;
 use std::io;
 use std::mem;
 use std::os::fd::AsRawFd;
@@ -63,12 +65,9 @@ pub(crate) fn gather(root: &Root, dir: &Path, make: bool) -> DirFacts {
         looked_at,
     };
     note_mount(root, &mut facts);
-    let probe = facts.looked_at.join(format!(".preflight-{}", std::process::id()));
-    if let Err(cause) = made.and_then(|()| probe_file(&probe, &mut facts)) {
+    if let Err(cause) = made.and_then(|()| probe(&mut facts)) {
         facts.create_errno = Some(cause.raw_os_error().unwrap_or(0));
     }
-    // The file may not exist; the directory's other facts hold all the same.
-    let _ = fs::remove_file(&probe);
     facts
 }
 
@@ -91,17 +90,63 @@ fn note_mount(root: &Root, facts: &mut DirFacts) {
     facts.device = of_mount().map(|mount| mount.device);
 }
 
-fn probe_file(path: &Path, facts: &mut DirFacts) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    let direct = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path);
+fn probe(facts: &mut DirFacts) -> io::Result<()> {
+    match unnamed(&facts.looked_at, 0) {
+        Ok(file) => {
+            note_file(&file, unnamed(&facts.looked_at, libc::O_DIRECT), facts);
+            Ok(())
+        }
+        Err(cause) if has_no_unnamed(&cause) => {
+            let named = Named::create(&facts.looked_at)?;
+            let direct =
+                OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&named.path);
+            note_file(&named.file, direct, facts);
+            Ok(())
+        }
+        Err(cause) => Err(cause),
+    }
+}
+
+/// A file without a name (open(2), O_TMPFILE): the directory is not changed, whatever happens.
+fn unnamed(dir: &Path, flags: i32) -> io::Result<File> {
+    OpenOptions::new().write(true).mode(0o600).custom_flags(libc::O_TMPFILE | flags).open(dir)
+}
+
+/// True if the file system has no such files: NFS, 9p, some of FUSE.
+fn has_no_unnamed(cause: &io::Error) -> bool {
+    matches!(cause.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL))
+}
+
+/// A file that was made here, and is removed when dropped.
+struct Named {
+    path: PathBuf,
+    file: File,
+}
+
+impl Named {
+    /// A process id would not do for a name: that of a container is often 1, again and again.
+    fn create(dir: &Path) -> io::Result<Named> {
+        let path = dir.join(format!(".preflight-{:016x}", RandomState::new().hash_one(0)));
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        Ok(Named { path, file })
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        // What is left is empty, and in nobody's way.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn note_file(file: &File, direct: io::Result<File>, facts: &mut DirFacts) {
     facts.direct_io = match direct {
         Ok(_) => Ok(true),
         Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => Ok(false),
         Err(cause) => Err(Unknown(format!("open with O_DIRECT: {cause}"))),
     };
-    facts.direct_align_bytes = direct_align(&file);
-    facts.reserves = reserves(&file);
-    Ok(())
+    facts.direct_align_bytes = direct_align(file);
+    facts.reserves = reserves(file);
 }
 
 fn reserves(file: &File) -> Fact<bool> {
@@ -131,4 +176,54 @@ fn direct_align(file: &File) -> Fact<(u32, u32)> {
         return Err(Unknown::because("this file system does not tell (STATX_DIOALIGN)"));
     }
     Ok((stat.stx_dio_mem_align, stat.stx_dio_offset_align))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory of one test.
+    struct Home(PathBuf);
+
+    impl Home {
+        fn new(name: &str) -> Home {
+            let home = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+            fs::create_dir_all(&home).unwrap();
+            Home(home)
+        }
+
+        fn names(&self) -> Vec<std::ffi::OsString> {
+            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+        }
+    }
+
+    impl Drop for Home {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// In a container every broker may have the same process id as the one that was killed before.
+    #[test]
+    fn what_lies_there_is_neither_in_the_way_nor_removed() {
+        let home = Home::new("preflight-left");
+        let left = format!(".preflight-{}", std::process::id());
+        fs::write(home.0.join(&left), b"mine").unwrap();
+        let facts = gather(&Root::of_machine(), &home.0, false);
+        assert_eq!(facts.create_errno, None);
+        assert!(facts.direct_io.is_ok() && facts.reserves.is_ok(), "{facts:?}");
+        assert_eq!(home.names(), [left.as_str()]);
+        assert_eq!(fs::read(home.0.join(&left)).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_named_file_is_new_and_does_not_stay() {
+        let home = Home::new("preflight-named");
+        let (one, other) = (Named::create(&home.0).unwrap(), Named::create(&home.0).unwrap());
+        assert_eq!(home.names().len(), 2);
+        drop(one);
+        assert_eq!(home.names(), [other.path.file_name().unwrap()]);
+        drop(other);
+        assert!(home.names().is_empty());
+    }
 }

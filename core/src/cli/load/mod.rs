@@ -14,7 +14,7 @@ mod write;
 use std::time::Duration;
 
 use clap::Args;
-use corelane_bench::load::{LoadArgs, Pace};
+use corelane_bench::load::{Allowance, LoadArgs, Pace};
 
 pub use consume::{ConsumeOptions, Start};
 pub use delivery::{EndToEndOptions, FanOutOptions};
@@ -68,6 +68,7 @@ impl LoadOptions {
             cores: self.core.clone(),
             bytes_max: u64::MAX,
             spin: self.spin,
+            allowance: Allowance::default(),
         }
     }
 }

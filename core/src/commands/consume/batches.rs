@@ -7,7 +7,7 @@ use corelane_storage::batch::{
 
 use super::aborted::Aborted;
 
-/// Bytes to which a batch may be decompressed: all of it is held at once.
+/// Bytes to which a batch may be decompressed: all of it may be one record.
 const OPENED_BYTES_MAX: u64 = 256 << 20;
 
 /// A batch that can't be read.
@@ -19,11 +19,13 @@ pub(super) enum Damage {
     Records(#[from] RecordsError),
 }
 
-/// What a look at the next batch has come to.
+/// What a look at the next record has come to.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Records, in order of their offsets; read on at `position`.
-    Records { records: Vec<(i64, Record)>, position: i64 },
+    /// A record.
+    Record { offset: i64, record: Record },
+    /// All of a batch was read, or there was nothing to read in it; read on at `position`.
+    Passed { position: i64 },
     /// A batch that can't be read; whoever wishes may read on at `position`.
     Damaged { damage: Damage, position: i64 },
     /// No whole batch is left.
@@ -36,6 +38,13 @@ pub(super) struct Batches<'a> {
     /// Offsets before this one are not wanted.
     position: i64,
     aborted: Aborted,
+    /// The batch that is being read.
+    open: Option<Open<'a>>,
+}
+
+struct Open<'a> {
+    header: BatchHeader,
+    reader: RecordReader<&'a [u8]>,
 }
 
 impl<'a> Batches<'a> {
@@ -44,11 +53,38 @@ impl<'a> Batches<'a> {
         position: i64,
         aborted: Option<Vec<AbortedTransaction>>,
     ) -> Batches<'a> {
-        Batches { bytes, position, aborted: Aborted::new(aborted) }
+        Batches { bytes, position, aborted: Aborted::new(aborted), open: None }
     }
 
-    /// The next batch's records.
-    pub(super) fn next_batch(&mut self) -> Next {
+    /// The next record, or batch that has none. Records are made one at a time: a small batch may
+    /// have many large ones.
+    pub(super) fn next_record(&mut self) -> Next {
+        match self.open.take() {
+            Some(open) => self.read_on(open),
+            None => self.next_batch(),
+        }
+    }
+
+    fn read_on(&mut self, mut open: Open<'a>) -> Next {
+        loop {
+            match open.reader.next_record() {
+                Ok(Some((offset, _))) if offset < self.position => {}
+                Ok(Some((offset, record))) => {
+                    self.open = Some(open);
+                    return Next::Record { offset, record };
+                }
+                Ok(None) => return self.passed(&open.header),
+                Err(error) => return self.damaged(error.into(), Some(&open.header)),
+            }
+        }
+    }
+
+    fn passed(&mut self, header: &BatchHeader) -> Next {
+        self.position = self.position.max(header.last_offset().saturating_add(1));
+        Next::Passed { position: self.position }
+    }
+
+    fn next_batch(&mut self) -> Next {
         let header = match BatchHeader::read(self.bytes) {
             Ok(header) if self.bytes.len() < header.total_bytes() => return Next::End,
             Ok(header) => *header,
@@ -66,35 +102,25 @@ impl<'a> Batches<'a> {
             return self.damaged(error.into(), Some(&header));
         }
         match self.open(&header, batch) {
-            Ok(records) => {
-                self.position = self.position.max(header.last_offset().saturating_add(1));
-                Next::Records { records, position: self.position }
-            }
+            Ok(Some(reader)) => self.read_on(Open { header, reader }),
+            Ok(None) => self.passed(&header),
             Err(error) => self.damaged(error.into(), Some(&header)),
         }
     }
 
+    /// `None` if nothing in it is for whoever reads.
     fn open(
         &mut self,
         header: &BatchHeader,
-        batch: &[u8],
-    ) -> Result<Vec<(i64, Record)>, RecordsError> {
+        batch: &'a [u8],
+    ) -> Result<Option<RecordReader<&'a [u8]>>, RecordsError> {
         let mut reader = RecordReader::up_to(header, &batch[HEADER_BYTES..], OPENED_BYTES_MAX)?;
-        let mut records = Vec::new();
         if header.is_control() {
             let marker = reader.next_record()?;
             self.aborted.covers(header, marker.is_some_and(|(_, record)| is_abort(&record)));
-            return Ok(records);
+            return Ok(None);
         }
-        if self.aborted.covers(header, false) {
-            return Ok(records);
-        }
-        while let Some((offset, record)) = reader.next_record()? {
-            if offset >= self.position {
-                records.push((offset, record));
-            }
-        }
-        Ok(records)
+        Ok((!self.aborted.covers(header, false)).then_some(reader))
     }
 
     fn damaged(&mut self, damage: Damage, header: Option<&BatchHeader>) -> Next {
@@ -153,13 +179,12 @@ mod tests {
         let mut batches = Batches::new(bytes, position, Some(aborted));
         let (mut found, mut at) = (Vec::new(), position);
         loop {
-            match batches.next_batch() {
-                Next::Records { records, position } => {
-                    at = position;
-                    found.extend(records.into_iter().map(|(offset, record)| {
-                        format!("{offset}:{}", String::from_utf8(record.value.unwrap()).unwrap())
-                    }));
+            match batches.next_record() {
+                Next::Record { offset, record } => {
+                    let value = String::from_utf8(record.value.unwrap()).unwrap();
+                    found.push(format!("{offset}:{value}"));
                 }
+                Next::Passed { position } => at = position,
                 Next::Damaged { damage, position } => {
                     at = position;
                     found.push(format!("damaged: {damage}"));

@@ -203,6 +203,13 @@ impl Fetcher {
         }
     }
 
+    /// Answers under way are of no use any more: asked again, they would come twice.
+    pub(super) fn forget_asked(&mut self) {
+        for broker in std::mem::take(&mut self.asked).into_keys() {
+            self.cluster.disconnect(broker);
+        }
+    }
+
     /// Waits after an error that may pass, and asks again who leads.
     fn recover(&mut self, error: ClientError) -> Result<(), Error> {
         if matches!(error, ClientError::Interrupted) {
@@ -211,10 +218,7 @@ impl Fetcher {
         if !error.is_retriable() {
             return Err(error.into());
         }
-        // Answers under way are of no use: asked again, they would come twice.
-        for broker in std::mem::take(&mut self.asked).into_keys() {
-            self.cluster.disconnect(broker);
-        }
+        self.forget_asked();
         let since = *self.failing_since.get_or_insert_with(Instant::now);
         let waited = since.elapsed();
         if waited >= self.cluster.timeout() {

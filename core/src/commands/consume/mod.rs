@@ -20,6 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, PartitionData};
+use corelane_storage::batch::Record;
 
 use self::batches::{Batches, Next};
 use self::fetcher::Fetcher;
@@ -27,7 +28,7 @@ use self::format::{Format, Place};
 use self::reading::Reading;
 use self::start::Start;
 use super::session::{self, OffsetQuery, Topic};
-use super::{Error, INTERRUPTED, stop_on_signals};
+use super::{Error, INTERRUPTED, stop_on_signals, tell};
 use crate::cli::ConsumeOptions;
 
 const OUT_BYTES: usize = 64 << 10;
@@ -58,7 +59,7 @@ pub fn run(options: &ConsumeOptions) -> Result<ExitCode, Error> {
             run.out.flush().map_err(Error::Output)?;
             if io::stderr().is_terminal() {
                 let plural = if run.printed == 1 { "" } else { "s" };
-                eprintln!("\ninterrupted: {} record{plural}", run.printed);
+                tell(format_args!("\ninterrupted: {} record{plural}", run.printed));
             }
             Ok(ExitCode::from(INTERRUPTED))
         }
@@ -182,11 +183,12 @@ impl Run<'_> {
         let mut batches = Batches::new(&bytes, began, answer.aborted_transactions);
         while !self.has_enough() && !self.readings[&index].is_done() {
             let at = self.readings[&index].position;
-            match batches.next_batch() {
-                Next::Records { records, position } => {
-                    self.print(index, &records)?;
-                    self.reading(index).advance(position);
+            match batches.next_record() {
+                Next::Record { offset, record } => {
+                    self.print(index, offset, &record)?;
+                    self.reading(index).advance(offset.saturating_add(1));
                 }
+                Next::Passed { position } => self.reading(index).advance(position),
                 Next::Damaged { damage, position } => {
                     self.damaged(index, at, position, &damage.to_string())?;
                 }
@@ -219,22 +221,15 @@ impl Run<'_> {
         self.readings.get_mut(&index).expect("only partitions asked for are answered")
     }
 
-    fn print(
-        &mut self,
-        partition: i32,
-        records: &[(i64, corelane_storage::batch::Record)],
-    ) -> Result<(), Error> {
-        let end = self.readings[&partition].end;
-        for (offset, record) in records {
-            if self.has_enough() || end.is_some_and(|end| *offset >= end) {
-                break;
-            }
-            let place = Place { topic: &self.options.topic, partition, offset: *offset };
-            self.format
-                .write(&mut self.out, place, record, &self.options.delimiter.0)
-                .map_err(Error::Output)?;
-            self.printed += 1;
+    fn print(&mut self, partition: i32, offset: i64, record: &Record) -> Result<(), Error> {
+        if self.readings[&partition].end.is_some_and(|end| offset >= end) {
+            return Ok(());
         }
+        let place = Place { topic: &self.options.topic, partition, offset };
+        self.format
+            .write(&mut self.out, place, record, &self.options.delimiter.0)
+            .map_err(Error::Output)?;
+        self.printed += 1;
         Ok(())
     }
 
@@ -244,7 +239,7 @@ impl Run<'_> {
         if !self.options.skip_corrupt {
             return Err(Error::Data(format!("{place}: {words}; --skip-corrupt passes over it")));
         }
-        eprintln!("corelane: {place}: {words}; passed over up to offset {next}");
+        tell(format_args!("corelane: {place}: {words}; passed over up to offset {next}"));
         self.reading(index).advance(next);
         Ok(())
     }
@@ -255,6 +250,8 @@ impl Run<'_> {
             timestamp: EARLIEST_TIMESTAMP,
             read_committed: self.options.read_committed,
         };
+        // Whoever leads now may have been asked for records: it answers that first.
+        self.fetcher.forget_asked();
         let Fetcher { cluster, topic, .. } = &mut self.fetcher;
         let first = session::offsets(cluster, topic, &[index], query)?[&index];
         let position = self.readings[&index].position;
@@ -265,7 +262,10 @@ impl Run<'_> {
                  or the topic was deleted and made anew"
             )));
         }
-        eprintln!("corelane: {place}: offsets {position} to {} were deleted meanwhile", first - 1);
+        let last = first - 1;
+        tell(format_args!(
+            "corelane: {place}: offsets {position} to {last} were deleted meanwhile"
+        ));
         self.reading(index).advance(first);
         Ok(())
     }

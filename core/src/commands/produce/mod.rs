@@ -31,7 +31,7 @@ use self::progress::{Progress, Summary};
 use self::queue::{Numbered, Queue};
 use self::sender::Sender;
 use super::session::{self, Topic};
-use super::{Error, INTERRUPTED, print, stop_on_signals};
+use super::{Error, INTERRUPTED, print, stop_on_signals, tell};
 use crate::cli::ProduceOptions;
 
 /// Bytes of input read at once.
@@ -49,7 +49,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Every [`Error`]; [`Error::Partial`] if some was acknowledged before.
 pub fn run(options: &ProduceOptions) -> Result<ExitCode, Error> {
     let stop = stop_on_signals()?;
-    let mut cluster = session::connect(&options.client, Arc::default())?;
+    let mut cluster = session::connect(&options.client, stop.clone())?;
     let topic = Topic::find(&mut cluster, &options.topic)?;
     if let Some(partition) = options.partition.filter(|p| !topic.leaders.contains_key(p)) {
         let count = topic.leaders.len();
@@ -60,7 +60,7 @@ pub fn run(options: &ProduceOptions) -> Result<ExitCode, Error> {
     let sender = Sender::new(cluster, topic, options.compression, options.acks, noun)?;
     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(Error::Input)?;
     if io::stdin().is_terminal() && io::stderr().is_terminal() {
-        eprintln!("Each {noun} is a record; Ctrl-D ends.");
+        tell(format_args!("Each {noun} is a record; Ctrl-D ends."));
     }
     let now = Instant::now();
     let mut run = Run {
@@ -145,7 +145,7 @@ impl Run<'_> {
     }
 
     fn has_room(&self) -> bool {
-        let bytes: usize = self.sender.queues.values().map(Queue::bytes).sum();
+        let bytes: usize = self.sender.queues.iter().map(Queue::bytes).sum();
         bytes < BUFFER_BYTES.max(2 * self.options.batch_bytes)
     }
 
@@ -183,8 +183,7 @@ impl Run<'_> {
             (Some(key), None) => partition_of_key(key, count),
             (None, None) => self.sticky % count,
         };
-        // Partitions are numbered from 0 without gaps.
-        let queue = self.sender.queues.values_mut().nth(nth).expect("one of those there are");
+        let queue = &mut self.sender.queues[nth];
         if queue.push(numbered, self.options.batch_bytes, now) {
             queue.close(now);
             self.sticky = (self.sticky + 1) % count;
@@ -194,7 +193,7 @@ impl Run<'_> {
     fn close_batches(&mut self, now: Instant) {
         let is_last = !self.is_taking();
         let mut closed = false;
-        for queue in self.sender.queues.values_mut() {
+        for queue in &mut self.sender.queues {
             let is_due = |since: Instant| is_last || now >= since + self.options.linger;
             if queue.open_since().is_some_and(is_due) {
                 queue.close(now);
@@ -207,7 +206,7 @@ impl Run<'_> {
     /// Waits for input, answers, or the next time something is due.
     fn wait(&mut self, now: Instant) -> Result<(), Error> {
         let reads = matches!(self.state, State::Reading) && self.is_starved && self.has_room();
-        let lingers = self.sender.queues.values().filter_map(Queue::open_since);
+        let lingers = self.sender.queues.iter().filter_map(Queue::open_since);
         let lingers = lingers.map(|since| since + self.options.linger);
         let paced =
             (self.is_taking() && !self.is_starved).then(|| self.pace.next_at(now)).flatten();
@@ -278,7 +277,7 @@ impl Run<'_> {
             (Ok(()), _) => {
                 match self.options.client.json {
                     true => print::json(&summary)?,
-                    false => eprintln!("{summary}"),
+                    false => tell(&summary),
                 }
                 return Ok(match interrupted {
                     true => ExitCode::from(INTERRUPTED),

@@ -27,7 +27,8 @@ const REQUEST_BYTES: usize = 1 << 20;
 pub(super) struct Sender {
     cluster: Cluster,
     pub(super) topic: Topic,
-    pub(super) queues: BTreeMap<i32, Queue>,
+    /// By partition.
+    pub(super) queues: Vec<Queue>,
     making: Making,
     acks: i16,
     /// What a piece of the input is called.
@@ -69,7 +70,9 @@ impl Sender {
             -1 => Some(init_producer_id(&mut cluster)?),
             _ => None,
         };
-        let queues = topic.leaders.keys().map(|index| (*index, Queue::default())).collect();
+        // What is read from now on is to be acknowledged first.
+        cluster.ignore_stop();
+        let queues = topic.leaders.keys().map(|_| Queue::default()).collect();
         Ok(Sender {
             cluster,
             topic,
@@ -88,7 +91,7 @@ impl Sender {
 
     /// True if all was acknowledged.
     pub(super) fn is_empty(&self) -> bool {
-        self.queues.values().all(Queue::is_empty)
+        self.queues.iter().all(Queue::is_empty)
     }
 
     /// Sockets of brokers whose answers are due.
@@ -115,6 +118,10 @@ impl Sender {
     /// Those that will not pass, or have not for too long.
     pub(super) fn pump(&mut self, now: Instant) -> Result<(), Error> {
         self.give_up_silent(now)?;
+        for link in self.links.values_mut() {
+            // One that is over would be a time to wake at that has come, for ever.
+            link.hold_until = link.hold_until.filter(|until| now < *until);
+        }
         if let Some(retry_at) = self.retry_at {
             if now < retry_at {
                 return Ok(());
@@ -138,14 +145,14 @@ impl Sender {
     fn next_request(&mut self, now: Instant) -> Result<Option<(i32, Vec<i32>)>, Error> {
         let mut by_broker: BTreeMap<i32, (Vec<i32>, usize)> = BTreeMap::new();
         let mut leaderless = None;
-        for (&partition, queue) in self.queues.iter().filter(|(_, queue)| queue.is_ready()) {
+        for (partition, queue) in (0..).zip(&self.queues).filter(|(_, queue)| queue.is_ready()) {
             let leader = self.topic.leaders.get(&partition).copied().unwrap_or(-1);
             if leader < 0 {
                 leaderless = Some(partition);
                 continue;
             }
             let link = self.links.entry(leader).or_default();
-            if link.due.len() >= REQUESTS_MAX || link.hold_until.is_some_and(|until| now < until) {
+            if link.due.len() >= REQUESTS_MAX || link.hold_until.is_some() {
                 continue;
             }
             let bytes = queue.next_bytes();
@@ -170,10 +177,8 @@ impl Sender {
         self.cluster.broker(broker)?.version(Api::Produce)?;
         let (mut data, mut batches) = (Vec::new(), Vec::new());
         for &index in partitions {
-            let queue = self.queues.get_mut(&index);
-            let Some((id, bytes)) = queue.and_then(|queue| queue.send(self.making)) else {
-                continue;
-            };
+            let making = self.making;
+            let Some((id, bytes)) = self.queue(index).send(making) else { continue };
             batches.push((index, id));
             data.push(PartitionProduceData { index, records: Some(bytes) });
         }
@@ -248,7 +253,7 @@ impl Sender {
         now: Instant,
     ) -> Result<(), Error> {
         let code = answer.error_code;
-        let queue = self.queues.get_mut(&partition).expect("a batch of it was sent");
+        let queue = &mut self.queues[partition as usize];
         match code {
             // A duplicate is one that was stored by an attempt whose answer was lost.
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
@@ -298,8 +303,7 @@ impl Sender {
     }
 
     fn acknowledged(&mut self, partition: i32, id: u64) {
-        let queue = self.queues.get_mut(&partition).expect("a batch of it was sent");
-        let Some(batch) = queue.acknowledge(id) else { return };
+        let Some(batch) = self.queue(partition).acknowledge(id) else { return };
         self.records += batch.records.len() as u64;
         let field = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len) as u64;
         let bytes = batch.records.iter().map(|r| field(&r.record.key) + field(&r.record.value));
@@ -307,7 +311,12 @@ impl Sender {
     }
 
     fn fail(&mut self, partition: i32, id: u64) {
-        self.queues.get_mut(&partition).expect("a batch of it was sent").fail(id);
+        self.queue(partition).fail(id);
+    }
+
+    /// That of a partition of which something is or was under way.
+    fn queue(&mut self, partition: i32) -> &mut Queue {
+        &mut self.queues[partition as usize]
     }
 
     /// A connection is of no more use: whatever was under way on it goes out again.
@@ -325,9 +334,13 @@ impl Sender {
         let is_silent = |link: &Link| link.due.front().is_some_and(|due| now >= due.sent + waited);
         let silent = self.links.iter().find(|(_, link)| is_silent(link));
         let Some(broker) = silent.map(|(broker, _)| *broker) else { return Ok(()) };
-        let Some(connection) = self.cluster.connected(broker) else { return Ok(()) };
-        let address = connection.address().clone();
-        let error = ClientError::Silent { address, api: Api::Produce, waited };
+        let error = match self.cluster.connected(broker) {
+            Some(connection) => {
+                let address = connection.address().clone();
+                ClientError::Silent { address, api: Api::Produce, waited }
+            }
+            None => ClientError::UnknownBroker(broker),
+        };
         self.disconnect(broker, error, now)
     }
 
@@ -336,7 +349,7 @@ impl Sender {
         if !error.is_retriable() {
             return Err(error.into());
         }
-        let oldest = self.queues.values().filter_map(Queue::oldest).map(|batch| batch.since).min();
+        let oldest = self.queues.iter().filter_map(Queue::oldest).map(|batch| batch.since).min();
         let waited = oldest.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         if waited >= self.cluster.timeout() {
             return Err(ClientError::GaveUp { waited, last: Box::new(error) }.into());
@@ -379,3 +392,6 @@ fn init_producer_id(cluster: &mut Cluster) -> Result<(i64, i16), Error> {
         error => error.into(),
     })
 }
+
+#[cfg(test)]
+mod tests;

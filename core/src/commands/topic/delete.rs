@@ -68,8 +68,12 @@ pub(super) fn run(options: &DeleteOptions) -> Result<(), Error> {
 fn is_confirmed(names: &[String]) -> Result<bool, Error> {
     let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
     let (noun, pronoun) = if names.len() == 1 { ("topic", "it") } else { ("topics", "them") };
-    eprint!("Delete {noun} {} and all that is in {pronoun}? [y/N] ", quoted.join(", "));
-    let _ = io::stderr().flush();
+    let question =
+        format!("Delete {noun} {} and all that is in {pronoun}? [y/N] ", quoted.join(", "));
+    if io::stderr().lock().write_all(question.as_bytes()).is_err() {
+        // Nobody was asked.
+        return Ok(false);
+    }
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(Error::Input)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -11,7 +11,7 @@ use corelane_storage::ids::TopicId;
 use super::ShardView;
 use crate::metrics::counters::Sent;
 use crate::metrics::families::{self as f, Family};
-use crate::metrics::snapshot::{PartitionSnapshot, ShardSnapshot};
+use crate::metrics::snapshot::{PartitionSnapshot, SentChunk, ShardSnapshot};
 use crate::metrics::text::{Page, labels};
 
 /// One topic, of all shards together.
@@ -92,9 +92,9 @@ fn merge(topics: &mut BTreeMap<Arc<str>, Merged>, snapshot: &ShardSnapshot, is_u
             merged.partitions.insert(partition.index, *partition);
         }
     }
-    for (place, sent) in &snapshot.sent {
-        if let Some(merged) = same(topics, snapshot, *place) {
-            add(&mut merged.sent, sent);
+    for chunk in &snapshot.sent {
+        if let Some(merged) = same(topics, snapshot, chunk.topic) {
+            add(&mut merged.sent, chunk);
         }
     }
 }
@@ -110,11 +110,12 @@ fn same<'a>(
     topics.get_mut(&topic.name).filter(|merged| merged.id == topic.id)
 }
 
-fn add(to: &mut Vec<Sent>, sent: &[Sent]) {
-    if to.len() < sent.len() {
-        to.resize(sent.len(), Sent::default());
+fn add(to: &mut Vec<Sent>, chunk: &SentChunk) {
+    let end = chunk.first + chunk.sent.len();
+    if to.len() < end {
+        to.resize(end, Sent::default());
     }
-    for (to, sent) in to.iter_mut().zip(sent) {
+    for (to, sent) in to[chunk.first..].iter_mut().zip(&chunk.sent) {
         to.bytes += sent.bytes;
         to.records += sent.records;
     }

@@ -12,7 +12,7 @@ use crate::catalog::Topic;
 use crate::metrics::counters::{ApiTotals, Sent};
 use crate::metrics::families::SECTIONS;
 use crate::metrics::process;
-use crate::metrics::snapshot::{PartitionSnapshot, ShardSnapshot};
+use crate::metrics::snapshot::{PartitionSnapshot, SentChunk, ShardSnapshot};
 use crate::shard::admission::Refused;
 
 fn topic(name: &str, id: u8) -> Arc<Topic> {
@@ -37,6 +37,10 @@ fn requests(took_ms: u64, errors: u64) -> (Api, ApiTotals) {
     totals.durations.record(Duration::from_millis(took_ms));
     totals.add_errors(ErrorCode::MessageTooLarge, errors);
     (Api::Produce, totals)
+}
+
+fn chunk(first: usize, bytes: u64, records: u64) -> SentChunk {
+    SentChunk { topic: 0, first, sent: vec![Sent { bytes, records }] }
 }
 
 fn view(is_up: bool, snapshot: ShardSnapshot) -> ShardView {
@@ -73,14 +77,14 @@ fn shards_are_summed_and_a_silent_one_keeps_its_part() {
         apis: vec![requests(1, 2)],
         topics: vec![topic("t", 1)],
         partitions: vec![vec![partition(0, 0, 100)]],
-        sent: vec![(0, vec![Sent { bytes: 5, records: 1 }, Sent { bytes: 6, records: 2 }])],
+        sent: vec![chunk(0, 5, 1), chunk(1, 6, 2)],
         ..ShardSnapshot::default()
     };
     let other = ShardSnapshot {
         apis: vec![requests(400, 1)],
         topics: vec![topic("t", 1)],
         partitions: vec![vec![partition(0, 1, 200)]],
-        sent: vec![(0, vec![Sent { bytes: 50, records: 10 }])],
+        sent: vec![chunk(0, 50, 10)],
         ..ShardSnapshot::default()
     };
     let text = page(&facts(vec![view(true, one), view(false, other)]));
@@ -108,7 +112,7 @@ fn a_topic_made_again_between_two_answers_is_told_once() {
     let old = ShardSnapshot {
         topics: vec![topic("t", 1)],
         partitions: vec![vec![partition(0, 0, 100)]],
-        sent: vec![(0, vec![Sent { bytes: 5, records: 1 }])],
+        sent: vec![chunk(0, 5, 1)],
         ..ShardSnapshot::default()
     };
     let new = ShardSnapshot {

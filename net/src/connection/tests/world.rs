@@ -77,6 +77,10 @@ struct ClockInner {
 }
 
 impl Timer for Clock {
+    fn now(&self) -> Duration {
+        self.0.now.get()
+    }
+
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
         let end = self.0.now.get() + duration;
         poll_fn(move |context| {

@@ -83,6 +83,21 @@ fn compressors_are_named() {
     }
 }
 
+/// A few hundred bytes of Zstandard would be gigabytes of headers.
+#[test]
+fn a_record_has_no_more_headers_than_memory_is_worth() {
+    let with = |count: usize| {
+        let headers = vec![(String::new(), None); count];
+        let builder = BatchBuilder::new().record(Record { headers, ..record("", 0, 0) });
+        builder.compression(Compressor::new(Compression::Zstd, None).unwrap()).build()
+    };
+    let most = read(&with(1 << 20), 1 << 24).unwrap();
+    assert_eq!(most[0].1.headers.len(), 1 << 20);
+    let batch = with((1 << 20) + 1);
+    assert!(batch.len() < 1000, "{} bytes", batch.len());
+    assert!(matches!(read(&batch, 1 << 24), Err(RecordsError::Malformed { .. })));
+}
+
 #[test]
 fn malformed_records_are_told() {
     let good = BatchBuilder::new().value(0, "one").value(0, "two").build();

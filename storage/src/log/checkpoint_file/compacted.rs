@@ -58,6 +58,18 @@ impl Compacted {
         self.segments.iter().find(|segment| segment.name.base_offset == base)
     }
 
+    /// Whether its segments follow each other and lie before `end`, the segment that is appended to.
+    pub(super) fn is_possible(&self, end: i64) -> bool {
+        let mut behind = 0;
+        self.segments.iter().all(|segment| {
+            let CompactedSegment { name, until, records_end, .. } = *segment;
+            let base = name.base_offset;
+            let is_next = behind <= base && base < until && until <= end && name.generation > 0;
+            behind = until;
+            is_next && (base..=until).contains(&records_end)
+        })
+    }
+
     /// Whether a compacted segment stands for the one that was appended at `base`.
     pub(crate) fn has_replaced(&self, base: i64) -> bool {
         let before = self.segments.iter().rev().find(|s| s.name.base_offset <= base);
@@ -107,5 +119,45 @@ impl Compacted {
         };
         let segments = entries.iter().map(segment).collect();
         Some(Compacted { first_dirty: header.first_dirty.get(), segments })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(
+        base_offset: i64,
+        generation: u32,
+        until: i64,
+        records_end: i64,
+    ) -> CompactedSegment {
+        let name = SegmentName { base_offset, generation };
+        CompactedSegment { name, until, records_end, bytes: 1, max_timestamp: 2, last_append_ms: 3 }
+    }
+
+    #[test]
+    fn what_no_broker_would_write_is_told() {
+        let is_possible = |segments: &[CompactedSegment]| {
+            Compacted { first_dirty: 0, segments: segments.to_vec() }.is_possible(100)
+        };
+        assert!(is_possible(&[]));
+        assert!(is_possible(&[
+            segment(3, 1, 50, 3),
+            segment(50, 9, 60, 60),
+            segment(80, 2, 100, 81)
+        ]));
+        for wrong in [
+            segment(-1, 1, 50, 3),
+            segment(3, 0, 50, 3),
+            segment(3, 1, 3, 3),
+            segment(3, 1, i64::MIN, 3),
+            segment(3, 1, 101, 3),
+            segment(3, 1, 50, 2),
+            segment(3, 1, 50, 51),
+        ] {
+            assert!(!is_possible(&[wrong]), "{wrong:?}");
+        }
+        assert!(!is_possible(&[segment(3, 1, 50, 3), segment(49, 2, 60, 60)]), "they overlap");
     }
 }
