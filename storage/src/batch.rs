@@ -12,19 +12,25 @@ pub use builder::{BatchBuilder, Record};
 pub use compress::{Compressor, CompressorError};
 pub use compression::DECOMPRESSED_BYTES_MAX;
 pub use contents::{ContentsReader, Limited, RecordContents, RecordHeader};
+pub(crate) use raw_records::{RawRecord, RawRecords, RawStep};
 pub use record_reader::RecordReader;
+pub(crate) use records::every_record_has_key;
 pub use records::{RecordTime, RecordWalk, RecordsError, Step};
+pub(crate) use rewrite::{Rewrite, emptied};
 
 mod builder;
 mod compress;
+mod compress_stream;
 mod compression;
 mod contents;
 mod crc_shift;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod metered;
+mod raw_records;
 mod record_reader;
 mod records;
+mod rewrite;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -47,6 +53,7 @@ const COMPRESSION_MASK: i16 = 0b111;
 const LOG_APPEND_TIME_BIT: i16 = 1 << 3;
 const TRANSACTIONAL_BIT: i16 = 1 << 4;
 const CONTROL_BIT: i16 = 1 << 5;
+const DELETE_HORIZON_BIT: i16 = 1 << 6;
 
 /// Why bytes are not an acceptable batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -310,6 +317,12 @@ impl BatchHeader {
     #[inline]
     pub fn base_timestamp(&self) -> i64 {
         self.base_timestamp.get()
+    }
+
+    /// When compaction may remove its tombstones, ms since 1970, once it has been told (KIP-534).
+    /// The base timestamp says it: no field was left.
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes.get() & DELETE_HORIZON_BIT != 0).then_some(self.base_timestamp())
     }
 
     /// Highest timestamp of its records, ms since 1970; -1 if none.

@@ -7,7 +7,7 @@
 //! batch.rs        Kafka's record batch: its header, read in place, and a walk over its records
 //! producers.rs    idempotent producers of one partition: pure state
 //! index.rs        sparse offset and time index of one segment: pure state
-//! log/            one partition: append, write, publish, read, find, delete, seal, checkpoint
+//! log/            one partition: append, write, publish, read, find, delete, compact, seal, checkpoint
 //! journal/        the shard's journal: format, writer, scan
 //! recovery/       from a crash back to a log
 //! store/          one shard: pump, flusher, upkeep, and the process-wide start

@@ -26,6 +26,16 @@ pub(crate) enum Mutant {
     RetainBeyondHighWatermark,
     /// A segment's files are removed although a lease holds them.
     RemoveLeasedSegment,
+    /// Compaction keeps the first record of a key and not the last.
+    CompactKeepsOlder,
+    /// Compaction drops tombstones before their horizon.
+    DropTombstonesEarly,
+    /// Compaction gives up records for later ones that are not synced yet.
+    CompactUnflushed,
+    /// A compacted segment takes its place before it is synced.
+    SwapBeforeSync,
+    /// Compaction drops the batch that has its producer's last sequence.
+    DropProducersLastBatch,
     /// Producer ids are given out before their reservation is durable.
     ReuseProducerId,
 }

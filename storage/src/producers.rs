@@ -236,6 +236,11 @@ impl ProducerStates {
         });
     }
 
+    /// The last offset of each producer id.
+    pub(crate) fn last_offsets(&self) -> impl Iterator<Item = i64> + '_ {
+        self.producers.values().filter_map(|producer| Some(producer.batches().last()?.last_offset))
+    }
+
     /// Each id that is remembered, lowest first: its epoch, its last batches (oldest first) and when
     /// it was last seen (ms since 1970).
     pub fn remembered(&self) -> Vec<(i64, i16, &[RememberedBatch], i64)> {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+mod compacted;
 mod content;
 mod crash;
 mod disk;

@@ -48,7 +48,7 @@ fn append_code(error: &AppendError) -> ErrorCode {
         AppendError::Batch(BatchError::Invalid(_) | BatchError::UnsupportedMagic(_)) => {
             ErrorCode::InvalidRecord
         }
-        AppendError::Records(_) => ErrorCode::InvalidRecord,
+        AppendError::Records(_) | AppendError::NoKeys { .. } => ErrorCode::InvalidRecord,
         AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
         AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         AppendError::Sequence(error) => sequence_code(error),

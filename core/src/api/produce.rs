@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelane_net::codec::Str;
+use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
@@ -226,15 +226,20 @@ impl Begun {
     }
 
     fn answer(mut self) -> Answer {
-        let outcomes = std::mem::take(&mut self.outcomes);
-        for (answer, outcome) in self.answers().zip(outcomes) {
-            match outcome.unwrap_or(Err(PartitionError::Panicked)) {
-                Ok(acknowledged) => {
-                    answer.base_offset = acknowledged.base_offset;
-                    answer.log_append_time_ms = acknowledged.log_append_time_ms;
-                    answer.log_start_offset = acknowledged.log_start_offset;
+        let mut outcomes = std::mem::take(&mut self.outcomes).into_iter();
+        for topic in &mut self.response.responses {
+            for answer in &mut topic.partition_responses {
+                match outcomes.next().flatten().unwrap_or(Err(PartitionError::Panicked)) {
+                    Ok(acknowledged) => {
+                        answer.base_offset = acknowledged.base_offset;
+                        answer.log_append_time_ms = acknowledged.log_append_time_ms;
+                        answer.log_start_offset = acknowledged.log_start_offset;
+                    }
+                    Err(error) => {
+                        let name = || topic_name(&self.shard, &topic.name, topic.topic_id);
+                        refuse(answer, &error, name);
+                    }
                 }
-                Err(error) => refuse(answer, &error),
             }
         }
         Answer::Send(self.response.into())
@@ -254,17 +259,54 @@ impl Begun {
 }
 
 /// Says why a batch was not taken, and which of its records are to blame (KIP-467).
-fn refuse(answer: &mut PartitionProduceResponse, error: &PartitionError) {
+fn refuse(
+    answer: &mut PartitionProduceResponse,
+    error: &PartitionError,
+    topic: impl FnOnce() -> String,
+) {
     answer.error_code = errors::partition_code(error);
     answer.error_message = errors::message(error);
     answer.base_offset = -1;
-    if let PartitionError::Append(error) = error
-        && let AppendError::InvalidTimestamp { records } = &**error
-    {
-        let record = |refused: &RefusedTimestamp| BatchIndexAndErrorMessage {
-            batch_index: refused.batch_index,
-            batch_index_error_message: Some(Str::from(&*refused.message)),
-        };
-        answer.record_errors = records.iter().map(record).collect();
+    let PartitionError::Append(error) = error else { return };
+    match &**error {
+        AppendError::InvalidTimestamp { records } => {
+            let record = |r: &RefusedTimestamp| record_error(r.batch_index, &r.message);
+            answer.record_errors = records.iter().map(record).collect();
+        }
+        AppendError::NoKeys { records } => {
+            let why = format!(
+                "Compacted topic cannot accept message without key in topic partition {}-{}",
+                topic(),
+                answer.index
+            );
+            answer.error_message = errors::message(&many_errors(records, &why));
+            answer.record_errors = records.iter().map(|i| record_error(*i, &why)).collect();
+        }
+        _ => {}
     }
+}
+
+fn record_error(batch_index: i32, message: &str) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage { batch_index, batch_index_error_message: Some(Str::from(message)) }
+}
+
+/// Kafka's words for records that are refused for the same reason.
+fn many_errors(records: &[i32], why: &str) -> String {
+    let shown = |index: &i32| format!("RecordError(batchIndex={index}, message='{why}')");
+    let first: Vec<String> = records.iter().take(3).map(shown).collect();
+    format!(
+        "One or more records have been rejected due to {} record errors in total, and only showing \
+         the first three errors at most: [{}]",
+        records.len(),
+        first.join(", ")
+    )
+}
+
+/// The name of a topic that may have been asked for by its id.
+fn topic_name(shard: &Shard, name: &Str, id: Uuid) -> String {
+    if !name.is_empty() {
+        return name.to_string();
+    }
+    let topic = Finder { catalog: &shard.catalog(), by_id: true }.topic(name, id).cloned();
+    topic.map_or_else(|_| String::new(), |topic| topic.name.to_string())
 }

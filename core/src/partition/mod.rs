@@ -75,7 +75,7 @@ impl Queued {
     /// Looks at the records of `batch`, and appends it. Those before it must be gone.
     pub async fn append(self, batch: &[u8]) -> Result<Appended, PartitionError> {
         let partition = &self.0;
-        partition.guarded_async(partition.log.check_timestamps(batch)).await?;
+        partition.guarded_async(partition.log.check_records(batch)).await?;
         let appended = partition.guarded(|log| log.append(batch))??;
         partition.traffic.count(batch.len(), &appended);
         Ok(appended)
@@ -117,7 +117,7 @@ impl Partition {
     pub fn append_at_once(&self, batch: &[u8]) -> Result<Option<Appended>, PartitionError> {
         let is_behind = self.queued.get() > 0;
         let appended = self.guarded(|log| {
-            let must_wait = is_behind || log.must_check_timestamps(batch);
+            let must_wait = is_behind || log.must_check_records(batch);
             (!must_wait).then(|| log.append(batch)).transpose()
         })??;
         if let Some(appended) = &appended {

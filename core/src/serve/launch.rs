@@ -344,7 +344,11 @@ async fn recover(
         Some((id, config::log_config(&layers)))
     };
     let partitions = owned(&common.catalog, shard, shards).filter_map(with_config).collect();
-    let (boot, limits) = (common.boot.clone(), launch.store_limits());
+    let no_topic = config::Configs::new();
+    let layers = common.catalog.layers(&no_topic, NODE_ID, settings);
+    let compaction = config::compaction_limits(&layers, shards);
+    let boot = common.boot.clone();
+    let limits = StoreLimits { compaction, ..launch.store_limits() };
     let recovered = Store::recover(runtime.clone(), boot, shard, shards, limits, partitions);
     recovered.await.map_err(store_error(shard))
 }

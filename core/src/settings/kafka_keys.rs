@@ -32,7 +32,10 @@ const REASONS: &[(&str, &str)] = &[
     ("cordoned.log.dirs", "there is one data directory"),
     ("remote.", "there is no tiered storage yet"),
     ("log.local.", "there is no tiered storage yet"),
-    ("log.cleaner.", "there is no compaction yet"),
+    (
+        "log.cleaner.",
+        "each shard compacts its own partitions, in steps and memory of its own choosing",
+    ),
     ("group.consumer.", "groups speak the classic protocol, not that of KIP-848 yet"),
     ("group.share.", "there are no share groups yet"),
     ("group.streams.", "there are no streams groups yet"),

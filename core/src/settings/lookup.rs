@@ -54,7 +54,6 @@ pub(super) static FIXED: &[Fixed] = &[
     fixed("default.replication.factor", "1", "there is one broker"),
     fixed("delete.topic.enable", "true", "topics can always be deleted"),
     fixed("inter.broker.listener.name", "PLAINTEXT", "there are no other brokers to listen for"),
-    fixed("log.cleaner.enable", "false", "there is no compaction yet"),
     fixed("log.retention.check.interval.ms", "300000", "that is how often segments are looked at"),
     fixed("min.insync.replicas", "1", "there is one broker, and so one replica"),
     fixed("node.id", "1", "one process is the whole cluster"),

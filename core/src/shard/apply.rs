@@ -10,7 +10,7 @@ use corelane_storage::log::LogConfig;
 use corelane_storage::runtime::Runtime;
 
 use super::Shard;
-use crate::catalog::config::log_config;
+use crate::catalog::config::{Configs, compaction_limits, log_config};
 use crate::catalog::{Command, Topic};
 use crate::partition::Partition;
 
@@ -53,6 +53,7 @@ impl Shard {
             }
             Command::SetBrokerConfigs { .. } => {
                 self.change_catalog(command);
+                self.configure_compaction();
                 self.configure_all().await;
             }
         }
@@ -72,6 +73,12 @@ impl Shard {
         let catalog = self.catalog();
         let broker = &self.broker;
         log_config(&catalog.layers(&topic.configs, broker.node_id, &broker.settings))
+    }
+
+    fn configure_compaction(&self) {
+        let (catalog, broker, no_topic) = (self.catalog(), &self.broker, Configs::new());
+        let layers = catalog.layers(&no_topic, broker.node_id, &broker.settings);
+        self.store.set_compaction(compaction_limits(&layers, self.runtime.shards()));
     }
 
     fn own(&self, topic: &Topic) -> impl Iterator<Item = PartitionId> + use<'_> {

@@ -1,5 +1,5 @@
-//! Walking the records of a batch: their offsets and timestamps, without looking at keys, values and
-//! headers. In steps of bounded work and memory, compressed or not.
+//! Walking the records of a batch: their offsets and timestamps, and whether they have keys, without
+//! looking at keys, values and headers. In steps of bounded work and memory, compressed or not.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,8 +9,9 @@ use super::{BatchHeader, TimestampType};
 /// Bytes that one step yields.
 const STEP_BYTES: usize = 64 << 10;
 
-/// What comes before a record's key: length, attributes, timestamp delta, offset delta.
-const FRONT_BYTES_MAX: usize = 5 + 1 + 10 + 5;
+/// What comes before a record's key: length, attributes, timestamp delta, offset delta, the key's
+/// length.
+const FRONT_BYTES_MAX: usize = 5 + 1 + 10 + 5 + 5;
 
 /// Why a batch's records can't be walked, although the batch's checksum is right.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ pub struct RecordTime {
     pub offset: i64,
     /// Milliseconds since 1970; -1 if none.
     pub timestamp_ms: i64,
+    /// False if its key is null.
+    pub has_key: bool,
 }
 
 /// What one step of a walk has come to.
@@ -153,17 +156,37 @@ impl<R: BufRead> RecordWalk<R> {
                 self.header.base_timestamp().wrapping_add(fields.timestamp_delta)
             }
         };
+        let has_key = rest > 0 && read_varint(&mut front, 5).is_some_and(|length| length >= 0);
         self.unread.start += read;
         self.to_skip = rest;
         let index = self.index;
         self.index += 1;
         let offset = self.header.base_offset().saturating_add(fields.offset_delta);
-        Ok(RecordTime { index, offset, timestamp_ms })
+        Ok(RecordTime { index, offset, timestamp_ms, has_key })
     }
 
     fn malformed(&self, reason: &'static str) -> RecordsError {
         RecordsError::Malformed { index: self.index, reason }
     }
+}
+
+/// True if every record of an uncompressed batch has a key, as far as its records are some at all.
+/// At once: for batches that are small.
+pub(crate) fn every_record_has_key(header: &BatchHeader, mut records: &[u8]) -> bool {
+    for _ in 0..header.records_count() {
+        let Some(length) = read_varint(&mut records, 5) else { return false };
+        let split = usize::try_from(length).ok().and_then(|l| records.split_at_checked(l));
+        let Some((mut body, behind)) = split else { return false };
+        records = behind;
+        let Some((_attributes, rest)) = body.split_first() else { return false };
+        body = rest;
+        let deltas = (read_varint(&mut body, 10), read_varint(&mut body, 5));
+        let key_length = read_varint(&mut body, 5);
+        if deltas.1.is_none() || key_length.is_none_or(|length| length < 0) {
+            return false;
+        }
+    }
+    true
 }
 
 struct Front {

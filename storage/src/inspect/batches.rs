@@ -33,6 +33,8 @@ pub(super) struct NoBatch {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
     pub offset: i64,
+    /// Whether it may be a later one: compaction leaves gaps.
+    pub may_skip: bool,
     /// Leader epochs that it may have.
     pub epochs: (i32, i32),
     /// Whether to compute its checksum.
@@ -69,7 +71,8 @@ pub(super) fn read_batch(
     if expected.checksum && !crc_fits(merged, &header, position)? {
         return fault("a batch whose checksum (CRC-32C) differs".to_owned());
     }
-    if first != expected.offset {
+    let follows = first == expected.offset || (expected.may_skip && first > expected.offset);
+    if !follows {
         return fault(format!("a batch with offset {first} where {} should be", expected.offset));
     }
     let (lowest, highest) = expected.epochs;

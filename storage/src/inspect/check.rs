@@ -1,7 +1,7 @@
 //! What is wrong with one partition.
 //!
 //! Before the checkpoint everything must be there: all bytes of the segments are batches, their
-//! offsets dense, their checksums right. Behind it, after a crash, the log ends where the batches do.
+//! offsets dense but in compacted segments, their checksums right. Behind it, after a crash, the log ends where the batches do.
 
 use std::ops::Bound;
 use std::path::PathBuf;
@@ -144,6 +144,10 @@ impl Check<'_> {
         for name in &files.others {
             self.tell(Severity::Note, files.path.join(name), None, "not Corelane's: ignored");
         }
+        for path in &files.left {
+            let what = "left of a compaction: the next start removes it";
+            self.tell(Severity::Mends, path.clone(), None, what);
+        }
         let first = files.first_segment();
         let what = "left of a deleted segment: the next start removes it";
         for &base in files.segments.range(..first).map(|(base, _)| base) {
@@ -171,6 +175,17 @@ impl Check<'_> {
             );
             self.tell(Severity::Damage, files.path.clone(), None, what);
         }
+        for segment in files.all_compacted() {
+            let base = segment.name.base_offset;
+            let found = files.segments.get(&base).copied().unwrap_or(0);
+            if found != segment.bytes && segment.until > files.log_start() {
+                let what = format!(
+                    "a compacted segment of {} bytes, of which {found} are there",
+                    segment.bytes
+                );
+                self.tell(Severity::Damage, files.segment_path(base), None, what);
+            }
+        }
         let closed: Vec<i64> =
             files.segments.range(first..settled_base).map(|(&base, _)| base).collect();
         for (i, &base) in closed.iter().enumerate() {
@@ -192,11 +207,10 @@ impl Check<'_> {
         let mut merged = self.files.merged(base, &[])?;
         let limit = merged.limit();
         let walked = self.walk(&mut merged, base, limit, base)?;
+        let next = self.files.compacted(base).map_or(next, |segment| segment.records_end);
         if walked.stopped.is_none() && walked.offset != next {
-            let what = format!(
-                "it ends before offset {}, but the next segment begins with {next}",
-                walked.offset
-            );
+            let what =
+                format!("it ends before offset {}, but should end before {next}", walked.offset);
             self.tell(Severity::Damage, self.files.segment_path(base), walked.position, what);
         }
         Ok(())
@@ -260,7 +274,7 @@ impl Check<'_> {
     ) -> Result<(), DiskError> {
         let (position, path) = (walked.position, self.files.segment_path(base));
         if self.clean {
-            let expected = self.expected(walked.offset);
+            let expected = self.expected(base, walked.offset);
             if position < merged.limit() && read_batch(merged, position, expected)?.is_ok() {
                 let what =
                     "whole batches lie behind the checkpoint, though the last stop was a clean one";
@@ -279,7 +293,7 @@ impl Check<'_> {
         );
         if let Some((next, offset)) = stopped.next
             && next < merged.limit()
-            && read_batch(merged, next, self.expected(offset))?.is_ok()
+            && read_batch(merged, next, self.expected(base, offset))?.is_ok()
         {
             what += ", and whole batches do: if this machine has not crashed, it is damage, so copy \
                      the directory before that start";
@@ -304,8 +318,14 @@ impl Check<'_> {
         }
     }
 
-    fn expected(&self, offset: i64) -> Expected {
-        Expected { offset, epochs: (self.epoch, self.files.dir.start_epoch()), checksum: true }
+    fn expected(&self, base: i64, offset: i64) -> Expected {
+        let may_skip = self.files.compacted(base).is_some();
+        Expected {
+            offset,
+            may_skip,
+            epochs: (self.epoch, self.files.dir.start_epoch()),
+            checksum: true,
+        }
     }
 
     /// Reads batch after batch. Before byte `settled` what is no batch is damage, told and passed
@@ -328,8 +348,15 @@ impl Check<'_> {
             if self.clean && walked.position >= settled {
                 break;
             }
+            let expected = self.expected(base, walked.offset);
+            let found = read_batch(merged, walked.position, expected)?;
+            if let Ok(header) = &found
+                && expected.may_skip
+            {
+                walked.offset = header.base_offset();
+            }
             index.at_batch(self, walked.position, walked.offset, max_timestamp);
-            match read_batch(merged, walked.position, self.expected(walked.offset))? {
+            match found {
                 Ok(header) => {
                     self.epoch_fits(
                         &path,

@@ -10,8 +10,8 @@ use crate::inspect::batches::{BatchPlace, Expected, NoBatch, RecordBytes, read_b
 use crate::inspect::directory::DataDir;
 use crate::inspect::plain_disk::{PlainFile, now};
 use crate::journal::scan::Fragment;
-use crate::log::segment::{index_base, index_path, segment_base, segment_path};
-use crate::log::{Checkpoint, CheckpointError, Slot, read_slot, slot_path};
+use crate::log::segment::{SegmentName, index_named, index_path, segment_named, segment_path};
+use crate::log::{Checkpoint, CheckpointError, CompactedSegment, Slot, read_slot, slot_path};
 use crate::producers::RememberedBatch;
 use crate::recovery::Merged;
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil};
@@ -114,10 +114,13 @@ pub struct PartitionFiles<'a> {
     pub path: PathBuf,
     /// Both slots.
     pub slots: [CheckpointSlot; 2],
-    /// Lengths of segment files, by base offset.
+    /// Lengths of the segments' files, by base offset: as they were appended, or as compaction has
+    /// written them.
     pub segments: BTreeMap<i64, u64>,
-    /// Base offsets of index files.
+    /// Base offsets of their indexes.
     pub indexes: BTreeSet<i64>,
+    /// Files that compaction has replaced, or has not put in place.
+    pub(super) left: Vec<PathBuf>,
     /// Names that are none of a partition's.
     pub others: Vec<String>,
     pub(super) dir: &'a DataDir,
@@ -130,19 +133,43 @@ impl DataDir {
     /// The disk's.
     pub fn partition(&self, id: PartitionId) -> Result<PartitionFiles<'_>, DiskError> {
         let path = partition_dir(&self.path, id);
-        let (mut segments, mut indexes, mut others) =
-            (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        for entry in self.list(&path)? {
-            match (segment_base(&entry.name), index_base(&entry.name)) {
-                _ if entry.is_dir => others.push(entry.name),
-                (Some(base), _) => drop(segments.insert(base, entry.len_bytes)),
-                (_, Some(base)) => drop(indexes.insert(base)),
-                _ if entry.name.starts_with("checkpoint.") => {}
-                _ => others.push(entry.name),
+        let slots = [self.slot(&path, id, 0)?, self.slot(&path, id, 1)?];
+        let entries = self.list(&path)?;
+        let mut files = PartitionFiles {
+            id,
+            path,
+            slots,
+            segments: BTreeMap::new(),
+            indexes: BTreeSet::new(),
+            left: Vec::new(),
+            others: Vec::new(),
+            dir: self,
+        };
+        for entry in entries {
+            let SegmentName { base_offset, .. } =
+                match (segment_named(&entry.name), index_named(&entry.name)) {
+                    _ if entry.is_dir => {
+                        files.others.push(entry.name);
+                        continue;
+                    }
+                    (Some(name), _) | (_, Some(name)) if !files.is_part(name) => {
+                        files.left.push(files.path.join(&entry.name));
+                        continue;
+                    }
+                    (Some(name), _) | (_, Some(name)) => name,
+                    _ if entry.name.starts_with("checkpoint.") => continue,
+                    _ => {
+                        files.others.push(entry.name);
+                        continue;
+                    }
+                };
+            if segment_named(&entry.name).is_some() {
+                files.segments.insert(base_offset, entry.len_bytes);
+            } else {
+                files.indexes.insert(base_offset);
             }
         }
-        let slots = [self.slot(&path, id, 0)?, self.slot(&path, id, 1)?];
-        Ok(PartitionFiles { id, path, slots, segments, indexes, others, dir: self })
+        Ok(files)
     }
 
     fn slot(&self, dir: &Path, id: PartitionId, slot: u64) -> Result<CheckpointSlot, DiskError> {
@@ -171,6 +198,31 @@ impl PartitionFiles<'_> {
             _ => None,
         });
         whole.max_by_key(|fields| fields.sequence)
+    }
+
+    /// What the checkpoint says of the compacted segment that begins at `base`.
+    pub(super) fn compacted(&self, base: i64) -> Option<&CompactedSegment> {
+        self.checkpoint()?.checkpoint.compacted.segment(base)
+    }
+
+    /// All of them.
+    pub(super) fn all_compacted(&self) -> &[CompactedSegment] {
+        self.checkpoint().map_or(&[], |fields| &fields.checkpoint.compacted.segments)
+    }
+
+    /// Whether a segment of this name is a part of the log, as far as compaction goes.
+    fn is_part(&self, name: SegmentName) -> bool {
+        let Some(fields) = self.checkpoint() else { return name.generation == 0 };
+        let compacted = &fields.checkpoint.compacted;
+        match name.generation {
+            0 => !compacted.has_replaced(name.base_offset),
+            _ => compacted.segment(name.base_offset).is_some_and(|s| s.name == name),
+        }
+    }
+
+    /// The names of the files of the segment that begins at `base`.
+    fn name(&self, base: i64) -> SegmentName {
+        self.compacted(base).map_or(SegmentName::appended(base), |segment| segment.name)
     }
 
     /// First offset that can be read.
@@ -205,9 +257,7 @@ impl PartitionFiles<'_> {
     ) -> Result<Merged<PlainFile>, DiskError> {
         let file = match self.segments.get(&base) {
             None => None,
-            Some(_) => {
-                Some(now(self.dir.disk.open(&segment_path(&self.path, base), OpenMode::Read))?)
-            }
+            Some(_) => Some(now(self.dir.disk.open(&self.segment_path(base), OpenMode::Read))?),
         };
         let file_bytes = match &file {
             None => 0,
@@ -228,12 +278,12 @@ impl PartitionFiles<'_> {
 
     /// Path of a segment's file.
     pub fn segment_path(&self, base: i64) -> PathBuf {
-        segment_path(&self.path, base)
+        segment_path(&self.path, self.name(base))
     }
 
     /// Path of a segment's index.
     pub fn index_path(&self, base: i64) -> PathBuf {
-        index_path(&self.path, base)
+        index_path(&self.path, self.name(base))
     }
 
     /// A segment's index, as far as its file can be trusted.
@@ -275,7 +325,8 @@ impl PartitionFiles<'_> {
                 is_closed: bases.last() != Some(&base),
                 ..SegmentSummary::default()
             };
-            let goes_on = read_segment(&mut merged, &mut summary, visit)?;
+            let may_skip = self.compacted(base).is_some();
+            let goes_on = read_segment(&mut merged, &mut summary, may_skip, visit)?;
             if summary.batches > 0 || summary.file_bytes > 0 {
                 summaries.push(summary);
             }
@@ -291,12 +342,17 @@ impl PartitionFiles<'_> {
 fn read_segment(
     merged: &mut Merged<PlainFile>,
     summary: &mut SegmentSummary,
+    may_skip: bool,
     visit: &mut dyn FnMut(&BatchPlace, &mut dyn BufRead) -> bool,
 ) -> Result<bool, DiskError> {
     while summary.batch_bytes < merged.limit() {
         let position = summary.batch_bytes;
-        let expected =
-            Expected { offset: summary.end_offset, epochs: (i32::MIN, i32::MAX), checksum: false };
+        let expected = Expected {
+            offset: summary.end_offset,
+            may_skip,
+            epochs: (i32::MIN, i32::MAX),
+            checksum: false,
+        };
         let header = match read_batch(merged, position, expected)? {
             Ok(header) => header,
             Err(NoBatch { reason, .. }) => {

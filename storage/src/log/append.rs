@@ -7,9 +7,9 @@ use zerocopy::IntoBytes;
 
 use crate::batch::{BatchError, BatchHeader, HEADER_BYTES, RecordsError};
 use crate::log::Log;
+use crate::log::check_records::RefusedTimestamp;
 use crate::log::segment::Segment;
 use crate::log::state::LogState;
-use crate::log::timestamps::RefusedTimestamp;
 use crate::producers::{Check, DEFAULT_EXPIRATION_MS, SequenceError};
 use crate::runtime::Runtime;
 
@@ -46,6 +46,12 @@ pub enum AppendError {
         /// Which; if they are many, the first of them.
         records: Vec<RefusedTimestamp>,
     },
+    /// INVALID_RECORD (87): the topic is compacted, and compaction needs keys.
+    #[error("a compacted topic takes no records without key")]
+    NoKeys {
+        /// Places in the batch, from 0, of the records without one; if they are many, of the first.
+        records: Vec<i32>,
+    },
     /// INVALID_RECORD (87): the batch is not made of records, although its checksum is right.
     #[error(transparent)]
     Records(#[from] RecordsError),
@@ -62,8 +68,8 @@ pub enum AppendError {
 
 impl<R: Runtime> Log<R> {
     /// Appends `batch`, exactly one record batch of format v2, and gives it its offsets. It is
-    /// readable once [`Log::acknowledged`] says so. Its timestamps are not judged here, as that
-    /// may take time: [`Log::check_timestamps`] comes before.
+    /// readable once [`Log::acknowledged`] says so. Its records are not looked at here, as that
+    /// may take time: [`Log::check_records`] comes before.
     ///
     /// # Errors
     /// Every [`AppendError`].
@@ -137,6 +143,7 @@ impl<R: Runtime> Log<R> {
         segment.end += header.total_bytes() as u64;
         let unwritten = segment.unwritten_blocks() - unwritten_before;
         let shared = &self.inner.shared;
+        shared.foreground.set(shared.foreground.get().wrapping_add(1));
         shared.unwritten_bytes.set(shared.unwritten_bytes.get() + unwritten);
         shared.cache_grew(taken);
         if !std::mem::replace(&mut segment.in_cache, true) {
@@ -157,7 +164,11 @@ impl<R: Runtime> Log<R> {
 
 fn must_roll<F>(state: &LogState<F>, batch_bytes: usize, now_ms: i64) -> bool {
     let active = state.active();
+    let segment_ms = match state.config.compact_policy {
+        true => state.config.segment_ms.min(state.config.max_compaction_lag_ms),
+        false => state.config.segment_ms,
+    };
     active.end > 0
         && (active.end + batch_bytes as u64 > u64::from(state.config.segment_bytes)
-            || now_ms - active.opened_ms >= state.config.segment_ms)
+            || now_ms - active.opened_ms >= segment_ms)
 }

@@ -5,6 +5,7 @@
 use crate::journal::writer::NO_SPACE_RETRY;
 use crate::log::Log;
 use crate::log::checkpoint_file::{Checkpoint, SegmentTimes, write_checkpoint};
+use crate::log::segment::SegmentName;
 use crate::log::state::{LogState, Mark};
 use crate::log::write::sync_segment;
 use crate::runtime::{BLOCK_BYTES, DiskError, Runtime, block_floor};
@@ -64,10 +65,12 @@ impl<R: Runtime> Log<R> {
     /// a deletion, which is to free space, must not wait for what waits for space.
     async fn write_next_slot(&self, checkpoint: &mut Checkpoint) -> Result<bool, DiskError> {
         let _turn = self.inner.slot_turns.take().await;
-        // The log start may have moved while the rest was written, with a slot of its own.
+        // The log start may have moved while the rest was written, and segments may have been
+        // compacted, with slots of their own.
         self.with_state(|state| {
             checkpoint.sequence = state.checkpoint_sequence + 1;
             checkpoint.log_start = state.log_start;
+            checkpoint.compacted = state.compacted();
         });
         match self.write_slot(checkpoint).await {
             Err(error) if error.is_no_space() => return Ok(false),
@@ -99,7 +102,7 @@ impl<R: Runtime> Log<R> {
             segment.index.as_ref().map(|index| (index.prefix(end.position), first_page))
         });
         let Some((index, first_page)) = index else { return Ok(()) };
-        self.write_index(&index, first_page).await?;
+        self.write_index(SegmentName::appended(segment_base), &index, first_page).await?;
         self.with_state(|state| {
             if let Some(segment) = state.segment_mut(segment_base) {
                 segment.index_pages = index.full_pages();
@@ -141,5 +144,6 @@ fn capture<F>(state: &mut LogState<F>) -> Option<Checkpoint> {
         remainder: pieces.flatten().copied().collect(),
         epochs: state.epochs.clone(),
         producers: state.producers.clone(),
+        compacted: state.compacted(),
     })
 }

@@ -16,15 +16,18 @@ use crate::log::state::Mark;
 use crate::producers::{ProducerStates, SnapshotError};
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil};
 
+mod compacted;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use compacted::{Compacted, CompactedSegment};
+
 const MAGIC: u32 = u32::from_le_bytes(*b"CLP1");
 
 /// Version of this layout.
-pub(crate) const CHECKPOINT_VERSION: u32 = 2;
+pub(crate) const CHECKPOINT_VERSION: u32 = 3;
 
 /// Why a checkpoint can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,18 @@ pub enum CheckpointError {
         /// Base offset of the first segment that is.
         first: i64,
     },
+    /// A compacted segment that the checkpoint names is not there as it was written.
+    #[error(
+        "{path}: a compacted segment of {expected} bytes should be here, {found} are there: restore it from a copy"
+    )]
+    CompactedMissing {
+        /// Its file.
+        path: PathBuf,
+        /// Its length.
+        expected: u64,
+        /// The length of what is there; 0 without a file.
+        found: u64,
+    },
     /// The producers' part is not what was written, although its checksum fits.
     #[error("{path}: {source}")]
     Producers {
@@ -86,6 +101,7 @@ pub(crate) struct Checkpoint {
     pub remainder: Vec<u8>,
     pub epochs: Vec<(i32, i64)>,
     pub producers: ProducerStates,
+    pub compacted: Compacted,
 }
 
 /// Times of the segment that a checkpoint ends in.
@@ -108,6 +124,7 @@ impl Checkpoint {
             remainder: Vec::new(),
             epochs: Vec::new(),
             producers: ProducerStates::default(),
+            compacted: Compacted::default(),
         }
     }
 }
@@ -156,7 +173,8 @@ impl Checkpoint {
             + size_of::<TimesEntry>()
             + self.remainder.len()
             + self.epochs.len() * size_of::<EpochEntry>()
-            + producers.len();
+            + producers.len()
+            + self.compacted.encoded_bytes();
         let mut header = Header {
             magic: MAGIC.into(),
             checksum: 0.into(),
@@ -186,6 +204,7 @@ impl Checkpoint {
             bytes.extend_from_slice(entry.as_bytes());
         }
         bytes.extend_from_slice(&producers);
+        self.compacted.encode(&mut bytes);
         header.checksum = crc32fast::hash(&bytes[CHECKSUM_FROM..]).into();
         bytes[..size_of::<Header>()].copy_from_slice(header.as_bytes());
         bytes
@@ -201,6 +220,9 @@ impl Checkpoint {
             || end.position % BLOCK_BYTES as u64 != self.remainder.len() as u64
         {
             return Some("its position does not go with the bytes that it carries");
+        }
+        if !self.compacted.is_possible(end.segment_base) {
+            return Some("its compacted segments are impossible");
         }
         None
     }
@@ -257,6 +279,11 @@ impl Checkpoint {
         let producers = ProducerStates::decode(producers)
             .map_err(|source| CheckpointError::Producers { path: path.to_owned(), source })?;
         let Ok(epochs) = <[EpochEntry]>::ref_from_bytes(epochs) else { return Ok(None) };
+        let compacted = match header.version.get() {
+            1 | 2 => Some(Compacted::default()),
+            _ => Compacted::decode(rest),
+        };
+        let Some(compacted) = compacted else { return Ok(None) };
         Ok(Some(Checkpoint {
             sequence: header.sequence.get(),
             log_start: header.log_start.get(),
@@ -269,6 +296,7 @@ impl Checkpoint {
             remainder: remainder.to_vec(),
             epochs: epochs.iter().map(|e| (e.epoch.get(), e.start_offset.get())).collect(),
             producers,
+            compacted,
         }))
     }
 }

@@ -177,7 +177,10 @@ impl<R: Runtime> Log<R> {
         let indexed = self.with_state(|state| {
             let position = state.high_watermark.position;
             let segment = state.segment(state.high_watermark.segment_base)?;
-            (part.until == state.high_watermark.offset && position < segment.end).then_some(())?;
+            let is_in_part = part.until == state.high_watermark.offset
+                && part.from >= segment.base_offset
+                && position < segment.end;
+            is_in_part.then_some(())?;
             Some(segment.index.as_ref()?.max_timestamp_before(position))
         });
         let Some((indexed, before)) = indexed else { return Ok(part.max_timestamp) };

@@ -4,23 +4,23 @@ use std::path::Path;
 
 use crate::index::{INTERVAL_BYTES, SegmentIndex};
 use crate::log::seal::aligned;
-use crate::log::segment::index_path;
+use crate::log::segment::{SegmentName, index_path};
 use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil};
 
-/// The index of the segment `base_offset` as far as its file can be trusted; empty without a file.
+/// The index of the segment as far as its file can be trusted; empty without a file.
 pub(crate) async fn read_index_file<R: Runtime>(
     runtime: &R,
     dir: &Path,
-    base_offset: i64,
+    name: SegmentName,
 ) -> Result<SegmentIndex, DiskError> {
-    let file = match runtime.open(&index_path(dir, base_offset), OpenMode::Read).await {
+    let file = match runtime.open(&index_path(dir, name), OpenMode::Read).await {
         Ok(file) => file,
-        Err(error) if error.is_not_found() => return Ok(SegmentIndex::new(base_offset)),
+        Err(error) if error.is_not_found() => return Ok(SegmentIndex::new(name.base_offset)),
         Err(error) => return Err(error),
     };
     let length = block_ceil(file.len().await?) as usize;
     let bytes = file.read_at(0, length.max(BLOCK_BYTES)).await?;
-    Ok(SegmentIndex::decode(bytes.as_bytes(), base_offset).index)
+    Ok(SegmentIndex::decode(bytes.as_bytes(), name.base_offset).index)
 }
 
 /// True if entries are missing before `end`, so that the segment has to be read again.
@@ -35,6 +35,7 @@ pub(crate) fn is_incomplete(index: &SegmentIndex, end: u64) -> bool {
 pub(crate) async fn write_index_file<R: Runtime>(
     runtime: &R,
     dir: &Path,
+    name: SegmentName,
     index: &SegmentIndex,
     first_page: usize,
 ) -> Result<(), DiskError> {
@@ -44,7 +45,7 @@ pub(crate) async fn write_index_file<R: Runtime>(
     let bytes = index.encode(first_page..index.page_count());
     let position = (first_page * BLOCK_BYTES) as u64;
     let write = async {
-        let file = runtime.open(&index_path(dir, index.base_offset()), OpenMode::Create).await?;
+        let file = runtime.open(&index_path(dir, name), OpenMode::Create).await?;
         file.write_at(position, aligned(&bytes)).await
     };
     match write.await {

@@ -97,7 +97,8 @@ impl<R: Runtime> Log<R> {
         Ok(())
     }
 
-    async fn newest_checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
+    /// The newest checkpoint, from disk. The turn to write one must be taken.
+    pub(crate) async fn newest_checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
         if self.with_state(|state| state.checkpoint_sequence) == 0 {

@@ -7,7 +7,7 @@
 //! read.rs        a range becomes a plan of leases
 //! find_time.rs   a timestamp becomes an offset
 //! scan.rs        batch after batch, read back
-//! timestamps.rs  how far a producer's timestamps may be off
+//! check_records.rs  what a topic asks of records: timestamps near the clock, keys
 //! gauges.rs      how it stands, for who watches it
 //! lease.rs       what a plan holds, and how a file's part is loaded
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
@@ -17,13 +17,16 @@
 //! checkpoint.rs  what lets the next start begin at the end, and lets go of the journal
 //! checkpoint_file.rs  a checkpoint on disk
 //! index_file.rs  a segment's index on disk
+//! compaction/    of each key, the last record is kept
 //! segment.rs     positions of one segment
 //! tail.rs        its newest bytes in memory
 //! ```
 
 mod append;
+mod check_records;
 mod checkpoint;
 mod checkpoint_file;
+pub(crate) mod compaction;
 mod find_time;
 mod gauges;
 pub(crate) mod index_file;
@@ -39,8 +42,7 @@ pub(crate) mod segment;
 pub(crate) mod state;
 pub(crate) mod tail;
 #[cfg(test)]
-mod tests;
-mod timestamps;
+pub(crate) mod tests;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -49,21 +51,23 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use append::{AppendError, Appended};
+pub use check_records::{CHECKED_BYTES_MAX, RefusedTimestamp};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint_file::fuzz as fuzz_checkpoint;
 pub(crate) use checkpoint_file::{
-    Checkpoint, CheckpointError, SegmentTimes, Slot, read_checkpoint, read_slot, slot_path,
-    sync_checkpoint, write_checkpoint,
+    Checkpoint, CheckpointError, Compacted, CompactedSegment, SegmentTimes, Slot, read_checkpoint,
+    read_slot, slot_path, sync_checkpoint, write_checkpoint,
 };
+pub use compaction::CompactionLimits;
 pub use find_time::TimestampOffset;
 pub use gauges::LogGauges;
 pub use lease::{FileLease, Lease, ReadError, ReadPlan};
 pub use log_start::DeleteRecordsError;
 pub use publish::Offline;
 pub use state::{Durability, LogConfig, LogOffsets};
-pub use timestamps::{CHECKED_BYTES_MAX, RefusedTimestamp};
 
 use crate::ids::PartitionId;
+use crate::log::compaction::{Judged, judge, must_close_active};
 use crate::log::state::LogState;
 use crate::notify::{Notify, Signal};
 use crate::runtime::Runtime;
@@ -167,7 +171,10 @@ impl<R: Runtime> Log<R> {
 
     /// Changes what it obeys, from the next append on.
     pub fn set_config(&self, config: LogConfig) {
-        self.inner.state.borrow_mut().config = config;
+        self.with_state(|state| {
+            state.config = config;
+            state.is_uncleanable = false;
+        });
         self.publish();
     }
 
@@ -219,6 +226,25 @@ impl<R: Runtime> Log<R> {
         let is_empty = state.end().place() == (state.log_start, 0);
         (!is_empty && state.end() != state.checkpoint)
             .then(|| format!("partition {id} has appends behind its checkpoint"))
+    }
+
+    /// Looks at what of it can be compacted.
+    pub(crate) fn judge_compaction(&self, now_ms: i64) -> Judged {
+        self.with_state(|state| judge(state, now_ms))
+    }
+
+    /// Closes the active segment if its records have waited too long for compaction.
+    pub(crate) fn close_overdue(&self, now_ms: i64) {
+        self.with_state(|state| {
+            if must_close_active(state, now_ms) {
+                self.roll(state, now_ms);
+            }
+        });
+    }
+
+    /// Leaves it uncompacted until its config is set, or the broker starts again.
+    pub(crate) fn set_uncleanable(&self) {
+        self.with_state(|state| state.is_uncleanable = true);
     }
 
     /// Drops the memory of a deleted log; returns how much it was.

@@ -6,7 +6,7 @@ use crate::index::{IndexPosition, SegmentIndex};
 use crate::log::Log;
 use crate::log::index_file::{is_incomplete, read_index_file};
 use crate::log::lease::{FileLease, Lease, ReadError, ReadPlan};
-use crate::log::segment::{Segment, segment_path};
+use crate::log::segment::{Segment, SegmentName, segment_path};
 use crate::log::state::{LogOffsets, LogState};
 use crate::recovery::rebuild_index;
 use crate::runtime::{DiskError, File, OpenMode, Runtime};
@@ -22,31 +22,33 @@ impl<R: Runtime> Log<R> {
         offset: i64,
         max_bytes: usize,
     ) -> Result<ReadPlan<R::File>, ReadError> {
-        let now = self.inner.shared.runtime.monotonic();
+        let shared = &self.inner.shared;
+        shared.foreground.set(shared.foreground.get().wrapping_add(1));
+        let now = shared.runtime.monotonic();
         loop {
             let found = self.with_state(|state| locate(state, offset, max_bytes, now))?;
-            let (segment_base, need) = match found {
+            let (segment, need) = match found {
                 Located::Memory(plan) => return Ok(plan),
-                Located::Missing(segment_base, need) => (segment_base, need),
+                Located::Missing(segment, need) => (segment, need),
                 Located::File(plan) => return Ok(plan),
             };
             let brought = match need {
-                Need::File => self.readable_file(segment_base).await.map(drop),
-                Need::Index => self.load_index(segment_base).await,
+                Need::File => self.readable_file(segment.base_offset).await.map(drop),
+                Need::Index => self.load_index(segment.base_offset).await,
             };
-            // If it was deleted meanwhile, the next look says so.
-            if self.has_segment(segment_base) {
+            // If it was deleted or replaced meanwhile, the next look says so.
+            if self.has_segment(segment) {
                 brought?;
             }
         }
     }
 
-    fn has_segment(&self, segment_base: i64) -> bool {
-        self.with_state(|state| state.segment(segment_base).is_some())
+    fn has_segment(&self, name: SegmentName) -> bool {
+        self.with_state(|state| state.segment_named(name).is_some())
     }
 
     /// Brings the index of a closed segment back into memory, if it is not there. No error if the
-    /// segment is deleted by now.
+    /// segment is deleted or replaced by now.
     pub(crate) async fn load_index(&self, segment_base: i64) -> Result<(), DiskError> {
         let is_there = |state: &mut LogState<R::File>| {
             state.segment(segment_base).is_none_or(|segment| segment.index.is_some())
@@ -54,11 +56,13 @@ impl<R: Runtime> Log<R> {
         if self.with_state(is_there) {
             return Ok(());
         }
-        let index = self.read_index(segment_base).await?;
+        let Some((name, index)) = self.read_index(segment_base).await? else { return Ok(()) };
         let now = self.inner_runtime().monotonic();
         self.with_state(|state| {
-            if let Some(segment) = state.segment_mut(segment_base) {
-                segment.index = index;
+            if let Some(segment) = state.segment_mut(segment_base)
+                && segment.name() == name
+            {
+                segment.index = Some(index);
                 segment.file_used = now;
             }
         });
@@ -71,10 +75,15 @@ impl<R: Runtime> Log<R> {
     }
 
     /// The index of a closed segment, from disk; notes the segment's highest timestamp. `None` if the
-    /// segment is deleted by now.
-    async fn read_index(&self, segment_base: i64) -> Result<Option<SegmentIndex>, DiskError> {
-        let read = self.read_index_of_present(segment_base).await;
-        if !self.has_segment(segment_base) {
+    /// segment is deleted or replaced by now.
+    async fn read_index(
+        &self,
+        segment_base: i64,
+    ) -> Result<Option<(SegmentName, SegmentIndex)>, DiskError> {
+        let name = self.with_state(|state| state.segment(segment_base).map(Segment::name));
+        let Some(name) = name else { return Ok(None) };
+        let read = self.read_index_of_present(name).await;
+        if !self.has_segment(name) {
             return Ok(None);
         }
         let index = read?;
@@ -83,24 +92,26 @@ impl<R: Runtime> Log<R> {
                 segment.max_timestamp = Some(index.max_timestamp().unwrap_or(-1));
             }
         });
-        Ok(Some(index))
+        Ok(Some((name, index)))
     }
 
-    async fn read_index_of_present(&self, segment_base: i64) -> Result<SegmentIndex, DiskError> {
+    async fn read_index_of_present(&self, name: SegmentName) -> Result<SegmentIndex, DiskError> {
         let inner = &*self.inner;
         let (shared, runtime) = (&inner.shared, &inner.shared.runtime);
         let found = self.with_state(|state| {
-            state.segment(segment_base).map(|s| (s.end, s.file.clone(), s.readers.clone()))
+            state.segment_named(name).map(|s| (s.end, s.file.clone(), s.readers.clone()))
         });
-        let Some((end, file, _reader)) = found else { return Ok(SegmentIndex::new(segment_base)) };
-        let read = async || read_index_file(runtime, &inner.dir, segment_base).await;
+        let Some((end, file, _reader)) = found else {
+            return Ok(SegmentIndex::new(name.base_offset));
+        };
+        let read = async || read_index_file(runtime, &inner.dir, name).await;
         let mut index = {
             // Another reader may just be writing it again.
             let _turn = inner.index_turns.take().await;
             shared.with_descriptors(read).await?
         };
         let was_incomplete = is_incomplete(&index, end);
-        let path = segment_path(&inner.dir, segment_base);
+        let path = segment_path(&inner.dir, name);
         let file = match file {
             Some(file) => file,
             None => {
@@ -111,22 +122,21 @@ impl<R: Runtime> Log<R> {
         // Its pages say nothing of the timestamps behind their last entry.
         rebuild_index(runtime, &file, &mut index, end).await?;
         if was_incomplete {
-            self.repair_index(index.clone());
+            self.repair_index(name, index.clone());
         }
         Ok(index)
     }
 
     /// Writes an index again. A task of its own: the removal of the log's directory waits for it.
-    fn repair_index(&self, index: SegmentIndex) {
+    fn repair_index(&self, name: SegmentName, index: SegmentIndex) {
         let log = self.clone();
         self.spawn(async move {
             let _turn = log.inner.index_turns.take().await;
-            let segment_base = index.base_offset();
-            if log.offline_reason().is_some() || !log.has_segment(segment_base) {
+            if log.offline_reason().is_some() || !log.has_segment(name) {
                 return;
             }
-            if let Err(error) = log.write_index(&index, 0).await {
-                let partition = log.inner.id;
+            if let Err(error) = log.write_index(name, &index, 0).await {
+                let (partition, segment_base) = (log.inner.id, name.base_offset);
                 tracing::warn!(%partition, segment_base, %error, "an index can't be repaired");
             }
         });
@@ -141,7 +151,7 @@ enum Need {
 enum Located<F> {
     Memory(ReadPlan<F>),
     File(ReadPlan<F>),
-    Missing(i64, Need),
+    Missing(SegmentName, Need),
 }
 
 fn locate<F: File>(
@@ -159,10 +169,17 @@ fn locate<F: File>(
         return Err(ReadError::OutOfRange { offset, log_start, log_end });
     }
     let high_watermark = state.high_watermark;
-    let index = state.segment_index_of(offset);
-    let behind = index.and_then(|i| state.segments.get(i + 1)).map(|next| next.base_offset);
-    let segment = index.and_then(|i| state.segments.get_mut(i));
-    let Some(segment) = segment.filter(|_| offset < high_watermark.offset) else {
+    // Behind the last record that compaction has left of a segment, the next one has it.
+    let holding = state.segment_index_of(offset).and_then(|first| {
+        (first..state.segments.len()).find(|&i| !state.segments[i].ends_before(offset))
+    });
+    let behind = holding.and_then(|i| state.segments.get(i + 1)).map(|next| next.base_offset);
+    let segment = holding.and_then(|i| state.segments.get_mut(i));
+    let is_readable = |segment: &&mut Segment<F>| {
+        let begins_there = (segment.base_offset, 0) == high_watermark.place();
+        offset < high_watermark.offset && !begins_there
+    };
+    let Some(segment) = segment.filter(is_readable) else {
         let next_offset = Some(offset);
         return Ok(Located::Memory(ReadPlan {
             leases: Vec::new(),
@@ -189,10 +206,10 @@ fn locate<F: File>(
     }
     segment.file_used = now;
     let Some(from) = indexed else {
-        return Ok(Located::Missing(segment.base_offset, Need::Index));
+        return Ok(Located::Missing(segment.name(), Need::Index));
     };
     let Some(file) = segment.file.clone() else {
-        return Ok(Located::Missing(segment.base_offset, Need::File));
+        return Ok(Located::Missing(segment.name(), Need::File));
     };
     let lease = file_lease(segment, file, from, offset, max_bytes as u64, limit.position);
     let bytes = max_bytes.min((limit.position - from.position) as usize);

@@ -1,12 +1,13 @@
-//! Removing the files of segments that lie wholly below the log start.
+//! Removing the files of segments that lie wholly below the log start, or that compaction has
+//! replaced.
 //!
 //! A segment leaves the log first, and its files go once nobody reads them. No crash in between does
-//! harm: what is found below the log start at the next start is removed then.
+//! harm: what the checkpoint does not name as a part of the log is removed at the next start.
 
 use std::sync::Arc;
 
 use crate::log::Log;
-use crate::log::segment::{index_path, segment_path};
+use crate::log::segment::{Segment, SegmentName, index_path, segment_path};
 use crate::log::state::LogState;
 use crate::mutants::{Mutant, active};
 use crate::runtime::{DiskError, Runtime};
@@ -14,12 +15,16 @@ use crate::runtime::{DiskError, Runtime};
 /// A segment that has left the log.
 #[derive(Debug)]
 pub(crate) struct Condemned {
-    base_offset: i64,
+    name: SegmentName,
     /// The segment's own count of those who read its file.
     readers: Arc<()>,
 }
 
 impl Condemned {
+    pub(crate) fn new<F>(segment: Segment<F>) -> Self {
+        Condemned { name: segment.name(), readers: segment.readers }
+    }
+
     fn is_read(&self) -> bool {
         Arc::strong_count(&self.readers) > 1 && !active(Mutant::RemoveLeasedSegment)
     }
@@ -42,8 +47,7 @@ impl<F> LogState<F> {
         {
             let Some(dead) = self.segments.pop_front() else { break };
             freed += dead.tail.held_bytes();
-            let (base_offset, readers) = (dead.base_offset, dead.readers);
-            self.condemned.push(Condemned { base_offset, readers });
+            self.condemned.push(Condemned::new(dead));
         }
         self.release_journal();
         freed
@@ -54,7 +58,7 @@ impl<R: Runtime> Log<R> {
     /// Puts the log on the list of those with segments to be removed, if it has any.
     pub(crate) fn note_shrinking(&self) {
         let is_news = self.with_state(|state| {
-            let has_dead = state.begins_with_dead_segment();
+            let has_dead = !state.condemned.is_empty() || state.begins_with_dead_segment();
             if has_dead {
                 // Upkeep brings the checkpoint forward, which a dead segment has to wait for.
                 self.mark_active(state);
@@ -72,7 +76,7 @@ impl<R: Runtime> Log<R> {
         inner.tasks.set(inner.tasks.get() + 1);
         inner.shared.cache_shrank(self.with_state(LogState::condemn));
         while let Some(dead) = self.next_unread() {
-            if let Err(error) = self.remove_files(dead.base_offset).await {
+            if let Err(error) = self.remove_files(dead.name).await {
                 tracing::warn!(partition = %inner.id, %error, "a deleted segment's file is left until the next start");
             }
         }
@@ -92,14 +96,14 @@ impl<R: Runtime> Log<R> {
         })
     }
 
-    async fn remove_files(&self, base_offset: i64) -> Result<(), DiskError> {
+    pub(crate) async fn remove_files(&self, name: SegmentName) -> Result<(), DiskError> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
         // The index may just be being written again.
         let _turn = inner.index_turns.take().await;
-        runtime.remove_file(&index_path(&inner.dir, base_offset)).await?;
-        runtime.remove_file(&segment_path(&inner.dir, base_offset)).await?;
-        tracing::debug!(partition = %inner.id, segment = base_offset, "removed a deleted segment");
+        runtime.remove_file(&index_path(&inner.dir, name)).await?;
+        runtime.remove_file(&segment_path(&inner.dir, name)).await?;
+        tracing::debug!(partition = %inner.id, segment = name.base_offset, generation = name.generation, "removed a segment");
         Ok(())
     }
 }

@@ -45,7 +45,8 @@ fn judge<F>(state: &LogState<F>, now_ms: i64) -> Verdict {
         let before = next.map_or(state.log_end, |n| n.base_offset);
         let is_acknowledged =
             before <= state.high_watermark.offset || active(Mutant::RetainBeyondHighWatermark);
-        if !is_acknowledged || segment.end == 0 {
+        let is_new = segment.end == 0 && next.is_none();
+        if !is_acknowledged || is_new {
             break;
         }
         let by_size = surplus.is_some_and(|surplus| surplus >= segment.end);

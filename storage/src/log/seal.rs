@@ -5,6 +5,7 @@ use crate::buffer::{AlignedBuf, AlignedSlice};
 use crate::index::SegmentIndex;
 use crate::log::Log;
 use crate::log::index_file::write_index_file;
+use crate::log::segment::SegmentName;
 use crate::runtime::{DiskError, File, Runtime, block_ceil, block_floor};
 
 impl<R: Runtime> Log<R> {
@@ -45,7 +46,7 @@ impl<R: Runtime> Log<R> {
         });
         if let Some(index) = index {
             let _turn = inner.index_turns.take().await;
-            self.write_index(&index, 0).await?;
+            self.write_index(SegmentName::appended(segment_base), &index, 0).await?;
         }
         self.with_state(|state| {
             if let Some(segment) = state.segment_mut(segment_base) {
@@ -82,11 +83,12 @@ impl<R: Runtime> Log<R> {
     /// Writes this log's `index`, from `first_page` on.
     pub(crate) async fn write_index(
         &self,
+        name: SegmentName,
         index: &SegmentIndex,
         first_page: usize,
     ) -> Result<(), DiskError> {
         let (shared, dir) = (&self.inner.shared, &self.inner.dir);
-        let write = async || write_index_file(&shared.runtime, dir, index, first_page).await;
+        let write = async || write_index_file(&shared.runtime, dir, name, index, first_page).await;
         shared.with_descriptors(write).await
     }
 }

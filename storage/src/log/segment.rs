@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::index::SegmentIndex;
+use crate::log::checkpoint_file::CompactedSegment;
 use crate::log::tail::Tail;
 use crate::runtime::block_floor;
 
@@ -20,11 +21,32 @@ struct InFlight {
     done: bool,
 }
 
+/// Names a segment's files.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct SegmentName {
+    pub base_offset: i64,
+    /// 0 as it was appended; compaction writes it again under a number that no other file of the
+    /// partition has.
+    pub generation: u32,
+}
+
+impl SegmentName {
+    /// The segment as it was appended.
+    pub(crate) fn appended(base_offset: i64) -> Self {
+        SegmentName { base_offset, generation: 0 }
+    }
+}
+
 /// State of one segment.
 #[derive(Debug)]
 pub(crate) struct Segment<F> {
-    /// Offset of its first record; its file's name.
+    /// Offset at which it begins; that of its first record, unless it was compacted.
     pub base_offset: i64,
+    /// See [`SegmentName::generation`].
+    pub generation: u32,
+    /// Of a compacted segment, the offset behind its last record: there is none from here up to the
+    /// next segment. `None`: the next segment continues it.
+    pub records_end: Option<i64>,
     /// Open only while it is used.
     pub file: Option<F>,
     /// When the file was last used, to close it when idle.
@@ -70,6 +92,8 @@ impl<F> Segment<F> {
     pub(crate) fn new(base_offset: i64, now_ms: i64) -> Self {
         Segment {
             base_offset,
+            generation: 0,
+            records_end: None,
             file: None,
             file_used: Duration::ZERO,
             allocated: 0,
@@ -103,6 +127,16 @@ impl<F> Segment<F> {
         segment
     }
 
+    /// A segment as compaction has written it.
+    pub(crate) fn compacted(written: &CompactedSegment) -> Self {
+        let SegmentName { base_offset, generation } = written.name;
+        let mut segment = Segment::settled(base_offset, written.bytes, written.last_append_ms);
+        segment.generation = generation;
+        segment.records_end = Some(written.records_end);
+        segment.max_timestamp = Some(written.max_timestamp);
+        segment
+    }
+
     /// Goes on behind `end` bytes, of which the file has all full blocks, flushed; `carried` are
     /// those behind the last full block (none for a closed segment, whose file has all).
     pub(crate) fn resume(&mut self, end: u64, carried: &[u8]) {
@@ -114,6 +148,16 @@ impl<F> Segment<F> {
         self.flushed = in_file;
         self.allocated = in_file;
         self.tail = Tail::new(end, carried);
+    }
+
+    /// The names of its files.
+    pub(crate) fn name(&self) -> SegmentName {
+        SegmentName { base_offset: self.base_offset, generation: self.generation }
+    }
+
+    /// No record lies at or behind `offset` in it, although the next segment begins later.
+    pub(crate) fn ends_before(&self, offset: i64) -> bool {
+        self.records_end.is_some_and(|end| end <= offset.max(self.base_offset))
     }
 
     /// Bytes that could be written to the file in full blocks and are not on their way yet.
@@ -153,25 +197,39 @@ impl<F> Segment<F> {
 }
 
 /// The segment's file.
-pub(crate) fn segment_path(dir: &Path, base_offset: i64) -> PathBuf {
-    dir.join(format!("{base_offset:020}.log"))
+pub(crate) fn segment_path(dir: &Path, name: SegmentName) -> PathBuf {
+    dir.join(format!("{}.log", stem(name)))
 }
 
 /// The segment's index.
-pub(crate) fn index_path(dir: &Path, base_offset: i64) -> PathBuf {
-    dir.join(format!("{base_offset:020}.index"))
+pub(crate) fn index_path(dir: &Path, name: SegmentName) -> PathBuf {
+    dir.join(format!("{}.index", stem(name)))
 }
 
-/// The base offset in a segment file's name.
-pub(crate) fn segment_base(name: &str) -> Option<i64> {
-    base_in(name.strip_suffix(".log")?)
+fn stem(SegmentName { base_offset, generation }: SegmentName) -> String {
+    match generation {
+        0 => format!("{base_offset:020}"),
+        _ => format!("{base_offset:020}.{generation}"),
+    }
 }
 
-/// The base offset in an index file's name.
-pub(crate) fn index_base(name: &str) -> Option<i64> {
-    base_in(name.strip_suffix(".index")?)
+/// Which segment a segment file of this name is.
+pub(crate) fn segment_named(file: &str) -> Option<SegmentName> {
+    name_in(file.strip_suffix(".log")?)
 }
 
-fn base_in(digits: &str) -> Option<i64> {
-    (digits.len() == 20).then(|| digits.parse().ok()).flatten()
+/// Which segment an index file of this name is of.
+pub(crate) fn index_named(file: &str) -> Option<SegmentName> {
+    name_in(file.strip_suffix(".index")?)
+}
+
+fn name_in(text: &str) -> Option<SegmentName> {
+    let (base, generation) = match text.split_once('.') {
+        None => (text, 0),
+        Some((base, generation)) => (base, generation.parse().ok().filter(|&g| g > 0)?),
+    };
+    let base_offset = (base.len() == 20).then(|| base.parse().ok()).flatten()?;
+    let name = SegmentName { base_offset, generation };
+    // As we write it: no sign, no zeros in front.
+    (stem(name) == text).then_some(name)
 }

@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::log::checkpoint_file::{Compacted, CompactedSegment};
 use crate::log::remove::Condemned;
-use crate::log::segment::Segment;
+use crate::log::segment::{Segment, SegmentName};
 use crate::notify::Signal;
 use crate::producers::ProducerStates;
 
@@ -46,6 +47,17 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// Size of the log above which its oldest segments are deleted (`retention.bytes`); -1: never.
     pub retention_bytes: i64,
+    /// True: of each key the last record is kept, and records without key are refused
+    /// (`cleanup.policy` with `compact`).
+    pub compact_policy: bool,
+    /// Millionths of a log that must be dirty before it is compacted (`min.cleanable.dirty.ratio`).
+    pub min_cleanable_dirty_ppm: u32,
+    /// How long a record is safe from compaction (`min.compaction.lag.ms`).
+    pub min_compaction_lag_ms: i64,
+    /// How long a record may wait for compaction (`max.compaction.lag.ms`).
+    pub max_compaction_lag_ms: i64,
+    /// How long a tombstone stays once what it deletes is gone (`delete.retention.ms`).
+    pub delete_retention_ms: i64,
 }
 
 impl Default for LogConfig {
@@ -63,6 +75,11 @@ impl Default for LogConfig {
             delete_policy: true,
             retention_ms: 7 * 24 * 3600 * 1000,
             retention_bytes: -1,
+            compact_policy: false,
+            min_cleanable_dirty_ppm: 500_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 24 * 3600 * 1000,
         }
     }
 }
@@ -177,6 +194,13 @@ pub(crate) struct LogState<F> {
     pub condemned: Vec<Condemned>,
     /// In the store's list of logs with segments to be removed.
     pub is_shrinking: bool,
+    /// Everything below was compacted: of each key, the last record below it is the only one there.
+    pub first_dirty: i64,
+    /// The last generation that compaction has given to a segment.
+    pub last_generation: u32,
+    /// Compaction has met something that it can't get past; said once, and tried again when the
+    /// config changes.
+    pub is_uncleanable: bool,
 }
 
 impl<F> LogState<F> {
@@ -207,6 +231,9 @@ impl<F> LogState<F> {
             checkpoint_sequence: 0,
             condemned: Vec::new(),
             is_shrinking: false,
+            first_dirty: log_start,
+            last_generation: 0,
+            is_uncleanable: false,
         }
     }
 
@@ -239,6 +266,11 @@ impl<F> LogState<F> {
         self.segments.get(i)
     }
 
+    /// The segment, unless it was deleted or replaced.
+    pub(crate) fn segment_named(&self, name: SegmentName) -> Option<&Segment<F>> {
+        self.segment(name.base_offset).filter(|segment| segment.generation == name.generation)
+    }
+
     pub(crate) fn segment_mut(&mut self, base_offset: i64) -> Option<&mut Segment<F>> {
         let i = self.segments.binary_search_by_key(&base_offset, |s| s.base_offset).ok()?;
         self.segments.get_mut(i)
@@ -247,6 +279,22 @@ impl<F> LogState<F> {
     /// Index of the segment that holds `offset`.
     pub(crate) fn segment_index_of(&self, offset: i64) -> Option<usize> {
         self.segments.partition_point(|s| s.base_offset <= offset).checked_sub(1)
+    }
+
+    /// What compaction has made of the log.
+    pub(crate) fn compacted(&self) -> Compacted {
+        let next_bases = self.segments.iter().skip(1).map(|s| s.base_offset);
+        let segments = self.segments.iter().zip(next_bases).filter_map(|(segment, until)| {
+            Some(CompactedSegment {
+                name: segment.name(),
+                until,
+                records_end: segment.records_end?,
+                bytes: segment.end,
+                max_timestamp: segment.max_timestamp.unwrap_or(-1),
+                last_append_ms: segment.last_append_ms,
+            })
+        });
+        Compacted { first_dirty: self.first_dirty, segments: segments.collect() }
     }
 
     pub(crate) fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {

@@ -11,7 +11,7 @@ use crate::buffer::AlignedSlice;
 use crate::journal::format::FragmentPlace;
 use crate::journal::writer::{allocate_stubbornly, write_stubbornly};
 use crate::log::Log;
-use crate::log::segment::{Segment, segment_path};
+use crate::log::segment::{Segment, SegmentName, segment_path};
 use crate::log::state::{LogState, Mark, Run};
 use crate::mutants::{Mutant, active};
 use crate::runtime::{DiskError, File, OpenMode, Runtime, block_floor};
@@ -223,9 +223,20 @@ impl<R: Runtime> Log<R> {
     }
 
     async fn prepare_file(&self, segment_base: i64, upto: u64) -> Result<(), DiskError> {
+        let name = self.with_state(|state| state.segment(segment_base).map(Segment::name));
+        let name = name.unwrap_or(SegmentName::appended(segment_base));
+        let prepared = self.prepare_named(name, upto).await;
+        let is_replaced = self.with_state(|state| {
+            state.segment(segment_base).is_some_and(|segment| segment.name() != name)
+        });
+        // By compaction: the file that counts now is another one.
+        if is_replaced { Ok(()) } else { prepared }
+    }
+
+    async fn prepare_named(&self, name: SegmentName, upto: u64) -> Result<(), DiskError> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
-        let path = segment_path(&inner.dir, segment_base);
+        let path = segment_path(&inner.dir, name);
         let gone = || {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             DiskError::new("open", &path, 0, source)
@@ -233,7 +244,7 @@ impl<R: Runtime> Log<R> {
         let (open, allocated, limit) = self
             .with_state(|state| {
                 let limit = u64::from(state.config.segment_bytes);
-                let segment = state.segment(segment_base)?;
+                let segment = state.segment_named(name)?;
                 Some((segment.file.clone(), segment.allocated, limit))
             })
             .ok_or_else(gone)?;
@@ -254,7 +265,8 @@ impl<R: Runtime> Log<R> {
             allocate_stubbornly(runtime, meters, &file, allocated, missing).await?;
         }
         self.with_state(|state| {
-            let segment = state.segment_mut(segment_base).ok_or_else(gone)?;
+            state.segment_named(name).ok_or_else(gone)?;
+            let segment = state.segment_mut(name.base_offset).ok_or_else(gone)?;
             segment.file = Some(file);
             segment.allocated = reserved;
             self.mark_active(state);

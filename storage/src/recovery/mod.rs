@@ -17,14 +17,14 @@ use crate::ids::PartitionId;
 use crate::index::SegmentIndex;
 use crate::journal::scan::Fragment;
 use crate::log::index_file::{is_incomplete, read_index_file, write_index_file};
-use crate::log::segment::{Segment, index_path, segment_path};
+use crate::log::segment::{Segment, SegmentName, index_path, segment_path};
 use crate::log::state::{LogState, Mark};
 use crate::log::{
     Checkpoint, CheckpointError, Log, LogConfig, SegmentTimes, read_checkpoint, sync_checkpoint,
     write_checkpoint,
 };
 use crate::mutants::{Mutant, active};
-use crate::recovery::leftovers::{FileNames, SegmentFiles};
+use crate::recovery::leftovers::{FileNames, SegmentFiles, first_segment};
 use crate::recovery::walk::{Walked, walk};
 use crate::runtime::{DiskError, File, OpenMode, Runtime, block_ceil, block_floor};
 use crate::store::shared::Shared;
@@ -110,14 +110,17 @@ impl<R: Runtime> Recovery<'_, R> {
         if let Some(fault) = checkpoint.as_ref().and_then(Checkpoint::fault) {
             return Err(CheckpointError::Impossible { dir: self.dir.to_owned(), fault });
         }
-        let names = FileNames::of(&self.runtime.list(self.dir).await?);
-        let files = &names.segments;
         let no_fragments = Vec::new();
         let fragments = boot.scan.fragments.get(&self.id).unwrap_or(&no_fragments);
         let now_ms = self.runtime.now_ms();
         let checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::of_nothing(now_ms));
         let (start, start_sequence) = (checkpoint.end, checkpoint.sequence);
-        let first = names.first_segment(checkpoint.log_start, start.segment_base);
+        let compacted = &checkpoint.compacted;
+        let names = FileNames::of(&self.runtime.list(self.dir).await?, compacted);
+        let files = &names.segments;
+        let log_start = checkpoint.log_start;
+        let mut closed = names.closed(compacted, log_start, start.segment_base, self.dir)?;
+        let first = first_segment(&closed, log_start, start.segment_base);
         if first > checkpoint.log_start {
             let (dir, log_start) = (self.dir.to_owned(), checkpoint.log_start);
             return Err(CheckpointError::SegmentMissing { dir, log_start, first });
@@ -126,9 +129,9 @@ impl<R: Runtime> Recovery<'_, R> {
         state.producers = checkpoint.producers;
         state.epochs = checkpoint.epochs;
         state.segments.clear();
-        for (&base, file) in files.range(first..start.segment_base) {
-            state.segments.push_back(Segment::settled(base, file.len_bytes, file.modified_ms));
-        }
+        state.segments.extend(closed.split_off(&first).into_values());
+        state.first_dirty = compacted.first_dirty;
+        state.last_generation = names.last_generation();
         let index = self.load_index(start, checkpoint.times, files).await?;
         let carried = checkpoint.remainder;
         let mut end = start;
@@ -146,7 +149,7 @@ impl<R: Runtime> Recovery<'_, R> {
         if !boot.was_clean() {
             self.trim(end, &names).await?;
         }
-        self.remove_leftovers(state.segments[0].base_offset, &names).await?;
+        self.remove_leftovers(&state, &names).await?;
         self.settle_marks(&mut state, end, sequence);
         Ok(state)
     }
@@ -171,11 +174,13 @@ impl<R: Runtime> Recovery<'_, R> {
             // A kill may have come between a file's creation and the sync of its name.
             self.runtime.sync_dir(self.dir).await?;
         }
+        if start_sequence > 0 {
+            // Or between a checkpoint's write and its sync: the journals are about to go, and the
+            // other slot, which may be the only durable one, to be overwritten.
+            sync_checkpoint(self.runtime, self.dir, start_sequence).await?;
+        }
         if changed {
             self.write_checkpoint(state, end, sequence).await?;
-        } else if start_sequence > 0 {
-            // Or between a checkpoint's write and its sync: the journals are about to go.
-            sync_checkpoint(self.runtime, self.dir, start_sequence).await?;
         }
         Ok(sequence)
     }
@@ -281,7 +286,7 @@ impl<R: Runtime> Recovery<'_, R> {
         let full = block_floor(end.position);
         let file_bytes = files.get(&end.segment_base).map_or(0, |f| f.len_bytes);
         if file_bytes > full && !active(Mutant::ForgetTornTailCut) {
-            let path = segment_path(self.dir, end.segment_base);
+            let path = segment_path(self.dir, SegmentName::appended(end.segment_base));
             let file = self.runtime.open(&path, OpenMode::ReadWrite).await?;
             file.truncate(full).await?;
             file.sync_data().await?;
@@ -289,7 +294,8 @@ impl<R: Runtime> Recovery<'_, R> {
         let mut removed = false;
         if end.position == 0 && names.has_index(end.segment_base) {
             // Of another segment with this name, which is lost.
-            self.runtime.remove_file(&index_path(self.dir, end.segment_base)).await?;
+            let index = index_path(self.dir, SegmentName::appended(end.segment_base));
+            self.runtime.remove_file(&index).await?;
             removed = true;
         }
         for (&base, file) in files.range((Bound::Excluded(end.segment_base), Bound::Unbounded)) {
@@ -299,7 +305,7 @@ impl<R: Runtime> Recovery<'_, R> {
                 "removed a segment that does not continue the log"
             );
             self.report.bytes_cut += bytes;
-            self.remove_segment(base).await?;
+            self.remove_segment(SegmentName::appended(base)).await?;
             removed = true;
         }
         if removed {
@@ -312,7 +318,8 @@ impl<R: Runtime> Recovery<'_, R> {
         if !exists {
             return Ok(None);
         }
-        Ok(Some(self.runtime.open(&segment_path(self.dir, base), OpenMode::ReadWrite).await?))
+        let path = segment_path(self.dir, SegmentName::appended(base));
+        Ok(Some(self.runtime.open(&path, OpenMode::ReadWrite).await?))
     }
 
     async fn ensure_file(&self, merged: &Merged<R::File>, base: i64) -> Result<R::File, DiskError> {
@@ -320,7 +327,8 @@ impl<R: Runtime> Recovery<'_, R> {
             return Ok(file);
         }
         self.runtime.create_dir_all(self.dir).await?;
-        let file = self.runtime.open(&segment_path(self.dir, base), OpenMode::Create).await?;
+        let path = segment_path(self.dir, SegmentName::appended(base));
+        let file = self.runtime.open(&path, OpenMode::Create).await?;
         self.runtime.sync_dir(self.dir).await?;
         Ok(file)
     }
@@ -335,10 +343,10 @@ impl<R: Runtime> Recovery<'_, R> {
         let base = start.segment_base;
         let mut index = SegmentIndex::new(base);
         if start.position >= crate::index::INTERVAL_BYTES {
-            index = read_index_file(self.runtime, self.dir, base).await?;
+            index = read_index_file(self.runtime, self.dir, SegmentName::appended(base)).await?;
             index.truncate_to(start.position);
             if is_incomplete(&index, start.position) && files.contains_key(&base) {
-                let path = segment_path(self.dir, base);
+                let path = segment_path(self.dir, SegmentName::appended(base));
                 let file = self.runtime.open(&path, OpenMode::Read).await?;
                 let upto = block_floor(start.position);
                 self.report.bytes_read +=
@@ -352,7 +360,8 @@ impl<R: Runtime> Recovery<'_, R> {
     }
 
     async fn write_index(&self, index: &SegmentIndex) -> Result<(), DiskError> {
-        write_index_file(self.runtime, self.dir, index, 0).await
+        let name = SegmentName::appended(index.base_offset());
+        write_index_file(self.runtime, self.dir, name, index, 0).await
     }
 
     async fn write_checkpoint(
@@ -375,6 +384,7 @@ impl<R: Runtime> Recovery<'_, R> {
             remainder: pieces.flatten().copied().collect(),
             epochs: state.epochs.clone(),
             producers: state.producers.clone(),
+            compacted: state.compacted(),
         };
         write_checkpoint(self.runtime, self.dir, self.id, &checkpoint).await
     }

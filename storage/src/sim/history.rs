@@ -9,9 +9,10 @@
 //! What was deleted must never come back either, and nothing may be missing that neither a deletion
 //! nor retention had to take.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::compacted::{Keyed, Look, Survivors};
 use super::crash::Crash;
 use crate::batch::BatchHeader;
 use crate::log::{Durability, LogConfig};
@@ -26,6 +27,10 @@ pub(crate) struct Written {
     pub producer: (i64, i32),
     /// Of its records.
     pub timestamps: Vec<i64>,
+    /// Of its records, in a compacted partition.
+    pub keys: Vec<Keyed>,
+    /// When the log took it.
+    pub appended_ms: i64,
 }
 
 /// One partition's story.
@@ -50,12 +55,14 @@ pub(crate) struct PartitionHistory {
     doubtful_below: i64,
     /// Log starts seen that nobody has asked for.
     pub expirations: u64,
+    /// What compaction may have taken; `None`: nothing.
+    survivors: Option<Survivors>,
 }
 
 impl PartitionHistory {
-    pub(crate) fn new(durability: Durability) -> Self {
+    pub(crate) fn new(config: &LogConfig) -> Self {
         PartitionHistory {
-            durability,
+            durability: config.durability,
             batches: Vec::new(),
             acknowledged: 0,
             flushed: 0,
@@ -66,6 +73,7 @@ impl PartitionHistory {
             restarted_at: 0,
             doubtful_below: 0,
             expirations: 0,
+            survivors: config.compact_policy.then(Survivors::default),
         }
     }
 
@@ -108,6 +116,9 @@ impl PartitionHistory {
         let gone =
             self.batches.iter().filter(|b| from <= b.base_offset && b.last_offset < log_start);
         let is_old = |b: &Written| {
+            if let Some(survivors) = &self.survivors {
+                return survivors.lasting(b).all(|t| now_ms - t > config.retention_ms);
+            }
             let header = BatchHeader::read(&b.bytes).expect("made by the builder");
             now_ms - header.max_timestamp() > config.retention_ms
         };
@@ -120,6 +131,9 @@ impl PartitionHistory {
 
     pub(crate) fn appended(&mut self, batch: Written) {
         assert_eq!(batch.base_offset, self.end(), "offsets are dense");
+        if let Some(survivors) = &mut self.survivors {
+            survivors.appended(&batch);
+        }
         self.batches.push(batch);
     }
 
@@ -173,6 +187,9 @@ impl PartitionHistory {
             return Err(format!("the log ends at {end}, only {} were appended", self.end()));
         }
         self.batches.retain(|b| b.last_offset < end);
+        if let Some(survivors) = &mut self.survivors {
+            survivors.truncated(&self.batches, end);
+        }
         let is_empty = end == self.log_start;
         if self.end() != end && !is_empty {
             return Err(format!("the log ends at {end}, inside a batch"));
@@ -201,7 +218,12 @@ impl PartitionHistory {
         range: Range<i64>,
         timestamp_ms: i64,
         found: Option<(i64, i64)>,
+        look: Look,
     ) -> Result<(), String> {
+        if let Some(survivors) = &self.survivors {
+            let batches = self.from(range.start);
+            return survivors.compare_time(batches, range, timestamp_ms, found, look);
+        }
         let records = self.from(range.start).iter().flat_map(|batch| {
             let offsets = batch.base_offset..=batch.last_offset;
             offsets.zip(batch.timestamps.iter().copied())
@@ -218,7 +240,34 @@ impl PartitionHistory {
     ///
     /// # Errors
     /// The first difference.
-    pub(crate) fn compare(&self, offset: i64, read: &[u8]) -> Result<i64, String> {
+    pub(crate) fn compare(
+        &mut self,
+        offset: i64,
+        read: &[u8],
+        look: Look,
+    ) -> Result<(i64, Vec<i64>), String> {
+        let first = self.batches.partition_point(|b| b.last_offset < offset);
+        match &mut self.survivors {
+            Some(survivors) => survivors.compare(&self.batches[first..], offset, read, look),
+            None => Ok((self.compare_all(offset, read)?, Vec::new())),
+        }
+    }
+
+    /// Records that compaction has taken.
+    pub(crate) fn records_gone(&self) -> u64 {
+        self.survivors.as_ref().map_or(0, Survivors::gone)
+    }
+
+    /// Holds the base offsets of all batches `seen` from `start` on against the producers.
+    ///
+    /// # Errors
+    /// If a producer's last batch is gone.
+    pub(crate) fn compare_producers(&self, start: i64, seen: &HashSet<i64>) -> Result<(), String> {
+        let survivors = self.survivors.as_ref();
+        survivors.map_or(Ok(()), |s| s.compare_producers(&self.batches, start, seen))
+    }
+
+    fn compare_all(&self, offset: i64, read: &[u8]) -> Result<i64, String> {
         let (mut at, mut next) = (0, offset);
         for batch in self.from(offset) {
             if at == read.len() {

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::workload::{Outcome, run, run_uniform};
+use super::workload::{Outcome, run, run_compacted, run_uniform};
 use super::{Crash, SimRuntime, Simulation};
 use crate::batch::BatchBuilder;
 use crate::ids::{PartitionId, TopicId};
@@ -36,8 +36,15 @@ fn promises_are_kept() {
             Err(broken) => panic!("uniform: {broken}"),
         }
     }
+    for seed in first..first + seeds / 5 {
+        match run_compacted(seed) {
+            Ok(outcome) => total = total.plus(&outcome),
+            Err(broken) => panic!("compacted: {broken}"),
+        }
+    }
     println!("{seeds} seeds, lost 0: {total:#?}");
     assert!(total.acknowledged > 0 && total.duplicates > 0 && total.clean_stops > 0);
+    assert!(total.records_gone > 0, "nothing was compacted");
     assert!(total.deletions > 0 && total.expirations > 0 && total.times_found > 0);
     let counters = total.counters;
     assert!(counters.kills > 0 && counters.power_losses > 0 && counters.writes_torn > 0);
@@ -149,4 +156,29 @@ fn retention_beyond_the_high_watermark_is_caught() {
 #[test]
 fn reusing_a_producer_id_is_caught() {
     caught(Mutant::ReuseProducerId, run);
+}
+
+#[test]
+fn keeping_the_older_record_of_a_key_is_caught() {
+    caught(Mutant::CompactKeepsOlder, run_compacted);
+}
+
+#[test]
+fn dropping_tombstones_early_is_caught() {
+    caught(Mutant::DropTombstonesEarly, run_compacted);
+}
+
+#[test]
+fn compacting_for_what_is_not_synced_is_caught() {
+    caught(Mutant::CompactUnflushed, run_compacted);
+}
+
+#[test]
+fn swapping_before_the_sync_is_caught() {
+    caught(Mutant::SwapBeforeSync, run_compacted);
+}
+
+#[test]
+fn dropping_a_producers_last_batch_is_caught() {
+    caught(Mutant::DropProducersLastBatch, run_compacted);
 }

@@ -45,6 +45,8 @@ struct Climate {
     /// All batches have one size and go straight into segments: what is left of a torn write then
     /// lies exactly where the next life's batches begin.
     uniform: bool,
+    /// All partitions are compacted, and what is not flushed yet is much.
+    compacted: bool,
 }
 
 /// What a run has seen.
@@ -59,6 +61,8 @@ pub(crate) struct Outcome {
     pub(crate) deletions: u64,
     /// Log starts seen that nobody but retention has moved.
     pub(crate) expirations: u64,
+    /// Records that compaction has taken.
+    pub(crate) records_gone: u64,
     pub(crate) clean_stops: u64,
     pub(crate) offline: u64,
 }
@@ -75,6 +79,7 @@ impl Outcome {
             times_found: self.times_found + other.times_found,
             deletions: self.deletions + other.deletions,
             expirations: self.expirations + other.expirations,
+            records_gone: self.records_gone + other.records_gone,
             clean_stops: self.clean_stops + other.clean_stops,
             offline: self.offline + other.offline,
         }
@@ -102,7 +107,7 @@ struct World {
 /// # Errors
 /// The first broken promise.
 pub(crate) fn run(seed: u64) -> Result<Outcome, String> {
-    live_through(&Rc::new(World::new(seed, false)), LIVES)
+    live_through(&Rc::new(World::new(seed, Kind::Any)), LIVES)
 }
 
 /// Runs a uniform world ([`Climate::uniform`]) with many lives.
@@ -110,7 +115,23 @@ pub(crate) fn run(seed: u64) -> Result<Outcome, String> {
 /// # Errors
 /// The first broken promise.
 pub(crate) fn run_uniform(seed: u64) -> Result<Outcome, String> {
-    live_through(&Rc::new(World::new(seed, true)), 4 * LIVES)
+    live_through(&Rc::new(World::new(seed, Kind::Uniform)), 4 * LIVES)
+}
+
+/// Runs a world of compacted partitions ([`Climate::compacted`]).
+///
+/// # Errors
+/// The first broken promise.
+pub(crate) fn run_compacted(seed: u64) -> Result<Outcome, String> {
+    live_through(&Rc::new(World::new(seed, Kind::Compacted)), LIVES)
+}
+
+/// Which worlds may come of a seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Any,
+    Uniform,
+    Compacted,
 }
 
 fn live_through(world: &Rc<World>, lives: usize) -> Result<Outcome, String> {
@@ -144,23 +165,27 @@ fn live_through(world: &Rc<World>, lives: usize) -> Result<Outcome, String> {
     }
     let expirations = world.history.borrow().iter().map(|h| h.expirations).sum();
     world.count(|o| o.counters = world.sim.disk().counters());
+    let gone = world.history.borrow().iter().map(PartitionHistory::records_gone).sum();
     world.count(|o| o.expirations = expirations);
+    world.count(|o| o.records_gone = gone);
     Ok(world.outcome.get())
 }
 
 impl World {
-    fn new(seed: u64, uniform: bool) -> Self {
+    fn new(seed: u64, kind: Kind) -> Self {
         let rng = Rng::new(seed ^ 0x0057_0a6e);
         let climate = Climate {
-            power_losses: rng.coin(),
-            io_errors: rng.chance(200_000),
+            power_losses: rng.coin() || kind == Kind::Compacted,
+            io_errors: rng.chance(200_000) && kind != Kind::Compacted,
             full_disks: rng.chance(200_000),
             deletions: rng.coin(),
-            uniform: uniform || rng.chance(150_000),
+            uniform: kind == Kind::Uniform || (kind == Kind::Any && rng.chance(150_000)),
+            compacted: kind == Kind::Compacted,
         };
         let count = if climate.uniform { 1 } else { rng.within(2..6) };
-        let partitions: Vec<_> = (0..count).map(|i| (partition(i as u32), config(&rng))).collect();
-        let history = partitions.iter().map(|(_, c)| PartitionHistory::new(c.durability)).collect();
+        let config = |i| (partition(i as u32), config(&rng, &climate));
+        let partitions: Vec<_> = (0..count).map(config).collect();
+        let history = partitions.iter().map(|(_, c)| PartitionHistory::new(c)).collect();
         let clients = (0..CLIENTS).map(|_| Client::new(count as usize)).collect();
         World {
             seed,
@@ -268,14 +293,14 @@ fn partition(index: u32) -> PartitionId {
     PartitionId { topic_id: TopicId([1; 16]), index }
 }
 
-fn config(rng: &Rng) -> LogConfig {
+fn config(rng: &Rng, climate: &Climate) -> LogConfig {
     // Not both, so that the history can tell whether what is gone had to go.
     let (retention_ms, retention_bytes) = match rng.within(0..3) {
         0 => (rng.within(50..1_500) as i64, -1),
         1 => (-1, rng.within(0..3_000_000) as i64),
         _ => (-1, -1),
     };
-    LogConfig {
+    let config = LogConfig {
         retention_ms,
         retention_bytes,
         segment_bytes: rng.within(100_000..3_000_000) as u32,
@@ -283,6 +308,37 @@ fn config(rng: &Rng) -> LogConfig {
         durability: if rng.coin() { Durability::Flushed } else { Durability::Written },
         flush_ms: rng.within(1..1_000) as i64,
         ..LogConfig::default()
+    };
+    if climate.compacted {
+        let config = compacted(rng, config);
+        return LogConfig {
+            segment_bytes: rng.within(10_000..100_000) as u32,
+            min_cleanable_dirty_ppm: 0,
+            min_compaction_lag_ms: 0,
+            durability: Durability::Written,
+            flush_ms: 1_000,
+            ..config
+        };
+    }
+    if !climate.uniform && rng.chance(400_000) { compacted(rng, config) } else { config }
+}
+
+fn compacted(rng: &Rng, config: LogConfig) -> LogConfig {
+    let delete_retention_ms = match rng.within(0..3) {
+        0 => 0,
+        1 => rng.within(1..2_000) as i64,
+        _ => i64::MAX / 2,
+    };
+    let never = rng.chance(700_000);
+    LogConfig {
+        compact_policy: true,
+        delete_policy: rng.coin(),
+        segment_bytes: rng.within(20_000..400_000) as u32,
+        min_cleanable_dirty_ppm: rng.within(0..500_000) as u32,
+        min_compaction_lag_ms: if rng.coin() { 0 } else { rng.within(1..300) as i64 },
+        max_compaction_lag_ms: if never { i64::MAX } else { rng.within(300..2_000) as i64 },
+        delete_retention_ms,
+        ..config
     }
 }
 

@@ -8,9 +8,11 @@
 //! upkeep.rs    checkpoints, journal reuse, removing segments, putting idle partitions to rest
 //! gauges.rs    how it stands, for who watches it
 //! retention.rs looks for what retention lets go
+//! compaction.rs looks for logs to compact
 //! ```
 
 mod boot;
+mod compaction;
 mod flusher;
 mod gauges;
 mod pump;
@@ -32,7 +34,7 @@ pub use gauges::StoreGauges;
 use crate::ids::{PartitionId, TopicId};
 use crate::journal::writer::Journal;
 use crate::log::state::LogState;
-use crate::log::{Log, LogConfig};
+use crate::log::{CompactionLimits, Log, LogConfig};
 use crate::meters::Meters;
 use crate::recovery::{RecoveryReport, recover_log};
 use crate::runtime::Runtime;
@@ -51,6 +53,8 @@ pub struct StoreLimits {
     pub journal_files: usize,
     /// How often retention looks at every log (Kafka's `log.retention.check.interval.ms`).
     pub retention_check_ms: u64,
+    /// What compaction may take.
+    pub compaction: CompactionLimits,
 }
 
 impl Default for StoreLimits {
@@ -61,6 +65,7 @@ impl Default for StoreLimits {
             journal_file_bytes: 64 << 20,
             journal_files: 8,
             retention_check_ms: 5 * 60 * 1000,
+            compaction: CompactionLimits::default(),
         }
     }
 }
@@ -151,6 +156,8 @@ impl<R: Runtime> Store<R> {
         shared.runtime.spawn(upkeep::run(shared.clone()));
         let store = WeakStore { inner: Rc::downgrade(&self.inner) };
         shared.runtime.spawn(retention::run(shared.clone(), store));
+        let store = WeakStore { inner: Rc::downgrade(&self.inner) };
+        shared.runtime.spawn(compaction::run(shared.clone(), store));
     }
 
     /// The log of a partition of this shard.
@@ -227,6 +234,11 @@ impl<R: Runtime> Store<R> {
         shared.room.until(has_room).await;
     }
 
+    /// Changes what compaction may take, from its next step on.
+    pub fn set_compaction(&self, limits: CompactionLimits) {
+        self.inner.shared.compaction.set(limits);
+    }
+
     /// Bytes of memory that tails and the cache hold.
     pub fn cached_bytes(&self) -> u64 {
         self.inner.shared.cached_bytes()
@@ -239,6 +251,7 @@ impl<R: Runtime> Store<R> {
     /// [`StoreError::NotAtRest`] with a log that is offline or could not be checkpointed.
     pub async fn stop(&self) -> Result<(), StoreError> {
         let shared = &self.inner.shared;
+        shared.ending.set(true);
         let logs: Vec<_> = self.inner.logs.borrow().values().cloned().collect();
         upkeep::checkpoint_all(&logs).await;
         for log in &logs {

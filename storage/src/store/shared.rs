@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::journal::writer::Journal;
-use crate::log::{Log, WeakLog};
+use crate::log::{CompactionLimits, Log, WeakLog};
 use crate::meters::Meters;
 use crate::notify::Notify;
 use crate::runtime::{DiskError, Runtime};
@@ -45,6 +45,11 @@ pub(crate) struct Shared<R: Runtime> {
     /// Writes to segments on their way.
     pub segment_writes: Cell<usize>,
     pub stopping: Cell<bool>,
+    /// The store is about to stop: what need not be done is not begun, and given up.
+    pub ending: Cell<bool>,
+    /// Counts appends and reads, so that others can tell whether there are any.
+    pub foreground: Cell<u64>,
+    pub compaction: Cell<CompactionLimits>,
     /// Set when the journal is lost: no log of this shard can be appended to any more.
     pub failed: RefCell<Option<Arc<str>>>,
     cache: RefCell<TailCache<R>>,
@@ -88,6 +93,9 @@ impl<R: Runtime> Shared<R> {
             unwritten_bytes: Cell::new(0),
             segment_writes: Cell::new(0),
             stopping: Cell::new(false),
+            ending: Cell::new(false),
+            foreground: Cell::new(0),
+            compaction: Cell::new(limits.compaction),
             failed: RefCell::default(),
             cache: RefCell::new(TailCache { bytes: 0, turns: VecDeque::new() }),
             journal_pins: RefCell::default(),

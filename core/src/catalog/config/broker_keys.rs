@@ -2,14 +2,14 @@
 //!
 //! Of Kafka's 340 these are listed: the defaults of topic configs, what Corelane obeys, and what
 //! clients and tools read to find out about a broker. Listing others would claim parts that are not
-//! there (log cleaner threads, KRaft, SASL, quotas, coordinators).
+//! there (threads of a log cleaner, KRaft, SASL, quotas, coordinators).
 //!
 //! Only defaults of topic configs can be changed while the broker runs; the rest is said at its start.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::definition::ConfigType::{Boolean, Int, List, Long, Text};
+use super::definition::ConfigType::{Boolean, Double, Int, List, Long, Text};
 use super::definition::Rule::{self, Any, AtLeast, UnlimitedOrPositive};
 use super::definition::{ConfigType, Definition};
 use super::topic_keys::{BrokerDefault, topic_keys};
@@ -106,8 +106,14 @@ static OWN: &[BrokerKey] = &[
     fixed("listener.security.protocol.map", Text, "PLAINTEXT:PLAINTEXT",
         "The security protocol of each listener."),
     fixed("listeners", List, "PLAINTEXT://127.0.0.1:9092", "Address and port to accept clients on (--listen)."),
-    fixed("log.cleaner.enable", Boolean, "false",
-        "Whether topics with cleanup.policy compact are compacted. They are not yet."),
+    key("log.cleaner.backoff.ms", Long, AtLeast(0), Some("15000"), true,
+        "Milliseconds between two looks for topics to compact, while there are none."),
+    key("log.cleaner.dedupe.buffer.size", Long, Any, Some("134217728"), true,
+        "Memory for the keys of what is being compacted, in bytes, of all shards together: 30 bytes a key."),
+    fixed("log.cleaner.enable", Boolean, "true",
+        "Whether topics with cleanup.policy compact are compacted."),
+    key("log.cleaner.io.max.bytes.per.second", Double, Any, Some("1.7976931348623157E308"), true,
+        "Bytes that compaction reads and writes a second at most, on all shards together."),
     fixed("log.dir", List, "./corelane-data", "The directory of all data, as log.dirs."),
     fixed("log.dirs", List, "./corelane-data", "The directory of all data (--data-dir)."),
     key("log.flush.interval.ms", Long, Any, None, true,

@@ -30,7 +30,7 @@ pub use broker_keys::{BrokerKey, broker_key, broker_keys};
 pub use check::{ConfigError, check_broker, check_topic, check_value};
 pub use definition::{ConfigType, Definition};
 pub use layers::{Layers, Resolved, Source, Sourced};
-pub use log_config::log_config;
+pub use log_config::{compaction_limits, log_config};
 pub use settings::Settings;
 pub use topic_keys::{TopicKey, topic_key, topic_keys};
 pub use value::shown;

@@ -1,4 +1,4 @@
-use corelane_storage::log::{Durability, LogConfig};
+use corelane_storage::log::{CompactionLimits, Durability, LogConfig};
 
 use super::*;
 use crate::catalog::Catalog;
@@ -224,8 +224,14 @@ fn logs_obey_the_nearest_value() {
     };
     assert_eq!(config(&set), expected);
     let kept = World::of(
-        &[("cleanup.policy", "compact"), ("retention.ms", "-1"), ("retention.bytes", "-7")],
-        &[],
+        &[
+            ("cleanup.policy", "compact"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "-7"),
+            ("min.cleanable.dirty.ratio", "0.25"),
+            ("max.compaction.lag.ms", "5"),
+        ],
+        &[("log.cleaner.delete.retention.ms", "6"), ("log.cleaner.min.compaction.lag.ms", "2")],
         &[
             ("log.message.timestamp.before.max.ms", "3"),
             ("log.message.timestamp.after.max.ms", "4"),
@@ -233,6 +239,11 @@ fn logs_obey_the_nearest_value() {
     );
     let expected = LogConfig {
         delete_policy: false,
+        compact_policy: true,
+        min_cleanable_dirty_ppm: 250_000,
+        min_compaction_lag_ms: 2,
+        max_compaction_lag_ms: 5,
+        delete_retention_ms: 6,
         retention_ms: -1,
         retention_bytes: -1,
         timestamp_before_max_ms: 3,
@@ -242,6 +253,26 @@ fn logs_obey_the_nearest_value() {
     assert_eq!(config(&kept), expected);
     let internal = World::of(&[("internal.segment.bytes", "65536")], &[], &[]);
     assert_eq!(config(&internal).segment_bytes, 64 << 10);
+}
+
+#[test]
+fn shards_share_what_compaction_may_take() {
+    let limits = |world: &World, shards| compaction_limits(&world.layers(), shards);
+    let defaults = CompactionLimits::default();
+    assert_eq!(limits(&World::of(&[], &[], &[]), 1), defaults, "Kafka's");
+    let set = World::of(
+        &[],
+        &[("log.cleaner.io.max.bytes.per.second", "1000000"), ("log.cleaner.backoff.ms", "7")],
+        &[("log.cleaner.dedupe.buffer.size", "8388608")],
+    );
+    let expected = CompactionLimits {
+        map_bytes: 2 << 20,
+        bytes_per_second: 250_000,
+        backoff_ms: 7,
+        ..defaults
+    };
+    assert_eq!(limits(&set, 4), expected);
+    assert_eq!(limits(&set, 64).map_bytes, 1 << 20, "each can hold some keys");
 }
 
 /// The catalog is read as it was written, by whatever release: what makes no sense counts as not

@@ -126,6 +126,18 @@ pub fn elements(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(trim).take(count)
 }
 
+/// As Java's `Double.toString`.
+fn shown_double(number: f64) -> String {
+    if number == 0.0 || (1e-3..1e7).contains(&number.abs()) || !number.is_finite() {
+        return format!("{number:?}");
+    }
+    let scientific = format!("{number:E}");
+    match scientific.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+        _ => scientific,
+    }
+}
+
 /// A checked value as Kafka shows it: numbers and booleans in one form, lists without spaces and
 /// repetitions. What can't be read is shown as it is.
 pub fn shown(definition: &Definition, text: &str) -> String {
@@ -135,7 +147,7 @@ pub fn shown(definition: &Definition, text: &str) -> String {
             whole(definition.config_type, text).map(|number| number.to_string())
         }
         // With a fraction always, as Java prints it.
-        ConfigType::Double => trim(text).parse::<f64>().ok().map(|number| format!("{number:?}")),
+        ConfigType::Double => trim(text).parse::<f64>().ok().map(shown_double),
         ConfigType::Text => Some(trim(text).to_owned()),
         ConfigType::List => {
             let mut shown: Vec<&str> = Vec::new();

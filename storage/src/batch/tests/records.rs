@@ -44,8 +44,12 @@ fn batch(sizes: &[usize]) -> Vec<u8> {
 }
 
 fn expected(count: usize) -> Vec<RecordTime> {
-    let record =
-        |i: i64| RecordTime { index: i as i32, offset: 1_000 + i, timestamp_ms: 5_000 - 10 * i };
+    let record = |i: i64| RecordTime {
+        index: i as i32,
+        offset: 1_000 + i,
+        timestamp_ms: 5_000 - 10 * i,
+        has_key: false,
+    };
     (0..count as i64).map(record).collect()
 }
 

@@ -34,7 +34,8 @@ fn check(slot: &[u8]) {
 /// A checkpoint with something of everything.
 #[cfg(test)]
 pub(crate) fn example() -> Vec<u8> {
-    use super::SegmentTimes;
+    use super::{Compacted, CompactedSegment, SegmentTimes};
+    use crate::log::segment::SegmentName;
     use crate::log::state::Mark;
 
     let checkpoint = Checkpoint {
@@ -45,6 +46,17 @@ pub(crate) fn example() -> Vec<u8> {
         remainder: vec![5; 100],
         epochs: vec![(1, 0), (4, 60)],
         producers: crate::producers::fuzz::example_states(),
+        compacted: Compacted {
+            first_dirty: 40,
+            segments: vec![CompactedSegment {
+                name: SegmentName { base_offset: 3, generation: 2 },
+                until: 50,
+                records_end: 47,
+                bytes: 1234,
+                max_timestamp: 1 << 41,
+                last_append_ms: 1 << 40,
+            }],
+        },
     };
     checkpoint.encode(PartitionId { topic_id: TopicId([9; 16]), index: 2 })
 }

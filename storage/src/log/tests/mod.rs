@@ -22,15 +22,22 @@ fn small_segments() -> LogConfig {
     LogConfig { segment_bytes: 200_000, retention_ms: -1, ..LogConfig::default() }
 }
 
-struct Broker {
-    runtime: SimRuntime,
+pub(crate) struct Broker {
+    pub(crate) runtime: SimRuntime,
     manifest: Manifest<SimRuntime>,
     store: Store<SimRuntime>,
-    log: Log<SimRuntime>,
+    pub(crate) log: Log<SimRuntime>,
 }
 
 impl Broker {
-    async fn start(sim: &Simulation, config: LogConfig) -> Broker {
+    pub(crate) async fn start(sim: &Simulation, config: LogConfig) -> Broker {
+        let broker = Broker::start_unchecked(sim, config).await;
+        assert_eq!(broker.log.offline_reason(), None);
+        broker
+    }
+
+    /// Its log may be offline.
+    pub(crate) async fn start_unchecked(sim: &Simulation, config: LogConfig) -> Broker {
         let runtime = sim.runtime();
         let (boot, manifest) = Boot::open(&runtime, Path::new("/data"), [7; 16]).await.unwrap();
         let boot = Arc::new(boot);
@@ -42,42 +49,41 @@ impl Broker {
         boot.recovered(&manifest).await.unwrap();
         store.start();
         let log = store.log(ID).unwrap();
-        assert_eq!(log.offline_reason(), None);
         Broker { runtime, manifest, store, log }
     }
 
     /// Appends, and waits for the acknowledgement.
-    async fn append(&self, batch: &[u8]) -> i64 {
+    pub(crate) async fn append(&self, batch: &[u8]) -> i64 {
         let appended = self.log.append(batch).unwrap();
         self.log.acknowledged(appended.last_offset + 1).await.unwrap();
         appended.base_offset
     }
 
-    async fn sleep_s(&self, seconds: u64) {
+    pub(crate) async fn sleep_s(&self, seconds: u64) {
         self.runtime.sleep(Duration::from_secs(seconds)).await;
     }
 
     /// Names of the files with this ending.
-    async fn files(&self, ending: &str) -> Vec<String> {
+    pub(crate) async fn files(&self, ending: &str) -> Vec<String> {
         let names = self.runtime.list(&log_dir()).await.unwrap();
         names.into_iter().map(|e| e.name).filter(|name| name.ends_with(ending)).collect()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.store.stop().await.unwrap();
         stopped_cleanly(&self.manifest).await.unwrap();
     }
 }
 
-fn log_dir() -> PathBuf {
+pub(crate) fn log_dir() -> PathBuf {
     partition_dir(Path::new("/data"), ID)
 }
 
 /// Every way in which a broker may end.
-const ENDS: [Option<Crash>; 3] = [None, Some(Crash::Kill), Some(Crash::PowerLoss)];
+pub(crate) const ENDS: [Option<Crash>; 3] = [None, Some(Crash::Kill), Some(Crash::PowerLoss)];
 
 /// Runs `before` in one life of the broker, ends it as `end` says, and runs `after` in the next.
-fn two_lives(
+pub(crate) fn two_lives(
     seed: u64,
     config: &LogConfig,
     end: Option<Crash>,

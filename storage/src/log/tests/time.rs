@@ -150,7 +150,7 @@ async fn refused(broker: &Broker, ages_ms: &[i64], codec: Compression) -> Vec<i3
         .iter()
         .map(|&age_ms| if age_ms == i64::MAX { -1 } else { now_ms - age_ms })
         .collect();
-    match broker.log.check_timestamps(&batch_of(&timestamps, 1, codec)).await {
+    match broker.log.check_records(&batch_of(&timestamps, 1, codec)).await {
         Ok(()) => Vec::new(),
         Err(AppendError::InvalidTimestamp { records }) => {
             records.iter().map(|r| r.batch_index).collect()
@@ -199,7 +199,7 @@ fn the_words_are_those_that_clients_know() {
         let now_ms = broker.runtime.now_ms();
         let batch = batch_of(&[now_ms - 1_001], 1, Compression::None);
         assert_eq!(BatchHeader::read(&batch).unwrap().records_count(), 1);
-        let error = broker.log.check_timestamps(&batch).await.unwrap_err();
+        let error = broker.log.check_records(&batch).await.unwrap_err();
         let expected = "One or more records have been rejected due to invalid timestamp";
         assert_eq!(error.to_string(), expected);
         let AppendError::InvalidTimestamp { records } = error else { panic!("{error}") };
@@ -223,7 +223,7 @@ fn a_batch_that_is_refused_is_not_worth_gigabytes_to_decompress() {
             BatchBuilder::new().value(now_ms, vec![0; 8 << 20]).value(late_ms, b"x".to_vec());
         let bomb = compress(&bomb.build(), Compression::Zstd);
         assert!(bomb.len() < 64 << 10, "{} bytes", bomb.len());
-        let error = broker.log.check_timestamps(&bomb).await.unwrap_err();
+        let error = broker.log.check_records(&bomb).await.unwrap_err();
         let AppendError::InvalidTimestamp { records } = error else { panic!("{error}") };
         assert_eq!(records, [], "the late record is never reached");
     });
@@ -237,7 +237,7 @@ fn records_are_looked_at_only_where_the_header_does_not_do() {
         let now_ms = broker.runtime.now_ms();
         let of = |ages_ms: &[i64]| {
             let timestamps: Vec<_> = ages_ms.iter().map(|age_ms| now_ms - age_ms).collect();
-            broker.log.must_check_timestamps(&batch_of(&timestamps, 1, Compression::None))
+            broker.log.must_check_records(&batch_of(&timestamps, 1, Compression::None))
         };
         assert!(!of(&[0, 9]));
         assert!(of(&[0, -7_200_000]), "too late");

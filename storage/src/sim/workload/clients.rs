@@ -6,12 +6,25 @@ use std::time::Duration;
 use zerocopy::IntoBytes;
 
 use super::{Broker, World};
-use crate::batch::{BatchBuilder, BatchHeader, HEADER_BYTES};
+use crate::batch::tests::compressed::compress;
+use crate::batch::{BatchBuilder, BatchHeader, Compression, HEADER_BYTES, Record};
 use crate::log::{AppendError, Log};
 use crate::manifest::Manifest;
 use crate::runtime::Runtime;
+use crate::sim::compacted::Keyed;
 use crate::sim::history::Written;
 use crate::sim::runtime::SimRuntime;
+
+/// Keys of a compacted partition.
+const KEYS: u64 = 15;
+
+const CODECS: [Compression; 5] = [
+    Compression::None,
+    Compression::Gzip,
+    Compression::Snappy,
+    Compression::Lz4,
+    Compression::Zstd,
+];
 
 /// A batch that a client has sent and must send again until it is acknowledged.
 #[derive(Clone)]
@@ -20,6 +33,7 @@ struct Unacknowledged {
     sequence: i32,
     batch: Vec<u8>,
     timestamps: Vec<i64>,
+    keys: Vec<Keyed>,
 }
 
 /// A producer; outlives the broker's crashes.
@@ -111,20 +125,36 @@ impl World {
             };
             let filling = self.rng.next() as u8;
             let mut builder = BatchBuilder::new().producer(client.producer_id.get(), 0, sequence);
-            let mut timestamps = Vec::new();
+            let (mut timestamps, mut keys) = (Vec::new(), Vec::new());
+            let is_compacted = self.partitions[partition].1.compact_policy;
             for _ in 0..records {
                 let value = vec![filling; (length / records as u64) as usize];
                 let timestamp_ms = now_ms - self.rng.within(0..300) as i64;
                 timestamps.push(timestamp_ms);
-                builder = builder.value(timestamp_ms, value);
+                if !is_compacted {
+                    builder = builder.value(timestamp_ms, value);
+                    continue;
+                }
+                let keyed =
+                    Keyed { key: self.rng.within(0..KEYS), is_tombstone: self.rng.chance(200_000) };
+                keys.push(keyed);
+                builder = builder.record(Record {
+                    key: Some(keyed.key.to_be_bytes().to_vec()),
+                    value: (!keyed.is_tombstone).then_some(value),
+                    headers: Vec::new(),
+                    timestamp_ms,
+                });
             }
             client.next_sequence[partition].set(sequence + records);
-            let batch = builder.build();
+            let plain = builder.build();
+            let codec = CODECS[self.rng.within(0..CODECS.len() as u64) as usize];
+            let batch = if is_compacted { compress(&plain, codec) } else { plain };
             client.unacknowledged.borrow_mut().push(Unacknowledged {
                 partition,
                 sequence,
                 batch,
                 timestamps,
+                keys,
             });
         }
     }
@@ -184,8 +214,15 @@ impl World {
                 let mut header = *BatchHeader::read(&bytes).expect("made by the builder");
                 header.stamp(base_offset, log.leader_epoch());
                 bytes[..HEADER_BYTES].copy_from_slice(header.as_bytes());
-                let timestamps = sent.timestamps.clone();
-                let written = Written { base_offset, last_offset, bytes, producer, timestamps };
+                let written = Written {
+                    base_offset,
+                    last_offset,
+                    bytes,
+                    producer,
+                    timestamps: sent.timestamps.clone(),
+                    keys: sent.keys.clone(),
+                    appended_ms: self.sim.runtime().now_ms(),
+                };
                 history.appended(written);
             }
             found => {

@@ -69,7 +69,8 @@ impl World {
             let slices = lease.load().await.map_err(|e| format!("leased at {from}: {e}"))?;
             slices.iter().for_each(|s| bytes.extend_from_slice(s));
         }
-        self.history.borrow()[i].compare(from, &bytes).map(drop)
+        let look = self.look(i, false);
+        self.history.borrow_mut()[i].compare(from, &bytes, look).map(drop)
     }
 
     /// Notes a log start that the log has shown.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Broker, World};
 use crate::log::{Log, ReadError};
 use crate::runtime::Runtime;
+use crate::sim::compacted::Look;
 use crate::sim::runtime::SimRuntime;
 
 impl World {
@@ -14,11 +15,12 @@ impl World {
         i: usize,
         from: i64,
         max_bytes: usize,
-    ) -> Result<i64, String> {
+        is_alone: bool,
+    ) -> Result<(i64, Vec<i64>), String> {
         let plan = match log.read(from, max_bytes).await {
             Ok(plan) => plan,
             Err(ReadError::OutOfRange { log_start, .. }) if from < log_start => {
-                return Ok(log_start);
+                return Ok((log_start, Vec::new()));
             }
             Err(error) => return Err(format!("read at {from}: {error}")),
         };
@@ -31,12 +33,19 @@ impl World {
         if bytes.is_empty() && from < end {
             return Err(format!("nothing was read at {from}, although {end} is readable"));
         }
-        let next = self.history.borrow()[i].compare(from, &bytes)?;
+        let look = self.look(i, is_alone);
+        let (next, seen) = self.history.borrow_mut()[i].compare(from, &bytes, look)?;
         if next > end.max(from) {
             return Err(format!("read up to {next}, beyond the high watermark {end}"));
         }
         self.count(|o| o.reads += 1);
-        Ok(next)
+        Ok((next, seen))
+    }
+
+    /// A look at partition `i` now.
+    pub(super) fn look(&self, i: usize, is_alone: bool) -> Look {
+        let delete_retention_ms = self.partitions[i].1.delete_retention_ms;
+        Look { now_ms: self.sim.runtime().now_ms(), delete_retention_ms, is_alone }
     }
 
     /// A reader: what it sees must be what was appended, and must not vanish again.
@@ -51,8 +60,8 @@ impl World {
             if end > start && log.offline_reason().is_none() {
                 let from = self.rng.within(start as u64..end as u64) as i64;
                 let max_bytes = self.rng.within(1..300_000) as usize;
-                match self.read_once(&log, i, from, max_bytes).await {
-                    Ok(next) => self.history.borrow_mut()[i].acknowledged(next.min(end)),
+                match self.read_once(&log, i, from, max_bytes, false).await {
+                    Ok((next, _)) => self.history.borrow_mut()[i].acknowledged(next.min(end)),
                     Err(_) if log.offline_reason().is_some() => return,
                     Err(broken) => return self.broke(format!("partition {i}: {broken}")),
                 }
@@ -87,6 +96,6 @@ impl World {
         };
         let range = log_start..end;
         self.count(|o| o.times_found += u64::from(found.is_some()));
-        self.history.borrow()[i].compare_time(range, timestamp_ms, found)
+        self.history.borrow()[i].compare_time(range, timestamp_ms, found, self.look(i, false))
     }
 }

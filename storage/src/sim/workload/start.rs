@@ -1,9 +1,11 @@
 //! The broker of one life: its start, and what must be true right after it.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Broker, DATA_DIR, World};
+use crate::log::CompactionLimits;
 use crate::manifest::Manifest;
 use crate::runtime::Runtime;
 use crate::sim::runtime::SimRuntime;
@@ -30,6 +32,13 @@ impl World {
             journal_file_bytes: 3 << 20,
             journal_files: 2,
             retention_check_ms: 100,
+            compaction: CompactionLimits {
+                enabled: true,
+                // So small, now and then, that a pass ends early.
+                map_bytes: if self.rng.coin() { 1 << 20 } else { 24 * 12 },
+                bytes_per_second: if self.rng.coin() { u64::MAX } else { 50 << 20 },
+                backoff_ms: self.rng.within(1..100),
+            },
         };
         let mut stores = Vec::new();
         for shard in 0..shards {
@@ -81,10 +90,16 @@ impl World {
                 let timestamp_ms = runtime.now_ms() - age_ms;
                 self.find_time(&log, i, timestamp_ms).await.map_err(say)?;
             }
-            let mut next = start;
+            let (mut next, mut seen) = (start, HashSet::new());
             while next < end {
-                next = self.read_once(&log, i, next, 256 << 10).await.map_err(say)?;
+                let (behind, batches) =
+                    self.read_once(&log, i, next, 256 << 10, true).await.map_err(say)?;
+                next = behind;
+                seen.extend(batches);
             }
+            // Retention may have been faster than this reader.
+            let start = start.max(log.offsets().log_start);
+            self.history.borrow()[i].compare_producers(start, &seen).map_err(say)?;
         }
         self.since_verified.set(None);
         Ok(())

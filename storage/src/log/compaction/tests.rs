@@ -1,0 +1,4 @@
+//! Compaction of one log in the simulated world, one thing at a time; and the rules, over bytes.
+
+mod rules;
+mod swaps;
