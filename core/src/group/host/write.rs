@@ -55,7 +55,7 @@ impl Host {
         let now_ms = shard.group_time().wall_ms;
         let mut next_offset = 0;
         for batch in batches(&write.records, now_ms)? {
-            let appended = partition.append_at_once(&batch)?.ok_or(WriteError::MustWait)?;
+            let appended = partition.append_own(&batch)?;
             next_offset = appended.last_offset + 1;
         }
         Ok(next_offset)
@@ -111,8 +111,6 @@ enum WriteError {
     Partition(#[from] PartitionError),
     #[error(transparent)]
     Encode(#[from] corelane_net::codec::EncodeError),
-    #[error("the topic's limits of timestamps do not take the time that it is")]
-    MustWait,
 }
 
 fn code(error: &WriteError) -> ErrorCode {
@@ -123,7 +121,7 @@ fn code(error: &WriteError) -> ErrorCode {
             ErrorCode::InvalidCommitOffsetSize
         }
         WriteError::Partition(PartitionError::UnknownPartition) => ErrorCode::NotCoordinator,
-        WriteError::Partition(_) | WriteError::MustWait => ErrorCode::CoordinatorNotAvailable,
+        WriteError::Partition(_) => ErrorCode::CoordinatorNotAvailable,
         WriteError::Encode(_) => ErrorCode::UnknownServerError,
     }
 }
