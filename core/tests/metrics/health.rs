@@ -13,18 +13,22 @@ use crate::harness::options::Options;
 use crate::harness::requests::{FetchLimits, create_ready_topic, fetch, produce};
 use crate::watched;
 
-/// Asks for `/readyz` again and again until told to end; what was said, runs of the same as one.
+/// Asks for `/readyz` again and again, once more after it is told to end; what was said, runs of the
+/// same as one.
 fn watch(place: SocketAddr, end: Arc<AtomicBool>) -> thread::JoinHandle<Vec<(u16, String)>> {
     thread::spawn(move || {
         let mut seen: Vec<(u16, String)> = Vec::new();
-        while !end.load(Ordering::SeqCst) {
+        loop {
+            let last = end.load(Ordering::SeqCst);
             let said = try_get(place, "/readyz").map_or((0, String::new()), |a| (a.status, a.body));
             if seen.last() != Some(&said) {
                 seen.push(said);
             }
+            if last {
+                return seen;
+            }
             thread::sleep(Duration::from_millis(2));
         }
-        seen
     })
 }
 
