@@ -33,7 +33,10 @@ taskset -c "${BROKER_CORE:-0}" "$corelane" serve --listen "127.0.0.1:$port" --ht
 broker=$!
 for _ in $(seq 100); do "$corelane" cluster >/dev/null 2>&1 && break; sleep 0.1; done
 
-metric() { curl -s "http://127.0.0.1:$((port + 1))/metrics" | awk -v name="$1" '$1 ~ "^"name"([{]|$)' | awk '{ sum += $2 } END { print sum + 0 }'; }
+metric() {
+    curl -s "http://127.0.0.1:$((port + 1))/metrics" |
+        awk -v name="$1" '{ split($1, part, "{"); if (part[1] == name) sum += $2 } END { printf "%d\n", sum }'
+}
 
 # A ratio of 1 is never exceeded: the backlog stays until it is lowered.
 "$corelane" topic create backlog --partitions 1 --config cleanup.policy=compact --config min.cleanable.dirty.ratio=1 \
