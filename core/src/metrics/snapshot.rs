@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corelane_net::messages::Api;
 use corelane_storage::log::LogGauges;
-use corelane_storage::meters::Durations;
+use corelane_storage::meters::{CompactionMeters, Durations};
 use corelane_storage::runtime::Runtime;
 use corelane_storage::store::StoreGauges;
 
@@ -104,6 +104,38 @@ pub struct DiskTotals {
     pub journal_syncs: Durations,
     /// fdatasyncs of segments.
     pub segment_syncs: Durations,
+    /// What compaction did.
+    pub compaction: CompactionTotals,
+}
+
+/// What compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompactionTotals {
+    /// Logs compacted.
+    pub ended: u64,
+    /// Compactions that met an error.
+    pub failed: u64,
+    /// Time that all took.
+    pub took: Duration,
+    /// Bytes read from segments.
+    pub read_bytes: u64,
+    /// Bytes written to segments.
+    pub written_bytes: u64,
+    /// Bytes by which logs have become shorter.
+    pub freed_bytes: u64,
+}
+
+impl From<&CompactionMeters> for CompactionTotals {
+    fn from(meters: &CompactionMeters) -> CompactionTotals {
+        CompactionTotals {
+            ended: meters.ended.get(),
+            failed: meters.failed.get(),
+            took: Duration::from_micros(meters.took_us.get()),
+            read_bytes: meters.read_bytes.get(),
+            written_bytes: meters.written_bytes.get(),
+            freed_bytes: meters.freed_bytes.get(),
+        }
+    }
 }
 
 /// Reads of one kind.
@@ -153,6 +185,7 @@ pub async fn take(shard: &Rc<Shard>) -> ShardSnapshot {
     let (meters, disk) = (shard.store.meters(), &mut snapshot.disk);
     disk.journal_written_bytes = meters.journal_written_bytes.get();
     disk.segment_written_bytes = meters.segment_written_bytes.get();
+    disk.compaction = CompactionTotals::from(&meters.compaction);
     let copies = [
         (&mut disk.journal_writes, &meters.journal_writes),
         (&mut disk.segment_writes, &meters.segment_writes),

@@ -66,6 +66,7 @@ pub fn render(page: &mut Page, shards: &[ShardView]) {
     }
     executors(&mut shown);
     disk(&mut shown);
+    compaction(&mut shown);
     fetches(&mut shown);
 }
 
@@ -111,6 +112,17 @@ fn disk(shards: &mut Shards<'_>) {
     shards.each(&f::DISK_SUBMISSIONS, |shard| shard.ring.submissions);
     shards.each(&f::DISK_FULL, |shard| u8::from(shard.store.disk_full));
     shards.each(&f::JOURNAL_FAILED, |shard| u8::from(shard.store.failed));
+}
+
+fn compaction(shards: &mut Shards<'_>) {
+    shards.each(&f::COMPACTIONS, |shard| shard.disk.compaction.ended);
+    shards.each(&f::COMPACTIONS_FAILED, |shard| shard.disk.compaction.failed);
+    shards.each(&f::COMPACTION_SECONDS, |shard| shard.disk.compaction.took.as_secs_f64());
+    shards.each(&f::COMPACTION_READ, |shard| shard.disk.compaction.read_bytes);
+    shards.each(&f::COMPACTION_WRITTEN, |shard| shard.disk.compaction.written_bytes);
+    shards.each(&f::COMPACTION_FREED, |shard| shard.disk.compaction.freed_bytes);
+    shards.each(&f::COMPACTION_DIRTY, |shard| f64::from(shard.store.dirty_ppm_max) / 1e6);
+    shards.each(&f::UNCLEANABLE, |shard| shard.store.uncleanable_logs);
 }
 
 fn fetches(shards: &mut Shards<'_>) {
