@@ -104,6 +104,8 @@ families! {
             "Processor time of the shard's thread, in its own code (user) and in the kernel (system).", kafka "kafka.network:type=SocketServer,name=NetworkProcessorAvgIdlePercent (1 - idle)";
         TIMER_LATENESS: Histogram "corelane_shard_timer_lateness_seconds" ["shard"]
             "How much later than asked for the shard's timers fire, looked at four times a second: how long it is held.", kafka "";
+        STAGE: Histogram "corelane_stage_duration_seconds" ["shard", "stage"]
+            "What requests spend in each stage, by the shard on which it ends: parse, hop (to the owner of a partition), queue, append, write, flush (with the write), wait (a Fetch, for data), read, send. Of hop, queue, append, write, flush, wait and read one in eight is timed.", kafka "kafka.network:type=RequestMetrics,name=RequestQueueTimeMs, LocalTimeMs, RemoteTimeMs, ResponseQueueTimeMs, ResponseSendTimeMs";
         MAILBOX_DEPTH: Gauge "corelane_shard_mailbox_depth" ["shard"]
             "Calls of other shards that the shard has not begun.", kafka "kafka.network:type=RequestChannel,name=RequestQueueSize";
         SHARD_CALLS: Counter "corelane_shard_calls_total" ["shard"]

@@ -12,6 +12,7 @@ use corelane_storage::store::StoreGauges;
 
 use super::counters::{ApiTotals, CloseReason, Reads, Sent};
 use super::slices::Slices;
+use super::stages::Stage;
 use crate::catalog::Topic;
 use crate::runtime::{RingCounters, ThreadTime};
 use crate::shard::{Broker, Shard};
@@ -40,6 +41,8 @@ pub struct ShardSnapshot {
     pub thread: ThreadTime,
     /// How much later than asked for its timers fire.
     pub timer_lateness: Durations,
+    /// How long requests were in each stage, in the order of [`Stage::ALL`].
+    pub stages: Vec<Durations>,
     /// Calls of other shards that it has not begun.
     pub mailbox_depth: usize,
     /// Calls that it made to others.
@@ -195,6 +198,10 @@ pub async fn take(shard: &Rc<Shard>) -> ShardSnapshot {
     ];
     for (copy, latency) in copies {
         *copy = latency.durations();
+        slices.after(HISTOGRAM_WEIGHT).await;
+    }
+    for stage in Stage::ALL {
+        snapshot.stages.push(shard.counters.stages.latency(stage).durations());
         slices.after(HISTOGRAM_WEIGHT).await;
     }
     for api in Api::ALL {

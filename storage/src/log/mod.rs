@@ -178,6 +178,11 @@ impl<R: Runtime> Log<R> {
         self.publish();
     }
 
+    /// Whether its config makes an acknowledgement wait for a flush.
+    pub fn waits_for_flush(&self) -> bool {
+        self.inner.state.borrow().config.durability == Durability::Flushed
+    }
+
     /// Whether its config lets records be deleted: `cleanup.policy` contains `delete`.
     pub fn has_delete_policy(&self) -> bool {
         self.inner.state.borrow().config.delete_policy

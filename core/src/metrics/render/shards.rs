@@ -8,6 +8,7 @@ use super::ShardView;
 use crate::metrics::counters::CloseReason;
 use crate::metrics::families::{self as f, Family};
 use crate::metrics::snapshot::ShardSnapshot;
+use crate::metrics::stages::Stage;
 use crate::metrics::text::Page;
 
 /// The shards that are up, each with its label.
@@ -85,6 +86,12 @@ fn executors(shards: &mut Shards<'_>) {
         vec![("user", thread.user.as_secs_f64()), ("system", thread.system.as_secs_f64())]
     });
     shards.histogram(&f::TIMER_LATENESS, |shard| &shard.timer_lateness);
+    shards.page.family(&f::STAGE);
+    for (label, shard) in &shards.up {
+        for (stage, durations) in Stage::ALL.into_iter().zip(&shard.stages) {
+            shards.page.histogram(&format!("{label},stage=\"{}\"", stage.name()), durations);
+        }
+    }
     shards.each(&f::MAILBOX_DEPTH, |shard| shard.mailbox_depth);
     shards.each(&f::SHARD_CALLS, |shard| shard.calls);
     shards.each(&f::SCRAPE_HOLD, |shard| shard.longest_hold.as_secs_f64());
