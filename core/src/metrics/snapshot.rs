@@ -69,6 +69,8 @@ pub struct ShardSnapshot {
     pub memory_reads: ReadTotals,
     /// Reads from the disk.
     pub disk_reads: ReadTotals,
+    /// Reads that were sent from a file.
+    pub file_reads: ReadTotals,
     /// Requests of its connections, by API.
     pub apis: Vec<(Api, ApiTotals)>,
     /// Topics that have something below.
@@ -237,6 +239,7 @@ fn at_once(shard: &Rc<Shard>) -> ShardSnapshot {
         fetches_parked: counters.fetches_parked.get(),
         memory_reads: ReadTotals::from(&counters.memory_reads),
         disk_reads: ReadTotals::from(&counters.disk_reads),
+        file_reads: ReadTotals::from(&counters.file_reads),
         ..ShardSnapshot::default()
     }
 }

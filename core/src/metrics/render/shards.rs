@@ -134,10 +134,12 @@ fn compaction(shards: &mut Shards<'_>) {
 
 fn fetches(shards: &mut Shards<'_>) {
     shards.each_of(&f::READS, "source", |shard| {
-        vec![("memory", shard.memory_reads.count), ("disk", shard.disk_reads.count)]
+        let (memory, disk) = (shard.memory_reads.count, shard.disk_reads.count);
+        vec![("memory", memory), ("disk", disk), ("file", shard.file_reads.count)]
     });
     shards.each_of(&f::READ_BYTES, "source", |shard| {
-        vec![("memory", shard.memory_reads.bytes), ("disk", shard.disk_reads.bytes)]
+        let (memory, disk) = (shard.memory_reads.bytes, shard.disk_reads.bytes);
+        vec![("memory", memory), ("disk", disk), ("file", shard.file_reads.bytes)]
     });
     shards.each(&f::FETCHES_PARKED, |shard| shard.fetches_parked);
     shards.each(&f::FETCH_SESSIONS, |shard| shard.fetch_sessions.0);
