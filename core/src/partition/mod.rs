@@ -146,6 +146,11 @@ impl Partition {
         self.guarded_async(self.log.acknowledged(next_offset)).await
     }
 
+    /// Whether acknowledgements wait for a flush.
+    pub fn waits_for_flush(&self) -> bool {
+        self.log.waits_for_flush()
+    }
+
     /// Its offsets now.
     pub fn offsets(&self) -> Result<LogOffsets, PartitionError> {
         self.guarded(|log| log.offsets())
