@@ -301,8 +301,7 @@ fn commits_are_taken_of_members_in_their_epoch() {
 fn a_group_without_members_is_deleted_with_all_its_records() {
     let mut stage = Stage::with_topic("t", 2);
     stage.join("a", &["t"]);
-    let delete =
-        |stage: &mut Stage| stage.step(|coordinator, turn| coordinator.delete(&GROUP.into(), turn));
+    let delete = |stage: &mut Stage| stage.step(super::delete);
     assert_eq!(delete(&mut stage), Err(ErrorCode::NonEmptyGroup));
     let left = stage.go_on("a", -1, None);
     assert_eq!((left.error_code, left.member_epoch), (ErrorCode::None, -1));

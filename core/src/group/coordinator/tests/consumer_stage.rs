@@ -209,7 +209,12 @@ impl Stage {
         self.answers.clear();
         let mut coordinator = Coordinator::default();
         self.log.iter().for_each(|record| coordinator.replay(record, self.now));
-        coordinator.resume(self.now, &self.rules);
+        let mut turn = Turn::new(self.now, &self.rules);
+        let mut after = None;
+        while let Some(last) = coordinator.resume(after.as_ref(), &mut turn) {
+            after = Some(last);
+        }
+        assert!(turn.answers.is_empty());
         self.coordinator = coordinator;
     }
 }

@@ -100,7 +100,7 @@ fn a_classic_group_is_upgraded_and_goes_back() {
     let old = stage.classic_group();
     let joined = stage.join("new", &["t"]);
     assert_eq!((joined.member_epoch, told(&joined)), (2, Some(vec![])));
-    assert_eq!(&*stage.coordinator.list().next().unwrap().group_type, "consumer");
+    assert_eq!(&*stage.coordinator.list(None)[0].group_type, "consumer");
     // The member of the classic protocol is called to join, says what it owns, and gives one up.
     assert_eq!(stage.classic_beat(&old, 1), ErrorCode::RebalanceInProgress);
     let waiter = stage.classic_join(&owning_join(&old, &[0, 1]));
@@ -122,7 +122,7 @@ fn a_classic_group_is_upgraded_and_goes_back() {
     assert_eq!(stage.describe(), described);
     // The last member of the new protocol leaves: those of the old one go on among themselves.
     stage.go_on("new", -1, None);
-    assert_eq!(&*stage.coordinator.list().next().unwrap().group_type, "classic");
+    assert_eq!(&*stage.coordinator.list(None)[0].group_type, "classic");
     assert_eq!(stage.classic_beat(&old, 3), ErrorCode::RebalanceInProgress);
     let waiter = stage.classic_join(&join_request(&old));
     let generation = stage.joined(waiter).generation_id;
