@@ -6,10 +6,14 @@
 //!
 //! - `load.rs`: reading a partition back
 //! - `write.rs`: appends, and what follows when they are durable
+//! - `aside.rs`: work that is too long for a step
+//! - `topics.rs`: the topics, as coordinators see them
 //! - `clock.rs`: what happens when nobody does anything
 
+mod aside;
 mod clock;
 pub(super) mod load;
+mod topics;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -20,7 +24,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{JoinGroupResponse, SyncGroupResponse};
+use corelane_net::messages::{
+    ConsumerGroupHeartbeatResponse, JoinGroupResponse, SyncGroupResponse,
+};
 use corelane_storage::ids::{PartitionId, TopicId};
 use corelane_storage::runtime::Runtime;
 
@@ -67,6 +73,7 @@ enum Phase {
 pub(super) enum Parked {
     Join(flume::Sender<JoinGroupResponse>),
     Sync(flume::Sender<SyncGroupResponse>),
+    Beat(flume::Sender<ConsumerGroupHeartbeatResponse>),
 }
 
 /// A step's writes: resolves when all of them are durable.
@@ -157,7 +164,8 @@ impl Host {
         shard: &Rc<Shard>,
         work: impl FnOnce(&mut Coordinator, &mut Turn<'_>) -> T,
     ) -> Result<(T, Stored), ErrorCode> {
-        let mut turn = Turn::new(shard.group_time(), &shard.groups.rules);
+        let topics = shard.topics_as_coordinators_see_them();
+        let mut turn = Turn::new(shard.group_time(), &shard.groups.rules).with_topics(&topics);
         let value = {
             let mut phase = self.phase.borrow_mut();
             let coordinator = match &mut *phase {
@@ -168,13 +176,15 @@ impl Host {
             };
             catch_unwind(AssertUnwindSafe(|| work(coordinator, &mut turn)))
         };
-        let Turn { answers, writes, .. } = turn;
+        let Turn { answers, writes, jobs, .. } = turn;
+        drop(topics);
         let Ok(value) = value else {
             self.fail(shard, "its code has panicked; see the log above");
             return Err(ErrorCode::CoordinatorNotAvailable);
         };
         let stored = self.append(shard, writes)?;
         answers.into_iter().for_each(|(waiter, answer)| self.send(waiter, answer));
+        jobs.into_iter().for_each(|job| self.work(shard, job));
         self.keep_time(shard);
         Ok((value, stored))
     }
@@ -249,6 +259,7 @@ impl Host {
         match (parked, answer) {
             (Some(Parked::Join(to)), Answer::Join(answer)) => drop(to.try_send(answer)),
             (Some(Parked::Sync(to)), Answer::Sync(answer)) => drop(to.try_send(answer)),
+            (Some(Parked::Beat(to)), Answer::Beat(answer)) => drop(to.try_send(answer)),
             (None, _) => {}
             (Some(_), _) => unreachable!("a waiter is answered what it asked"),
         }
@@ -274,6 +285,10 @@ impl Host {
                 }
                 Parked::Sync(to) => {
                     drop(to.try_send(sync_refusal(error_code)));
+                }
+                Parked::Beat(to) => {
+                    let refused = ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
+                    drop(to.try_send(refused));
                 }
             }
         }
