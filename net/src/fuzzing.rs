@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 
 use crate::budget::ByteBudget;
 use crate::codec::Encoder;
+use crate::extent::Part;
 use crate::frame::{FrameError, FrameReader};
 use crate::limits::Limits;
 use crate::messages::{Api, Request, Response};
@@ -86,8 +87,8 @@ impl Stream for Pieces<'_> {
         Ok(piece.len())
     }
 
-    async fn write(&self, parts: &[Bytes]) -> io::Result<usize> {
-        Ok(parts.iter().map(Bytes::len).sum())
+    async fn write(&self, parts: &[Part]) -> io::Result<usize> {
+        Ok(parts.iter().map(Part::len).sum())
     }
 
     fn shutdown(&self) {}

@@ -48,7 +48,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
-mod topics;
+pub mod topics;
 
 #[cfg(test)]
 mod tests;
@@ -187,7 +187,7 @@ impl Handler {
             }
             Request::OffsetCommit(request) => later(offset_commit::answer(shard, request, version)),
             Request::OffsetFetch(request) => {
-                let may_be_large = offset_fetch::asks_for_all(&request);
+                let may_be_large = offset_fetch::may_be_large(&request);
                 let response = offset_fetch::answer(shard.clone(), request, version);
                 later_perhaps_large(shard, version, may_be_large, response)
             }

@@ -27,6 +27,8 @@ pub struct Counters {
     pub memory_reads: Reads,
     /// Those for which a file had to be read.
     pub disk_reads: Reads,
+    /// Those that were sent from a file as it is.
+    pub file_reads: Reads,
     /// Fetches that wait for data, now.
     pub fetches_parked: Cell<usize>,
     /// How long the stages of requests take.

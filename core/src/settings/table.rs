@@ -202,6 +202,8 @@ static KEYS: &[Key] = &[
     topic_default("offsets.retention.check.interval.ms", "How often such offsets are looked for."),
     topic_default("offsets.topic.num.partitions",
         "Partitions of __consumer_offsets, when the first group makes it; never changed after that."),
+    topic_default("offsets.topic.segment.bytes",
+        "segment.bytes of __consumer_offsets, when the first group makes it."),
     key("corelane.durability", Kind::OneOf(&["default", "strict"]), Default::Text("default"),
         "What an acknowledgement promises: default, that the write is done; strict, that it is flushed.")
         .with_flag("--durability"),

@@ -247,6 +247,11 @@ impl<R: Runtime> Log<R> {
         });
     }
 
+    /// An error keeps it from being compacted.
+    pub(crate) fn is_uncleanable(&self) -> bool {
+        self.with_state(|s| s.is_uncleanable && s.config.compact_policy && s.offline.is_none())
+    }
+
     /// Leaves it uncompacted until its config is set, or the broker starts again.
     pub(crate) fn set_uncleanable(&self) {
         self.with_state(|state| state.is_uncleanable = true);
