@@ -4,7 +4,8 @@
 //! A key and a value begin with their version, an `i16`. The key's version says what the record is
 //! about: 0 and 1 an offset, 2 a group of the classic protocol, 3 and up the groups of KIP-848 and later.
 //! A null value is a tombstone. Schemas: `OffsetCommitKey.json`, `OffsetCommitValue.json`,
-//! `GroupMetadataKey.json`, `GroupMetadataValue.json`, `ConsumerProtocolSubscription.json`.
+//! `GroupMetadataKey.json`, `GroupMetadataValue.json`, `ConsumerProtocolSubscription.json`,
+//! `ConsumerProtocolAssignment.json`.
 
 #[cfg(test)]
 mod tests;
@@ -100,6 +101,20 @@ message! {
         /// The topics that it wants to read.
         topics: Vec<Str> [0..];
     }
+
+    /// The part of a consumer's share that all versions have.
+    pub struct ConsumerAssignment {
+        /// The partitions that it is to read.
+        topics: Vec<AssignedTopic> [0..];
+    }
+
+    /// A topic's part of it.
+    pub struct AssignedTopic {
+        /// The topic.
+        topic: Str [0..];
+        /// Its partitions.
+        partitions: Vec<i32> [0..];
+    }
 }
 
 /// One record of the topic; a value of `None` is a tombstone.
@@ -159,12 +174,29 @@ impl GroupRecord {
 /// # Errors
 /// If it is none.
 pub fn subscribed_topics(metadata: &Bytes) -> Result<Vec<Str>, DecodeError> {
-    let mut input = Decoder::new(metadata);
+    embedded(metadata).map(|subscription: ConsumerSubscription| subscription.topics)
+}
+
+/// The partitions in a consumer's share, of whatever version. One that was given nothing has an empty
+/// share.
+///
+/// # Errors
+/// If it is none.
+pub fn assigned_partitions(share: &Bytes) -> Result<Vec<AssignedTopic>, DecodeError> {
+    match share.is_empty() {
+        true => Ok(Vec::new()),
+        false => embedded(share).map(|assignment: ConsumerAssignment| assignment.topics),
+    }
+}
+
+/// What all versions of a part of the embedded protocol have in common.
+fn embedded<T: Field>(bytes: &Bytes) -> Result<T, DecodeError> {
+    let mut input = Decoder::new(bytes);
     let version = input.i16()?;
     if version < 0 {
         return Err(input.error(DecodeErrorKind::UnknownVersion(version)));
     }
-    Ok(ConsumerSubscription::decode(&mut input, plain(0))?.topics)
+    T::decode(&mut input, plain(0))
 }
 
 fn plain(number: i16) -> Version {

@@ -150,6 +150,17 @@ fn subscriptions_of_every_version_are_read() {
 }
 
 #[test]
+fn shares_of_every_version_are_read() {
+    // Version 3: two partitions of one topic, user data.
+    let share = bytes("0003000000010001740000000200000000000000070000000155");
+    let topics = vec![AssignedTopic { topic: "t".into(), partitions: vec![0, 7] }];
+    assert_eq!(assigned_partitions(&share).unwrap(), topics);
+    assert_eq!(assigned_partitions(&Bytes::new()).unwrap(), []);
+    assert!(assigned_partitions(&bytes("ffff00000000")).is_err());
+    assert!(assigned_partitions(&bytes("00007fffffff")).is_err());
+}
+
+#[test]
 fn damaged_records_are_errors_at_most() {
     let mut source = Source(11);
     let value = bytes(GROUP);
@@ -158,5 +169,6 @@ fn damaged_records_are_errors_at_most() {
         let _ = GroupRecord::decode(&bytes(GROUP_KEY), Some(&bad));
         let _ = GroupRecord::decode(&bad, Some(&value));
         let _ = subscribed_topics(&bad);
+        let _ = assigned_partitions(&bad);
     }
 }
