@@ -162,18 +162,13 @@ fn resolve(
 fn look_up(groups: &Coordinator, group: &str, asked: Vec<Resolved>) -> Topics {
     let one = |(topic, current): Resolved| {
         let partition = |index: i32| match groups.offset(group, &topic.name, index) {
-            Some(offset) if is_of(offset, current) => told(index, offset),
+            Some(offset) if offset.is_of(current) => told(index, offset),
             _ => none(index),
         };
         let partitions = topic.partition_indexes.iter().copied().map(partition).collect();
         OffsetFetchResponseTopics { name: topic.name, topic_id: topic.topic_id, partitions }
     };
     asked.into_iter().map(one).collect()
-}
-
-/// Whether an offset is of the topic that has this name now, not of one that had it before.
-fn is_of(offset: &Committed, current: Option<Uuid>) -> bool {
-    offset.topic_id == Uuid::ZERO || current.is_none_or(|current| current == offset.topic_id)
 }
 
 async fn fetch_all(shard: &Rc<Shard>, group: &Str, version: i16) -> Result<Topics, ErrorCode> {
@@ -188,7 +183,7 @@ async fn fetch_all(shard: &Rc<Shard>, group: &Str, version: i16) -> Result<Topic
     for (name, index, offset) in found {
         let current = catalog.topic(&name).map(|topic| topics::uuid(topic.id));
         let can_be_named = version < IDS_SINCE || current.is_some();
-        if !can_be_named || !is_of(&offset, current) {
+        if !can_be_named || !offset.is_of(current) {
             continue;
         }
         let topic = by_topic.entry(name.clone()).or_insert_with(|| OffsetFetchResponseTopics {

@@ -29,4 +29,4 @@ pub mod placement;
 pub mod rules;
 pub mod turn;
 
-pub use host::Groups;
+pub use host::{Groups, Standing};

@@ -4,6 +4,7 @@
 //! it back. Until then it only counts as one that is there.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::group_records::{OffsetCommitKey, OffsetCommitValue};
@@ -23,6 +24,13 @@ pub struct Committed {
     pub expire_timestamp_ms: i64,
     /// The topic's id, or zero.
     pub topic_id: Uuid,
+}
+
+impl Committed {
+    /// Whether it is of the topic that has its name now, not of one that had it before.
+    pub fn is_of(&self, current: Option<Uuid>) -> bool {
+        self.topic_id == Uuid::ZERO || current.is_none_or(|current| current == self.topic_id)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +69,27 @@ impl Offsets {
     /// A group's visible offsets, by topic and partition.
     pub fn of_group(&self, group: &str) -> impl Iterator<Item = (&Str, i32, &Committed)> {
         self.entries(group).filter_map(|(topic, partition, entry)| {
+            Some((topic, partition, entry.visible.as_ref()?))
+        })
+    }
+
+    /// A group's visible offsets behind this topic and partition, in their order: a walk over all of
+    /// them can pause.
+    pub fn behind<'a>(
+        &'a self,
+        group: &str,
+        place: Option<(&'a str, i32)>,
+    ) -> impl Iterator<Item = (&'a Str, i32, &'a Committed)> {
+        let from = place.map_or(Bound::Unbounded, |(topic, _)| Bound::Included(topic));
+        let topics = self.groups.get(group).into_iter();
+        let topics = topics.flat_map(move |all| all.range::<str, _>((from, Bound::Unbounded)));
+        let entries = topics.flat_map(move |(topic, partitions)| {
+            let same = place.filter(|(name, _)| **name == **topic);
+            let from = same.map_or(Bound::Unbounded, |(_, partition)| Bound::Excluded(partition));
+            let behind = partitions.range((from, Bound::Unbounded));
+            behind.map(move |(partition, entry)| (topic, *partition, entry))
+        });
+        entries.filter_map(|(topic, partition, entry)| {
             Some((topic, partition, entry.visible.as_ref()?))
         })
     }

@@ -79,12 +79,26 @@ pub struct Turn<'a> {
     pub answers: Vec<(Waiter, Answer)>,
     /// Writes to be made, in order.
     pub writes: Vec<Write>,
+    /// What metrics tell of.
+    pub tally: Tally,
+}
+
+/// What happened in a step, as far as it is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Offsets that were committed.
+    pub commits: u64,
+    /// Offsets that nobody has used for long, and that were forgotten.
+    pub expired: u64,
+    /// Rebalances that were completed.
+    pub rebalances: u64,
 }
 
 impl<'a> Turn<'a> {
     /// A step at `now`.
     pub fn new(now: Now, rules: &'a Rules) -> Turn<'a> {
-        Turn { now, rules, answers: Vec::new(), writes: Vec::new() }
+        let tally = Tally::default();
+        Turn { now, rules, answers: Vec::new(), writes: Vec::new(), tally }
     }
 
     pub(super) fn answer_join(&mut self, waiter: Waiter, response: JoinGroupResponse) {

@@ -27,6 +27,9 @@ impl Cluster {
         mut ask: impl FnMut(&mut Connection, &[Str]) -> Result<Outcomes<T>, ClientError>,
     ) -> Result<Outcomes<T>, ClientError> {
         let mut outcomes = Outcomes::new();
+        if groups.is_empty() {
+            return Ok(outcomes);
+        }
         let mut is_first = true;
         let tried = self.retry(|cluster| {
             if !std::mem::take(&mut is_first) {
@@ -88,7 +91,9 @@ impl Cluster {
             for (group, outcome) in answers {
                 match outcome {
                     Err(error) if error.is_retriable() => passing = Some(error),
-                    outcome => drop(outcomes.insert(group, outcome)),
+                    // What was not asked about is no concern.
+                    outcome if groups.contains(&group) => drop(outcomes.insert(group, outcome)),
+                    _ => {}
                 }
             }
         }

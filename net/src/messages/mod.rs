@@ -8,6 +8,7 @@ mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_user_scram_credentials;
 mod api_versions;
+mod consumer_group_describe;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
@@ -52,6 +53,7 @@ pub use alter_configs::*;
 pub use alter_partition_reassignments::*;
 pub use alter_user_scram_credentials::*;
 pub use api_versions::*;
+pub use consumer_group_describe::*;
 pub use create_acls::*;
 pub use create_partitions::*;
 pub use create_topics::*;
@@ -179,6 +181,9 @@ table::apis! {
     /// Lists the producers that partitions know.
     DescribeProducers = 61, versions 0..=0, flexible 0..,
         DescribeProducersRequest => DescribeProducersResponse;
+    /// Describes groups of the consumer protocol.
+    ConsumerGroupDescribe = 69, versions 0..=1, flexible 0..,
+        ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
     /// Lists resources that have configs.
     ListConfigResources = 74, versions 0..=1, flexible 0..,
         ListConfigResourcesRequest => ListConfigResourcesResponse;

@@ -12,6 +12,7 @@ use corelane_net::messages::{
 };
 
 use super::super::{Error, session};
+use super::consumer;
 use crate::cli::group::Which;
 
 /// `protocol_type` of consumers, whose shares are partitions.
@@ -62,6 +63,11 @@ pub(super) struct Found {
 }
 
 impl Group {
+    /// One of which no more is told than a list has.
+    fn untold(listed: Listed) -> Group {
+        Group { listed, assignor: None, coordinator: None, members: None }
+    }
+
     /// True if nobody is in, nor about to be.
     pub(super) fn is_inactive(&self) -> bool {
         matches!(self.listed.state.as_deref(), Some("Empty" | "Dead"))
@@ -122,15 +128,12 @@ fn listed(group: ListedGroup) -> Listed {
     }
 }
 
-fn told(text: &str) -> Option<String> {
+pub(super) fn told(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// The names wished for, each once; with `--all-groups` those that the brokers list.
-pub(super) fn names(
-    cluster: &mut Cluster,
-    which: &Which,
-) -> Result<(Vec<Str>, Vec<Error>), Error> {
+pub(super) fn names(cluster: &mut Cluster, which: &Which) -> Result<(Vec<Str>, Vec<Error>), Error> {
     if !which.all_groups {
         let names: BTreeSet<Str> = which.names.iter().map(|name| Str::from(&**name)).collect();
         return Ok((names.into_iter().collect(), Vec::new()));
@@ -146,35 +149,35 @@ pub(super) fn describe(cluster: &mut Cluster, names: &[Str]) -> Result<Found, Er
     let (listed, _) = list(cluster)?;
     let listed: BTreeMap<Str, Listed> =
         listed.into_iter().map(|one| (one.group.clone(), one)).collect();
-    let is_classic = |name: &&Str| {
-        let kind = listed.get(*name).and_then(|one| one.kind.as_deref());
-        kind.is_none_or(|kind| kind == "classic")
+    let kind = |name: &Str| listed.get(name).and_then(|one| one.kind.as_deref());
+    let of_kinds = |kinds: &[Option<&str>]| {
+        names.iter().filter(|name| kinds.contains(&kind(name))).cloned().collect::<Vec<Str>>()
     };
-    let (classic, others): (Vec<&Str>, Vec<&Str>) = names.iter().partition(is_classic);
-    let classic: Vec<Str> = classic.into_iter().cloned().collect();
+    let classic = of_kinds(&[None, Some("classic")]);
+    let consumer = of_kinds(&[Some("consumer")]);
+    let mut outcomes = Outcomes::new();
+    if !classic.is_empty() {
+        outcomes.extend(cluster.ask_coordinators(&classic, describe_classic)?);
+    }
+    if !consumer.is_empty() {
+        outcomes.extend(cluster.ask_coordinators(&consumer, consumer::describe)?);
+    }
     let (mut groups, mut failures) = (Vec::new(), Vec::new());
-    for (name, outcome) in cluster.ask_coordinators(&classic, describe_classic)? {
-        match outcome {
-            Ok(Some(mut group)) => {
-                let known = listed.get(&name);
-                group.listed.kind = known.and_then(|known| known.kind.clone());
+    for name in names {
+        match outcomes.remove(name) {
+            Some(Ok(Some(mut group))) => {
+                group.listed.kind = kind(name).map(str::to_owned);
                 groups.push(group);
             }
-            Ok(None) => {
+            Some(Ok(None)) => {
                 let others = listed.keys().map(ToString::to_string).collect();
-                failures.push(no_group(&name, others));
+                failures.push(no_group(name, others));
             }
-            Err(error) => failures.push(error.into()),
+            Some(Err(error)) => failures.push(error.into()),
+            // Of a type whose members are no consumers.
+            None => groups.extend(listed.get(name).cloned().map(Group::untold)),
         }
     }
-    let untold = |listed: &Listed| Group {
-        listed: listed.clone(),
-        assignor: None,
-        coordinator: None,
-        members: None,
-    };
-    groups.extend(others.into_iter().filter_map(|name| listed.get(name)).map(untold));
-    groups.sort_by(|a, b| a.listed.group.cmp(&b.listed.group));
     Ok(Found { groups, failures })
 }
 
@@ -249,6 +252,6 @@ fn partitions(member: &DescribedGroupMember) -> Option<Vec<super::Partition>> {
 }
 
 /// Java prints an address with a slash before it.
-fn host(text: &str) -> String {
+pub(super) fn host(text: &str) -> String {
     text.strip_prefix('/').unwrap_or(text).to_owned()
 }

@@ -34,7 +34,8 @@ pub(super) fn offsets_at(
                     for topic in response.topics {
                         let name = topic.name.detached();
                         let told = topic.partitions.into_iter();
-                        let told = told.map(|answer| ((name.clone(), answer.partition_index), answer));
+                        let told =
+                            told.map(|answer| ((name.clone(), answer.partition_index), answer));
                         told.for_each(|(partition, answer)| {
                             match read(&partition, &answer) {
                                 Ok(Some(offset)) => drop(found.insert(partition, offset)),
@@ -62,7 +63,8 @@ fn read(
     match answer.error_code {
         ErrorCode::None => Ok(Some(answer.offset)),
         code if retriable(code) => {
-            let what = format!("finding an offset of partition {} of '{}'", partition.1, partition.0);
+            let what =
+                format!("finding an offset of partition {} of '{}'", partition.1, partition.0);
             Err(ClientError::refused(what, code, None))
         }
         _ => Ok(None),

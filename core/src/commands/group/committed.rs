@@ -6,8 +6,8 @@ use corelane_net::client::{ClientError, Cluster, Connection, Outcomes};
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    Api, OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse, OffsetFetchResponseTopic,
-    OffsetFetchResponseTopics, Response,
+    Api, OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics, Response,
 };
 
 use super::Partition;

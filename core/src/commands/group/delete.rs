@@ -46,9 +46,9 @@ pub(super) fn run(options: &DeleteOptions) -> Result<(), Error> {
     let is_partial = !deleted.is_empty();
     match options.client.json {
         true => print::json(&Deleted { deleted, failed })?,
-        false => deleted
-            .iter()
-            .try_for_each(|name| print::text(&format!("group '{name}' deleted")))?,
+        false => {
+            deleted.iter().try_for_each(|name| print::text(&format!("group '{name}' deleted")))?
+        }
     }
     super::finish(&failures, is_partial, done)
 }

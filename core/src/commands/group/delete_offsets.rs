@@ -159,11 +159,8 @@ fn report(options: &DeleteOffsetsOptions, rows: Vec<Row>) -> Result<(), Error> {
     };
     let failures: Vec<String> = rows.iter().filter_map(failed).collect();
     let is_partial = failures.len() < rows.len();
-    let done = format!(
-        "\ncorelane: {} of {} offsets forgotten",
-        rows.len() - failures.len(),
-        rows.len()
-    );
+    let done =
+        format!("\ncorelane: {} of {} offsets forgotten", rows.len() - failures.len(), rows.len());
     match options.client.json {
         true => print::json(&Deleted { group: &options.group, offsets: rows })?,
         false => {

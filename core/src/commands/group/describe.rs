@@ -131,7 +131,8 @@ fn describe(
         member.partitions.iter().flatten().map(move |partition| (partition, place))
     });
     let readers: BTreeMap<&Partition, usize> = readers.collect();
-    let partitions: BTreeSet<&Partition> = committed.keys().chain(readers.keys().copied()).collect();
+    let partitions: BTreeSet<&Partition> =
+        committed.keys().chain(readers.keys().copied()).collect();
     let row = |partition: &Partition| {
         let told = committed.get(partition);
         let (start, end) = (starts.get(partition).copied(), ends.get(partition).copied());

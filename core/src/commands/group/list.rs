@@ -25,7 +25,8 @@ pub(super) fn run(options: &ListOptions) -> Result<(), Error> {
     let (listed, failures) = ask::list(&mut cluster)?;
     check_is_told(&listed, options)?;
     let has = |wanted: &[String], told: &Option<String>| {
-        let is_same = |one: &String| told.as_ref().is_some_and(|told| told.eq_ignore_ascii_case(one));
+        let is_same =
+            |one: &String| told.as_ref().is_some_and(|told| told.eq_ignore_ascii_case(one));
         wanted.is_empty() || wanted.iter().any(is_same)
     };
     let is_wanted =
@@ -58,7 +59,9 @@ fn row(listed: &Listed) -> Row<'_> {
 /// What is not told can't be looked for.
 fn check_is_told(listed: &[Listed], options: &ListOptions) -> Result<(), Error> {
     let untold = |option: &str, what: &str, api: &str| {
-        let text = format!("the broker does not tell the {what} of its groups ({api}); leave {option} out");
+        let text = format!(
+            "the broker does not tell the {what} of its groups ({api}); leave {option} out"
+        );
         Err(Error::Data(text))
     };
     if !options.state.is_empty() && listed.iter().any(|one| one.state.is_none()) {

@@ -1,12 +1,14 @@
 //! `corelane group`: one file for each thing to do.
 //!
 //! - `ask.rs`: which groups there are, and what their coordinators say of them
+//! - `consumer.rs`: groups of the consumer protocol (KIP-848)
 //! - `committed.rs`: offsets that groups have committed
 //! - `bounds.rs`: where logs begin and end
 
 mod ask;
 mod bounds;
 mod committed;
+mod consumer;
 mod delete;
 mod delete_offsets;
 mod describe;

@@ -17,7 +17,18 @@ pub(super) fn offsets(groups: &[Described]) -> Result<(), Error> {
             }
         }
         print::rows(
-            &["group", "topic", "partition", "committed", "start", "end", "lag", "member", "host", "client"],
+            &[
+                "group",
+                "topic",
+                "partition",
+                "committed",
+                "start",
+                "end",
+                "lag",
+                "member",
+                "host",
+                "client",
+            ],
             &offset_rows(group),
         )?;
     }

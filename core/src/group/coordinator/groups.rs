@@ -1,5 +1,7 @@
 //! Listing, describing, deleting groups, and what grows old.
 
+use std::ops::Bound;
+
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{DescribedGroup, ListedGroup};
@@ -12,6 +14,13 @@ impl Coordinator {
     /// The groups, in no order.
     pub fn list(&self) -> impl Iterator<Item = ListedGroup> {
         self.groups.values().map(|slot| slot.group.listed())
+    }
+
+    /// The group behind this one in the order of ids, and how many members it has.
+    pub fn group_behind(&self, id: Option<&str>) -> Option<(ListedGroup, usize)> {
+        let behind = id.map_or(Bound::Unbounded, Bound::Excluded);
+        let (_, slot) = self.groups.range::<str, _>((behind, Bound::Unbounded)).next()?;
+        Some((slot.group.listed(), slot.group.size()))
     }
 
     /// The ids of all groups.
@@ -65,6 +74,7 @@ impl Coordinator {
         let total = self.offsets.partitions_of(group).count();
         let old = self.offsets.settled(group).filter(|(topic, _, offset)| is_over(topic, offset));
         let old: Vec<_> = old.map(|(topic, index, _)| (topic.clone(), index)).collect();
+        turn.tally.expired += old.len() as u64;
         let is_empty = old.len() == total && slot.group.check_delete().is_ok();
         match is_empty {
             true => self.erase(group, turn),

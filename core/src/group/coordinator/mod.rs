@@ -13,7 +13,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use corelane_net::codec::Str;
@@ -38,7 +38,8 @@ struct Slot {
 /// One partition's groups and offsets.
 #[derive(Debug, Default)]
 pub struct Coordinator {
-    groups: HashMap<Str, Slot>,
+    /// In the order of their ids, so that a walk over all of them can pause.
+    groups: BTreeMap<Str, Slot>,
     offsets: Offsets,
     /// When which group is to be looked at; at most one entry a group.
     wakes: BTreeSet<(Duration, Str)>,

@@ -75,6 +75,7 @@ impl Coordinator {
             records.extend(taken.ok());
         }
         if !records.is_empty() {
+            turn.tally.commits += records.len() as u64;
             turn.writes.push(Write { records, then: Then::Nothing });
         }
         Ok(codes)
@@ -124,6 +125,15 @@ impl Coordinator {
     pub fn offset(&self, group: &str, topic: &str, partition: i32) -> Option<&Committed> {
         self.groups.get(group)?;
         self.offsets.get(group, topic, partition)
+    }
+
+    /// The visible offsets of a group behind this topic and partition, in their order.
+    pub fn offsets_behind<'a>(
+        &'a self,
+        group: &str,
+        place: Option<(&'a str, i32)>,
+    ) -> impl Iterator<Item = (&'a Str, i32, &'a Committed)> {
+        self.offsets.behind(group, place)
     }
 
     /// All visible offsets of a group.

@@ -21,12 +21,13 @@ use std::time::Duration;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{JoinGroupResponse, SyncGroupResponse};
 use corelane_storage::ids::{PartitionId, TopicId};
+use corelane_storage::meters::{Count, Latency};
 use corelane_storage::runtime::Runtime;
 
 use super::classic::{join_refusal, sync_refusal};
 use super::coordinator::Coordinator;
 use super::rules::Rules;
-use super::turn::{Answer, Now, Turn, Waiter};
+use super::turn::{Answer, Now, Tally, Turn, Waiter};
 use crate::shard::Shard;
 use clock::Clock;
 use write::Pending;
@@ -39,10 +40,57 @@ pub struct Groups {
     rules: Rules,
     hosts: RefCell<HashMap<PartitionId, Rc<Host>>>,
     waiters: Cell<u64>,
+    counters: GroupCounters,
+}
+
+/// What the coordinators of one shard did, since its start.
+#[derive(Default)]
+pub struct GroupCounters {
+    /// Offsets that were committed.
+    pub commits: Count,
+    /// Offsets that nobody has used for long, and that were forgotten.
+    pub expired: Count,
+    /// Rebalances that were completed.
+    pub rebalances: Count,
+    /// How long reading partitions back took.
+    pub loads: Latency,
+}
+
+impl GroupCounters {
+    fn add(&self, tally: Tally) {
+        self.commits.add(tally.commits);
+        self.expired.add(tally.expired);
+        self.rebalances.add(tally.rebalances);
+    }
+}
+
+/// Whether a coordinator can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is being read back.
+    Loading,
+    /// It can.
+    Active,
+    /// It has stopped, and is read back when somebody asks.
+    Failed,
+}
+
+impl Standing {
+    /// All of them.
+    pub const ALL: [Standing; 3] = [Standing::Loading, Standing::Active, Standing::Failed];
+
+    /// Its name as a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Standing::Loading => "loading",
+            Standing::Active => "active",
+            Standing::Failed => "failed",
+        }
+    }
 }
 
 /// One partition's coordinator.
-pub(super) struct Host {
+pub struct Host {
     id: PartitionId,
     phase: RefCell<Phase>,
     parked: RefCell<HashMap<Waiter, Parked>>,
@@ -85,7 +133,12 @@ impl Stored {
 impl Groups {
     /// No coordinators yet.
     pub fn new(rules: Rules) -> Groups {
-        Groups { rules, hosts: RefCell::default(), waiters: Cell::new(0) }
+        Groups {
+            rules,
+            hosts: RefCell::default(),
+            waiters: Cell::new(0),
+            counters: GroupCounters::default(),
+        }
     }
 
     /// Kafka's configs for groups.
@@ -110,9 +163,16 @@ impl Groups {
         Ok(host)
     }
 
-    /// All coordinators that there are by now.
-    pub(super) fn all(&self) -> Vec<Rc<Host>> {
-        self.hosts.borrow().values().cloned().collect()
+    /// All coordinators that there are by now, in the order of their partitions.
+    pub fn all(&self) -> Vec<Rc<Host>> {
+        let mut all: Vec<Rc<Host>> = self.hosts.borrow().values().cloned().collect();
+        all.sort_unstable_by_key(|host| (host.id.topic_id, host.id.index));
+        all
+    }
+
+    /// What they did.
+    pub fn counters(&self) -> &GroupCounters {
+        &self.counters
     }
 
     pub(super) fn new_waiter(&self) -> Waiter {
@@ -142,11 +202,21 @@ impl Host {
         }
     }
 
+    /// Whether it can be asked; `None` if its topic is deleted.
+    pub fn standing(&self) -> Option<Standing> {
+        match &*self.phase.borrow() {
+            Phase::Loading => Some(Standing::Loading),
+            Phase::Active(_) => Some(Standing::Active),
+            Phase::Failed(_) => Some(Standing::Failed),
+            Phase::Gone => None,
+        }
+    }
+
     /// One step: its writes are appended and its answers on their way when this returns.
     ///
     /// # Errors
     /// COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR.
-    pub fn step<T>(
+    pub(super) fn step<T>(
         self: &Rc<Self>,
         shard: &Rc<Shard>,
         work: impl FnOnce(&mut Coordinator, &mut Turn<'_>) -> T,
@@ -162,12 +232,13 @@ impl Host {
             };
             catch_unwind(AssertUnwindSafe(|| work(coordinator, &mut turn)))
         };
-        let Turn { answers, writes, .. } = turn;
+        let Turn { answers, writes, tally, .. } = turn;
         let Ok(value) = value else {
             self.fail(shard, "its code has panicked; see the log above");
             return Err(ErrorCode::CoordinatorNotAvailable);
         };
         let stored = self.append(shard, writes)?;
+        shard.groups.counters.add(tally);
         answers.into_iter().for_each(|(waiter, answer)| self.send(waiter, answer));
         self.keep_time(shard);
         Ok((value, stored))
@@ -177,7 +248,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::step`].
-    pub fn park(
+    pub(super) fn park(
         self: &Rc<Self>,
         shard: &Rc<Shard>,
         parked: Parked,

@@ -31,8 +31,8 @@ pub(super) fn read(path: &Path, group: &str) -> Result<BTreeMap<Partition, i64>,
     if read.map_err(failed)? as u64 == FILE_BYTES_MAX {
         return Err(failed(io::ErrorKind::FileTooLarge.into()));
     }
-    let offsets = parse(&text, group)
-        .map_err(|error| Error::Data(format!("{}: {error}", path.display())))?;
+    let offsets =
+        parse(&text, group).map_err(|error| Error::Data(format!("{}: {error}", path.display())))?;
     match offsets.is_empty() {
         true => Err(Error::Data(format!("{} has no offsets of group '{group}'", path.display()))),
         false => Ok(offsets),

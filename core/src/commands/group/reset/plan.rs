@@ -62,7 +62,9 @@ pub(super) fn plan(target: &Target, facts: &Facts<'_>) -> Result<Planned, String
     };
     let offset = wished.clamp(start, end);
     let note = match wished {
-        _ if wished < start => Some(format!("offset {wished} is not there; the log begins at {start}")),
+        _ if wished < start => {
+            Some(format!("offset {wished} is not there; the log begins at {start}"))
+        }
         _ if wished > end => Some(format!("offset {wished} is not there; the log ends at {end}")),
         _ => None,
     };

@@ -32,6 +32,41 @@ fn who_may_commit() {
 }
 
 #[test]
+fn a_walk_over_groups_and_offsets_can_pause_anywhere() {
+    let mut world = World::new();
+    let places = [("a", 1), ("a", 3), ("b", 0), ("b", 2), ("c", 1)];
+    for group_id in ["x", "y", "z"] {
+        let context = CommitContext { group_id: group_id.into(), ..commit_context("", -1) };
+        let offsets = places.map(|(topic, partition)| asked(topic, partition, 7));
+        let commits = world.step(|groups, turn| {
+            groups.commit(&context, &offsets, turn).unwrap();
+            turn.tally.commits
+        });
+        assert_eq!(commits, 5);
+    }
+    world.settle();
+    let groups = &world.coordinator;
+    for most in 1..7 {
+        let (mut seen, mut last): (Vec<(Str, i32)>, Option<(Str, i32)>) = (Vec::new(), None);
+        loop {
+            let place = last.as_ref().map(|(topic, partition)| (&**topic, *partition));
+            let some = groups.offsets_behind("y", place).take(most);
+            let before = seen.len();
+            seen.extend(some.map(|(topic, partition, _)| (topic.clone(), partition)));
+            if seen.len() == before {
+                break;
+            }
+            last = seen.last().cloned();
+        }
+        assert_eq!(seen, places.map(|(topic, partition)| (Str::from(topic), partition)));
+    }
+    assert_eq!(groups.offsets_behind("nobody", None).count(), 0);
+    let behind = |id| groups.group_behind(id).map(|(listed, _)| listed.group_id.to_string());
+    let ids = [None, Some("x"), Some("xx"), Some("z")].map(behind);
+    assert_eq!(ids, [Some("x".into()), Some("y".into()), Some("y".into()), None]);
+}
+
+#[test]
 fn a_commit_is_visible_when_it_is_durable() {
     let mut world = World::new();
     let context = commit_context("", -1);
