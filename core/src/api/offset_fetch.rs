@@ -97,13 +97,26 @@ async fn fetch(
     version: i16,
 ) -> OffsetFetchResponseGroup {
     let group_id = group.group_id.clone();
+    let asker = Asker { member_id: group.member_id, epoch: group.member_epoch };
     let found = match group.topics {
-        Some(asked) => fetch_some(shard, &group_id, asked, version).await,
-        None => fetch_all(shard, &group_id, version).await,
+        Some(asked) => fetch_some(shard, &group_id, asked, asker, version).await,
+        None => fetch_all(shard, &group_id, asker, version).await,
     };
     match found {
         Ok(topics) => OffsetFetchResponseGroup { group_id, topics, ..Default::default() },
         Err(error_code) => OffsetFetchResponseGroup { group_id, error_code, ..Default::default() },
+    }
+}
+
+/// A member of the consumer protocol says who it is, and in which epoch.
+struct Asker {
+    member_id: Option<Str>,
+    epoch: i32,
+}
+
+impl Asker {
+    fn check(&self, groups: &Coordinator, group: &str) -> Result<(), ErrorCode> {
+        groups.check_fetch(group, self.member_id.as_ref(), self.epoch)
     }
 }
 
@@ -113,11 +126,16 @@ async fn fetch_some(
     shard: &Rc<Shard>,
     group: &Str,
     asked: Vec<OffsetFetchRequestTopics>,
+    asker: Asker,
     version: i16,
 ) -> Result<Topics, ErrorCode> {
     let (known, unknown) = resolve(shard, asked, version);
     let id = group.clone();
-    let mut found = shard.ask_group(group, move |groups, _| look_up(groups, &id, known)).await?;
+    let found = shard.ask_group(group, move |groups, _| {
+        asker.check(groups, &id)?;
+        Ok(look_up(groups, &id, known))
+    });
+    let mut found: Topics = found.await??;
     found.extend(unknown);
     Ok(found)
 }
@@ -171,13 +189,22 @@ fn look_up(groups: &Coordinator, group: &str, asked: Vec<Resolved>) -> Topics {
     asked.into_iter().map(one).collect()
 }
 
-async fn fetch_all(shard: &Rc<Shard>, group: &Str, version: i16) -> Result<Topics, ErrorCode> {
+async fn fetch_all(
+    shard: &Rc<Shard>,
+    group: &Str,
+    asker: Asker,
+    version: i16,
+) -> Result<Topics, ErrorCode> {
     let id = group.clone();
     let found = shard.ask_group(group, move |groups, _| {
+        asker.check(groups, &id)?;
         let offsets = groups.offsets(&id);
-        offsets.map(|(topic, index, offset)| (topic.clone(), index, offset.clone())).collect()
+        let owned = |(topic, index, offset): (&Str, i32, &Committed)| {
+            (topic.clone(), index, offset.clone())
+        };
+        Ok(offsets.map(owned).collect())
     });
-    let found: Vec<(Str, i32, Committed)> = found.await?;
+    let found: Vec<(Str, i32, Committed)> = found.await??;
     let catalog = shard.catalog();
     let mut by_topic: BTreeMap<Str, OffsetFetchResponseTopics> = BTreeMap::new();
     for (name, index, offset) in found {

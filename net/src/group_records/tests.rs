@@ -153,11 +153,11 @@ fn subscriptions_of_every_version_are_read() {
 fn shares_of_every_version_are_read() {
     // Version 3: two partitions of one topic, user data.
     let share = bytes("0003000000010001740000000200000000000000070000000155");
-    let topics = vec![AssignedTopic { topic: "t".into(), partitions: vec![0, 7] }];
-    assert_eq!(assigned_partitions(&share).unwrap(), topics);
-    assert_eq!(assigned_partitions(&Bytes::new()).unwrap(), []);
-    assert!(assigned_partitions(&bytes("ffff00000000")).is_err());
-    assert!(assigned_partitions(&bytes("00007fffffff")).is_err());
+    let topics = vec![EmbeddedTopicPartitions { topic: "t".into(), partitions: vec![0, 7] }];
+    assert_eq!(embedded_assignment(&share).unwrap().assigned_partitions, topics);
+    assert_eq!(embedded_assignment(&Bytes::new()).unwrap(), EmbeddedAssignment::default());
+    assert!(embedded_assignment(&bytes("ffff00000000")).is_err());
+    assert!(embedded_assignment(&bytes("00007fffffff")).is_err());
 }
 
 #[test]
@@ -169,6 +169,6 @@ fn damaged_records_are_errors_at_most() {
         let _ = GroupRecord::decode(&bytes(GROUP_KEY), Some(&bad));
         let _ = GroupRecord::decode(&bad, Some(&value));
         let _ = subscribed_topics(&bad);
-        let _ = assigned_partitions(&bad);
+        let _ = embedded_assignment(&bad);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use corelane_net::client::{ClientError, Cluster, Connection, Outcomes};
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
-use corelane_net::group_records::assigned_partitions;
+use corelane_net::group_records::embedded_assignment;
 use corelane_net::messages::{
     DescribeGroupsRequest, DescribedGroup, DescribedGroupMember, ListGroupsRequest, ListedGroup,
     Response,
@@ -241,8 +241,8 @@ fn classic(group: DescribedGroup, coordinator: &str) -> Group {
 }
 
 fn partitions(member: &DescribedGroupMember) -> Option<Vec<super::Partition>> {
-    let topics = assigned_partitions(&member.member_assignment).ok()?;
-    let of_topic = topics.iter().flat_map(|topic| {
+    let share = embedded_assignment(&member.member_assignment).ok()?;
+    let of_topic = share.assigned_partitions.iter().flat_map(|topic| {
         let name = topic.topic.detached();
         topic.partitions.iter().map(move |index| (name.clone(), *index))
     });

@@ -7,8 +7,9 @@ use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{DescribedGroup, ListedGroup};
 
 use super::super::offsets::Committed;
-use super::super::turn::{Then, Turn};
+use super::super::turn::{Then, Turn, Write};
 use super::Coordinator;
+use super::group::Group;
 
 impl Coordinator {
     /// The groups, in no order.
@@ -28,9 +29,17 @@ impl Coordinator {
         self.groups.keys().cloned().collect()
     }
 
-    /// A group, if it is there.
+    /// Whether there is a group, of whichever protocol.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
+    /// A classic group, if it is there.
     pub fn describe(&self, group: &str) -> Option<DescribedGroup> {
-        self.groups.get(group).map(|slot| slot.group.described())
+        match self.groups.get(group).map(|slot| &slot.group) {
+            Some(Group::Classic(group)) => Some(group.described()),
+            Some(Group::Consumer(_)) | None => None,
+        }
     }
 
     /// Deletes a group without members, with its offsets.
@@ -49,7 +58,10 @@ impl Coordinator {
         let partitions: Vec<_> = partitions.map(|(topic, index)| (topic.clone(), index)).collect();
         self.forget(group, partitions, turn);
         if let Some(slot) = self.groups.get(group) {
-            turn.write(slot.group.tombstone(), Then::Nothing);
+            turn.writes.push(Write { records: slot.group.tombstones(), then: Then::Nothing });
+        }
+        if let Some(Group::Consumer(group)) = self.groups.get_mut(group).map(|slot| &mut slot.group) {
+            group.send_away(turn);
         }
         self.remove(group);
     }

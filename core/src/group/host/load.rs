@@ -101,7 +101,7 @@ async fn load(shard: &Rc<Shard>, id: PartitionId) -> Result<Coordinator, LoadErr
             return Err(LoadError::Short(next));
         }
     }
-    coordinator.resume(shard.group_time());
+    coordinator.resume(shard.group_time(), shard.groups.rules());
     Ok(coordinator)
 }
 

@@ -6,10 +6,16 @@
 //!
 //! - `load.rs`: reading a partition back
 //! - `write.rs`: appends, and what follows when they are durable
+//! - `aside.rs`: work that is too long for a step
+//! - `topics.rs`: the topics, as coordinators see them
+//! - `figures.rs`: what metrics tell of them
 //! - `clock.rs`: what happens when nobody does anything
 
+mod aside;
 mod clock;
+mod figures;
 pub(super) mod load;
+mod topics;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -19,17 +25,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{JoinGroupResponse, SyncGroupResponse};
+use corelane_net::messages::{
+    ConsumerGroupHeartbeatResponse, JoinGroupResponse, SyncGroupResponse,
+};
 use corelane_storage::ids::{PartitionId, TopicId};
-use corelane_storage::meters::{Count, Latency};
 use corelane_storage::runtime::Runtime;
 
 use super::classic::{join_refusal, sync_refusal};
 use super::coordinator::Coordinator;
 use super::rules::Rules;
-use super::turn::{Answer, Now, Tally, Turn, Waiter};
+use super::turn::{Answer, Now, Turn, Waiter};
 use crate::shard::Shard;
 use clock::Clock;
+pub use figures::{GroupCounters, Standing};
 use write::Pending;
 
 /// How long a coordinator that has failed is left alone before it is loaded again.
@@ -41,52 +49,6 @@ pub struct Groups {
     hosts: RefCell<HashMap<PartitionId, Rc<Host>>>,
     waiters: Cell<u64>,
     counters: GroupCounters,
-}
-
-/// What the coordinators of one shard did, since its start.
-#[derive(Default)]
-pub struct GroupCounters {
-    /// Offsets that were committed.
-    pub commits: Count,
-    /// Offsets that nobody has used for long, and that were forgotten.
-    pub expired: Count,
-    /// Rebalances that were completed.
-    pub rebalances: Count,
-    /// How long reading partitions back took.
-    pub loads: Latency,
-}
-
-impl GroupCounters {
-    fn add(&self, tally: Tally) {
-        self.commits.add(tally.commits);
-        self.expired.add(tally.expired);
-        self.rebalances.add(tally.rebalances);
-    }
-}
-
-/// Whether a coordinator can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It is being read back.
-    Loading,
-    /// It can.
-    Active,
-    /// It has stopped, and is read back when somebody asks.
-    Failed,
-}
-
-impl Standing {
-    /// All of them.
-    pub const ALL: [Standing; 3] = [Standing::Loading, Standing::Active, Standing::Failed];
-
-    /// Its name as a label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Standing::Loading => "loading",
-            Standing::Active => "active",
-            Standing::Failed => "failed",
-        }
-    }
 }
 
 /// One partition's coordinator.
@@ -114,6 +76,7 @@ enum Phase {
 pub(super) enum Parked {
     Join(flume::Sender<JoinGroupResponse>),
     Sync(flume::Sender<SyncGroupResponse>),
+    Beat(flume::Sender<ConsumerGroupHeartbeatResponse>),
 }
 
 /// A step's writes: resolves when all of them are durable.
@@ -221,7 +184,8 @@ impl Host {
         shard: &Rc<Shard>,
         work: impl FnOnce(&mut Coordinator, &mut Turn<'_>) -> T,
     ) -> Result<(T, Stored), ErrorCode> {
-        let mut turn = Turn::new(shard.group_time(), &shard.groups.rules);
+        let topics = shard.topics_as_coordinators_see_them();
+        let mut turn = Turn::new(shard.group_time(), &shard.groups.rules).with_topics(&topics);
         let value = {
             let mut phase = self.phase.borrow_mut();
             let coordinator = match &mut *phase {
@@ -232,7 +196,8 @@ impl Host {
             };
             catch_unwind(AssertUnwindSafe(|| work(coordinator, &mut turn)))
         };
-        let Turn { answers, writes, tally, .. } = turn;
+        let Turn { answers, writes, jobs, tally, .. } = turn;
+        drop(topics);
         let Ok(value) = value else {
             self.fail(shard, "its code has panicked; see the log above");
             return Err(ErrorCode::CoordinatorNotAvailable);
@@ -240,6 +205,7 @@ impl Host {
         let stored = self.append(shard, writes)?;
         shard.groups.counters.add(tally);
         answers.into_iter().for_each(|(waiter, answer)| self.send(waiter, answer));
+        jobs.into_iter().for_each(|job| self.work(shard, job));
         self.keep_time(shard);
         Ok((value, stored))
     }
@@ -282,6 +248,7 @@ impl Host {
         match (parked, answer) {
             (Some(Parked::Join(to)), Answer::Join(answer)) => drop(to.try_send(answer)),
             (Some(Parked::Sync(to)), Answer::Sync(answer)) => drop(to.try_send(answer)),
+            (Some(Parked::Beat(to)), Answer::Beat(answer)) => drop(to.try_send(answer)),
             (None, _) => {}
             (Some(_), _) => unreachable!("a waiter is answered what it asked"),
         }
@@ -307,6 +274,10 @@ impl Host {
                 }
                 Parked::Sync(to) => {
                     drop(to.try_send(sync_refusal(error_code)));
+                }
+                Parked::Beat(to) => {
+                    let refused = ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
+                    drop(to.try_send(refused));
                 }
             }
         }

@@ -193,7 +193,7 @@ impl World {
     fn reread(&self) -> Coordinator {
         let mut coordinator = Coordinator::default();
         self.log.iter().for_each(|record| coordinator.replay(record, self.now));
-        coordinator.resume(self.now);
+        coordinator.resume(self.now, &self.rules);
         coordinator
     }
 
