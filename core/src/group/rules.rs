@@ -11,8 +11,9 @@ pub const MEMBERS_MAX: usize = 10_000;
 pub const GROUPS_MAX: usize = 20_000;
 /// What one member may bring with it: a record of its group must hold it.
 pub const MEMBER_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a group's record, as its members are stored: what the offsets topic takes in one batch,
-/// less what is around it.
+/// What the offsets topic takes in one batch at least.
+pub const BATCH_BYTES_MAX: u32 = 1_048_588;
+/// Bytes of a group's record, as its members are stored: a batch, less what is around it.
 pub const GROUP_RECORD_BYTES_MAX: usize = 1_000_000;
 /// What the members of all groups of one partition of the offsets topic hold together.
 pub const ALL_MEMBERS_BYTES_MAX: usize = 64 << 20;
@@ -25,6 +26,8 @@ pub const MEMBER_RECORD_BYTES_MAX: usize = 900_000;
 /// Partitions that one group of the consumer protocol reads: the record of a member that owns all of them, with
 /// the epoch of each, must be smaller than a batch.
 pub const PARTITIONS_MAX: i64 = 100_000;
+/// Offsets or groups that one step of a coordinator looks at: about a microsecond each.
+pub const STEP_MAX: usize = 256;
 /// How long a new member may wait for its first rebalance (Kafka's `NEW_MEMBER_JOIN_TIMEOUT_MS`).
 pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
@@ -59,6 +62,8 @@ pub struct Rules {
     pub can_upgrade: bool,
     /// `group.consumer.migration.policy`: whether they become classic ones again
     pub can_downgrade: bool,
+    /// `offsets.topic.segment.bytes`
+    pub offsets_topic_segment_bytes: i32,
 }
 
 impl Rules {
@@ -93,6 +98,7 @@ impl Rules {
             consumer_assignors: assignors.split(',').filter_map(Assignor::configured).collect(),
             can_upgrade: matches!(&*policy, "upgrade" | "bidirectional"),
             can_downgrade: matches!(&*policy, "downgrade" | "bidirectional"),
+            offsets_topic_segment_bytes: int("offsets.topic.segment.bytes"),
         }
     }
 

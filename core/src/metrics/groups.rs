@@ -9,13 +9,11 @@ use corelane_storage::meters::Durations;
 use super::slices::Slices;
 use crate::group::Standing;
 use crate::group::host::Host;
+use crate::group::offsets::Place;
 use crate::shard::Shard;
 
 /// Groups and offsets that are told one by one, of a shard and of a page: some 250 bytes each.
 pub const TOLD_MAX: usize = 100_000;
-
-/// Offsets copied in one step.
-const OFFSETS_PER_STEP: usize = 64;
 
 /// Groups in one piece of memory: what grows must not be moved as a whole.
 const CHUNK_GROUPS: usize = 512;
@@ -93,7 +91,7 @@ async fn of_host(
     slices: &mut Slices<'_>,
 ) {
     let mut last: Option<Str> = None;
-    while let Ok(Some((listed, members))) = host.look(|groups| groups.group_behind(last.as_deref()))
+    while let Ok(Some((listed, members))) = host.look(|groups| groups.group_behind(last.as_ref()))
     {
         let id = listed.group_id;
         *snapshot.states.entry((listed.group_type, listed.group_state)).or_default() += 1;
@@ -119,33 +117,28 @@ async fn committed(
     slices: &mut Slices<'_>,
 ) -> Option<Vec<Vec<(Str, i32, i64)>>> {
     let (mut chunks, mut left) = (Vec::new(), room.checked_sub(1)?);
-    let mut last: Option<(Str, i32)> = None;
+    let mut place: Option<Place> = None;
     loop {
-        let place = last.as_ref().map(|(topic, partition)| (&**topic, *partition));
-        let copied = host.look(|groups| {
+        let step = host.look(|groups| {
             let catalog = shard.catalog();
             let current = |topic: &str| catalog.topic(topic).map(|topic| Uuid(topic.id.0));
-            let behind = groups.offsets_behind(group, place).take(OFFSETS_PER_STEP);
-            let one =
-                |(topic, partition, offset): (&Str, i32, &crate::group::offsets::Committed)| {
-                    // What was committed of a topic before it was made again is not told to clients, either.
-                    let offset = offset.is_of(current(topic)).then_some(offset.offset);
-                    (topic.clone(), partition, offset)
-                };
-            behind.map(one).collect::<Vec<_>>()
+            let (some, next) = groups.offsets(group, place.as_ref());
+            // What was committed of a topic before it was made again is not told to clients, either.
+            let told = some.into_iter().filter(|(topic, _, offset)| offset.is_of(current(topic)));
+            let told = told.map(|(topic, partition, offset)| (topic.clone(), partition, offset.offset));
+            (told.collect::<Vec<_>>(), next)
         });
-        // It was deleted meanwhile, or all were seen.
-        let copied = copied.unwrap_or_default();
-        let Some((topic, partition, _)) = copied.last() else { return Some(chunks) };
-        last = Some((topic.clone(), *partition));
-        let told = copied.into_iter();
-        let told = told.filter_map(|(topic, partition, offset)| Some((topic, partition, offset?)));
-        let told: Vec<_> = told.collect();
+        // It may have stopped meanwhile.
+        let (told, next) = step.unwrap_or_default();
         left = left.checked_sub(told.len())?;
+        slices.after(1 + told.len()).await;
         if !told.is_empty() {
             chunks.push(told);
         }
-        slices.after(OFFSETS_PER_STEP / 4).await;
+        place = match next {
+            Some(next) => Some(next),
+            None => return Some(chunks),
+        };
     }
 }
 

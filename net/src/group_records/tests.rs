@@ -1,5 +1,7 @@
 //! Bytes that Apache Kafka 4.3.1's own serializers write, and bytes that nobody does.
 
+mod consumer;
+
 use bytes::Bytes;
 
 use super::*;
@@ -128,7 +130,7 @@ fn tombstones_have_no_value() {
 
 #[test]
 fn what_is_not_known_is_told_from_what_is_wrong() {
-    let newer_key = bytes("00030001670000");
+    let newer_key = bytes("00090001670000");
     assert_eq!(GroupRecord::decode(&newer_key, Some(&bytes("0000"))).unwrap(), None);
     let newer_value = GroupRecord::decode(&bytes(GROUP_KEY), Some(&bytes("0005"))).unwrap_err();
     assert_eq!(newer_value.kind(), DecodeErrorKind::UnknownVersion(5));

@@ -210,11 +210,6 @@ impl ConsumerGroup {
         self.soonest
     }
 
-    /// Who waits for an answer.
-    pub fn waiters(&self) -> impl Iterator<Item = Waiter> + '_ {
-        self.waiting.iter().map(|asked| asked.waiter)
-    }
-
     /// Answers those who wait for long work: the group is about to be gone.
     pub fn send_away(&mut self, turn: &mut Turn<'_>) {
         for asked in std::mem::take(&mut self.waiting) {

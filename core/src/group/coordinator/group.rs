@@ -9,8 +9,7 @@ use corelane_net::messages::ListedGroup;
 
 use super::super::classic::{ClassicGroup, State};
 use super::super::consumer::ConsumerGroup;
-use super::super::rules::Rules;
-use super::super::turn::{Now, Waiter};
+use super::super::turn::Turn;
 
 /// A group.
 #[derive(Debug)]
@@ -64,17 +63,10 @@ impl Group {
         }
     }
 
-    pub fn waiters(&self) -> Vec<Waiter> {
+    pub fn resume(&mut self, turn: &mut Turn<'_>) {
         match self {
-            Group::Classic(group) => group.waiters().collect(),
-            Group::Consumer(group) => group.waiters().collect(),
-        }
-    }
-
-    pub fn resume(&mut self, now: Now, rules: &Rules) {
-        match self {
-            Group::Classic(group) => group.resume(now),
-            Group::Consumer(group) => group.resume(now, rules),
+            Group::Classic(group) => group.resume(turn),
+            Group::Consumer(group) => group.resume(turn.now, turn.rules),
         }
     }
 

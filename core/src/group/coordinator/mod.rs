@@ -3,11 +3,13 @@
 //!
 //! - `members.rs`: joining, syncing, living, leaving
 //! - `offsets.rs`: committing, fetching and deleting offsets
-//! - `groups.rs`: listing, describing, deleting groups, and what grows old
+//! - `groups.rs`: listing, describing, deleting groups
+//! - `age.rs`: offsets that nobody needs any more
 //! - `consumer.rs`: groups of the consumer protocol, and those that change from one to the other
 //! - `group.rs`: a group of either protocol
 //! - `stored.rs`: records: read back at the start, durable later
 
+mod age;
 mod consumer;
 mod group;
 mod groups;
@@ -18,11 +20,13 @@ mod stored;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 
+pub use age::TopicSearch;
 pub use consumer::BeatContext;
 pub use members::JoinContext;
 pub use offsets::{AskedOffset, CommitContext};
@@ -31,7 +35,7 @@ use super::classic::ClassicGroup;
 use super::consumer::ConsumerGroup;
 use super::offsets::Offsets;
 use super::rules::GROUPS_MAX;
-use super::turn::{Now, Turn, Waiter};
+use super::turn::{Now, Turn};
 use group::Group;
 
 /// A group, and when it is to be looked at.
@@ -45,7 +49,7 @@ struct Slot {
 /// One partition's groups and offsets.
 #[derive(Debug, Default)]
 pub struct Coordinator {
-    /// In the order of their ids, so that a walk over all of them can pause.
+    /// By name, so that a look at all of them can go on where it paused.
     groups: BTreeMap<Str, Slot>,
     offsets: Offsets,
     /// When which group is to be looked at; at most one entry a group.
@@ -70,11 +74,6 @@ impl Coordinator {
     /// When [`Coordinator::expire`] has something to do, if nothing happens before.
     pub fn wake(&self) -> Option<Duration> {
         self.wakes.first().map(|(deadline, _)| *deadline)
-    }
-
-    /// Everybody who waits for an answer.
-    pub fn waiters(&self) -> Vec<Waiter> {
-        self.groups.values().flat_map(|slot| slot.group.waiters()).collect()
     }
 
     /// Does what is due, at most for one group: callers let others have their turn between two. False
@@ -121,6 +120,12 @@ impl Coordinator {
         work: impl FnOnce(&mut ConsumerGroup) -> T,
     ) -> Option<T> {
         self.with_group(id, |group| group.consumer().map(work)).flatten()
+    }
+
+    /// The groups behind one of them, by name.
+    fn behind(&self, after: Option<&Str>) -> impl Iterator<Item = (&Str, &Slot)> {
+        let first = after.map_or(Bound::Unbounded, |group| Bound::Excluded(&**group));
+        self.groups.range::<str, _>((first, Bound::Unbounded))
     }
 
     /// Works on a group, and keeps the books of it; `None` if there is no such group.

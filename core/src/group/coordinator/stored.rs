@@ -1,10 +1,10 @@
 //! Records: read back at the start, durable later.
 
+use corelane_net::codec::Str;
 use corelane_net::group_records::{ConsumerRecord, GroupRecord};
 
 use super::super::classic::ClassicGroup;
 use super::super::consumer::ConsumerGroup;
-use super::super::rules::Rules;
 use super::super::turn::{Now, Then, Turn, Write};
 use super::Coordinator;
 use super::group::Group;
@@ -49,11 +49,14 @@ impl Coordinator {
         }
     }
 
-    /// Everything is read back: the members' sessions begin.
-    pub fn resume(&mut self, now: Now, rules: &Rules) {
-        for id in self.group_ids() {
-            self.with_group(&id, |group| group.resume(now, rules));
+    /// Everything is read back: the sessions of some groups' members begin, of those behind `after`.
+    /// The last of them; `None` at the end.
+    pub fn resume(&mut self, after: Option<&Str>, turn: &mut Turn<'_>) -> Option<Str> {
+        let ids = self.ids(after);
+        for id in &ids {
+            self.with_group(id, |group| group.resume(turn));
         }
+        ids.last().cloned()
     }
 
     /// A write is durable. Writes come here in the order in which turns had them.
