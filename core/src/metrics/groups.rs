@@ -91,8 +91,7 @@ async fn of_host(
     slices: &mut Slices<'_>,
 ) {
     let mut last: Option<Str> = None;
-    while let Ok(Some((listed, members))) = host.look(|groups| groups.group_behind(last.as_ref()))
-    {
+    while let Ok(Some((listed, members))) = host.look(|groups| groups.group_behind(last.as_ref())) {
         let id = listed.group_id;
         *snapshot.states.entry((listed.group_type, listed.group_state)).or_default() += 1;
         match committed(shard, host, &id, *room, slices).await {
@@ -125,7 +124,8 @@ async fn committed(
             let (some, next) = groups.offsets(group, place.as_ref());
             // What was committed of a topic before it was made again is not told to clients, either.
             let told = some.into_iter().filter(|(topic, _, offset)| offset.is_of(current(topic)));
-            let told = told.map(|(topic, partition, offset)| (topic.clone(), partition, offset.offset));
+            let told =
+                told.map(|(topic, partition, offset)| (topic.clone(), partition, offset.offset));
             (told.collect::<Vec<_>>(), next)
         });
         // It may have stopped meanwhile.

@@ -51,8 +51,8 @@ use corelane_net::group_records::{ConsumerRecord, GroupRecord};
 use corelane_net::messages::ConsumerGroupHeartbeatResponse;
 
 pub use heartbeat::{Beat, check_request};
-pub use leave::goodbye;
 pub use job::{Done, Finding, Job};
+pub use leave::goodbye;
 pub use migrate::BadMember;
 pub use pattern::{BadPattern, Pattern};
 

@@ -112,9 +112,8 @@ impl ConsumerGroup {
                 left > 0
             });
             let stored: Vec<Str> = fit.cloned().collect();
-            records.push(GroupRecord::Consumer(
-                self.pattern_record(text, stored, version, turn.now),
-            ));
+            records
+                .push(GroupRecord::Consumer(self.pattern_record(text, stored, version, turn.now)));
         }
         let Some(matches) = self.patterns.get_mut(text) else { return };
         matches.topics = topics;

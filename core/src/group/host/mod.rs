@@ -314,7 +314,8 @@ impl Host {
                     drop(to.try_send(sync_refusal(error_code)));
                 }
                 Parked::Beat(to) => {
-                    let refused = ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
+                    let refused =
+                        ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
                     drop(to.try_send(refused));
                 }
             }
