@@ -107,8 +107,8 @@ fn a_group_is_described_reset_and_deleted() {
     assert_eq!(after[1], ["cmd-work", "1", "6", "0", "13", "7"]);
     run(&b, "group delete-offsets --yes cmd-readers --topic cmd-work:0").succeeds();
     assert_eq!(offsets(&b, "cmd-readers").len(), 1);
-    let deleted = run(&b, "group delete --yes cmd-readers cmd-reader")
-        .says(3, &["'cmd-reader' does not exist (did you mean", "1 of 2 groups deleted"]);
+    let deleted = run(&b, "group delete --yes cmd-readers cmd-other")
+        .says(3, &["'cmd-other' does not exist", "1 of 2 groups deleted"]);
     assert_eq!(deleted.text(), "group 'cmd-readers' deleted\n");
     run(&b, "group describe cmd-readers").says(1, &["'cmd-readers' does not exist"]);
 }

@@ -56,6 +56,18 @@ fn of(samples: &Samples, name: &str, group: &str, partition: i32) -> Option<f64>
     samples.0.get(&format!("corelane_group_{name}{{{labels}}}")).copied()
 }
 
+/// A page that tells of the group `g`, which may have to be read back first.
+fn when_told(broker: &Broker) -> Samples {
+    for _ in 0..500 {
+        let samples = Samples::of(broker);
+        if of(&samples, "lag", "g", 0).is_some() {
+            return samples;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("the group is not told of")
+}
+
 #[test]
 fn the_lag_is_that_of_partitions_of_all_shards() {
     if Broker::must_skip("metrics") {
@@ -73,7 +85,7 @@ fn the_lag_is_that_of_partitions_of_all_shards() {
         commit(connection, "g", "t", &[(0, 0), (1, 4), (2, 10), (3, 99)]);
     }
     let check = |broker: &Broker, commits: f64| {
-        let samples = Samples::of(broker);
+        let samples = when_told(broker);
         let told = |name| [0, 1, 2, 3].map(|index| of(&samples, name, "g", index).unwrap_or(-1.0));
         assert_eq!(told("committed_offset"), [0.0, 4.0, 10.0, 99.0]);
         assert_eq!(told("lag"), [10.0, 6.0, 0.0, 0.0]);
@@ -128,7 +140,8 @@ fn members_and_rebalances_are_counted() {
     assert_eq!(of(&samples, "committed_offset", group, 0), Some(3.0));
     assert_eq!(of(&samples, "lag", group, 0), Some(2.0));
     assert_eq!(samples.value(r#"corelane_groups{type="classic",state="Stable"}"#), 1.0);
-    assert_eq!(samples.sum("corelane_group_rebalances_total"), 1.0);
-    let active = r#"corelane_group_coordinators{shard="0",state="active"}"#;
-    assert!(samples.value(active) >= 1.0);
+    assert!(samples.sum("corelane_group_rebalances_total") >= 1.0);
+    let active =
+        |shard| format!(r#"corelane_group_coordinators{{shard="{shard}",state="active"}}"#);
+    assert!(samples.value(&active(0)) + samples.value(&active(1)) >= 1.0);
 }
