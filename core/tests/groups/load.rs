@@ -109,7 +109,8 @@ fn heartbeats() {
     // Their first members have to wait together for the initial delay, or it takes very long.
     for some in groups.chunks(100) {
         thread::scope(|scope| {
-            let join = |group| scope.spawn(|| stable_members(&broker, group, MEMBERS));
+            let broker = &broker;
+            let join = |group| scope.spawn(move || stable_members(broker, group, MEMBERS));
             let joins: Vec<_> = some.iter().map(join).collect();
             for (group, joined) in some.iter().zip(joins) {
                 for (connection, id, generation) in joined.join().expect("they join") {

@@ -258,7 +258,7 @@ fn members_leave_one_by_one_and_together() {
     let id_only = world.join_as(9, &join_request(""));
     let id = world.joined(id_only).member_id.to_string();
     assert_eq!(world.leave(&[(&id, None)]), [ErrorCode::None]);
-    assert_eq!(world.coordinator.groups[GROUP].group.size(), 0);
+    assert!(world.coordinator.groups[GROUP].group.is_empty());
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn ten_thousand_one_shot_joins_cost_little_and_leave_nothing() {
     }
     assert_eq!(refused, 2_000);
     world.pass(u64::try_from(SESSION_MS).unwrap());
-    assert_eq!(world.coordinator.groups[GROUP].group.size(), 0);
+    assert!(world.coordinator.groups[GROUP].group.is_empty());
     world.pass(0);
     world.take(grow_old);
     assert_eq!(world.coordinator.group_count(), 0);
