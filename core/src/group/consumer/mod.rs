@@ -185,6 +185,11 @@ impl ConsumerGroup {
         }
     }
 
+    /// How many members it has.
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
     /// Whether it has no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()

@@ -33,6 +33,29 @@ fn who_may_commit() {
 }
 
 #[test]
+fn commits_are_counted_and_a_walk_over_groups_can_pause() {
+    let mut world = World::new();
+    let places = [("a", 1), ("a", 3), ("b", 0)];
+    for group_id in ["x", "y", "z"] {
+        let context = CommitContext { group_id: group_id.into(), ..commit_context("", -1) };
+        let offsets = places.map(|(topic, partition)| asked(topic, partition, 7));
+        let commits = world.step(|groups, turn| {
+            groups.commit(&context, &offsets, turn).unwrap();
+            turn.tally.commits
+        });
+        assert_eq!(commits, 3);
+    }
+    world.settle();
+    let behind = |id: Option<&str>| {
+        let found = world.coordinator.group_behind(id.map(Str::from).as_ref());
+        found.map(|(listed, members)| (listed.group_id.to_string(), members))
+    };
+    let ids = [None, Some("x"), Some("xx"), Some("z")].map(behind);
+    let group = |id: &str| Some((id.to_owned(), 0));
+    assert_eq!(ids, [group("x"), group("y"), group("y"), None]);
+}
+
+#[test]
 fn a_commit_is_visible_when_it_is_durable() {
     let mut world = World::new();
     let context = commit_context("", -1);
