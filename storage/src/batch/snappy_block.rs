@@ -131,8 +131,9 @@ mod tests {
     /// Bytes with repetitions, near and far.
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
         let part = (proptest::collection::vec(any::<u8>(), 1..40), 1usize..300);
-        proptest::collection::vec(part, 0..60)
-            .prop_map(|parts| parts.into_iter().flat_map(|(part, times)| part.repeat(times)).collect())
+        proptest::collection::vec(part, 0..60).prop_map(|parts| {
+            parts.into_iter().flat_map(|(part, times)| part.repeat(times)).collect()
+        })
     }
 
     proptest! {
