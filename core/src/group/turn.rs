@@ -89,6 +89,8 @@ pub struct Turn<'a> {
     pub answers: Vec<(Waiter, Answer)>,
     /// Writes to be made, in order.
     pub writes: Vec<Write>,
+    /// Of these, how many the coordinator has looked at: whether somebody can be answered at once.
+    pub(super) settled: usize,
     /// Work that is too long for a step.
     pub jobs: Vec<Job>,
 }
@@ -97,7 +99,7 @@ impl<'a> Turn<'a> {
     /// A step at `now`, that has nothing to do with topics.
     pub fn new(now: Now, rules: &'a Rules) -> Turn<'a> {
         let (answers, writes, jobs) = (Vec::new(), Vec::new(), Vec::new());
-        Turn { now, rules, topics: &NoTopics, answers, writes, jobs }
+        Turn { now, rules, topics: &NoTopics, answers, writes, settled: 0, jobs }
     }
 
     /// The same step, with these topics.
