@@ -104,6 +104,8 @@ families! {
             "Processor time of the shard's thread, in its own code (user) and in the kernel (system).", kafka "kafka.network:type=SocketServer,name=NetworkProcessorAvgIdlePercent (1 - idle)";
         TIMER_LATENESS: Histogram "corelane_shard_timer_lateness_seconds" ["shard"]
             "How much later than asked for the shard's timers fire, looked at four times a second: how long it is held.", kafka "";
+        STAGE: Histogram "corelane_stage_duration_seconds" ["shard", "stage"]
+            "What requests spend in each stage, by the shard on which it ends: parse, hop (to the owner of a partition), queue, append, write, flush (with the write), wait (a Fetch, for data), read, send. Of hop, queue, append, write, flush, wait and read one in eight is timed.", kafka "kafka.network:type=RequestMetrics,name=RequestQueueTimeMs, LocalTimeMs, RemoteTimeMs, ResponseQueueTimeMs, ResponseSendTimeMs";
         MAILBOX_DEPTH: Gauge "corelane_shard_mailbox_depth" ["shard"]
             "Calls of other shards that the shard has not begun.", kafka "kafka.network:type=RequestChannel,name=RequestQueueSize";
         SHARD_CALLS: Counter "corelane_shard_calls_total" ["shard"]
@@ -138,6 +140,24 @@ families! {
             "1 while writes wait for space on a full disk, else 0.", kafka "";
         JOURNAL_FAILED: Gauge "corelane_journal_failed" ["shard"]
             "1 once the shard's journal can't be written: none of its partitions takes records before a restart.", kafka "kafka.log:type=LogManager,name=OfflineLogDirectoryCount";
+    }
+    "Compaction" {
+        COMPACTIONS: Counter "corelane_compactions_total" ["shard"]
+            "Logs compacted, each time counted.", kafka "";
+        COMPACTIONS_FAILED: Counter "corelane_compactions_failed_total" ["shard"]
+            "Compactions that met an error; the log says which. Those that a stop, a deletion or a change of the policy ends are not counted.", kafka "";
+        COMPACTION_SECONDS: Counter "corelane_compaction_seconds_total" ["shard"]
+            "Time that compactions took, with the rests that leave the shard to its clients.", kafka "kafka.log:type=LogCleaner,name=max-clean-time-secs";
+        COMPACTION_READ: Counter "corelane_compaction_read_bytes_total" ["shard"]
+            "Bytes that compaction read from segments: those not compacted yet are read twice.", kafka "";
+        COMPACTION_WRITTEN: Counter "corelane_compaction_written_bytes_total" ["shard"]
+            "Bytes that compaction wrote to new segments, in whole blocks.", kafka "";
+        COMPACTION_FREED: Counter "corelane_compaction_freed_bytes_total" ["shard"]
+            "Bytes by which compaction has made logs shorter.", kafka "kafka.log:type=LogCleaner,name=cleaner-recopy-percent";
+        COMPACTION_DIRTY: Gauge "corelane_compaction_dirty_ratio_max" ["shard"]
+            "Largest share of a compacted log that was not compacted, when compaction last looked; above min.cleanable.dirty.ratio it is behind.", kafka "kafka.log:type=LogCleanerManager,name=max-dirty-percent";
+        UNCLEANABLE: Gauge "corelane_partitions_uncleanable" ["shard"]
+            "Partitions that an error keeps from being compacted, so that they grow, before a restart or a change of their configs; the log says why.", kafka "kafka.log:type=LogCleanerManager,name=uncleanable-partitions-count,logDirectory=*";
     }
     "Fetches" {
         READS: Counter "corelane_reads_total" ["shard", "source"]
@@ -174,5 +194,29 @@ families! {
             "Segments of the log.", kafka "kafka.log:type=Log,name=NumLogSegments,topic=*,partition=*";
         OFFLINE: Gauge "corelane_partition_offline" ["topic", "partition"]
             "1 if the partition is offline, else 0.", kafka "";
+    }
+    "Groups" {
+        COORDINATORS: Gauge "corelane_group_coordinators" ["shard", "state"]
+            "Partitions of __consumer_offsets: those whose groups are being read back (loading), can be asked (active), or have stopped (failed).", kafka "kafka.server:type=group-coordinator-metrics, num-partitions";
+        GROUP_LOAD: Histogram "corelane_group_load_duration_seconds" ["shard"]
+            "How long it took to read the groups of one partition back.", kafka "kafka.server:type=group-coordinator-metrics, partition-load-time-avg and partition-load-time-max";
+        REBALANCES: Counter "corelane_group_rebalances_total" ["shard"]
+            "Rebalances that were completed.", kafka "kafka.server:type=group-coordinator-metrics, group-completed-rebalance-count";
+        OFFSETS: Gauge "corelane_group_offsets" ["shard"]
+            "Committed offsets that are kept, of all groups.", kafka "kafka.coordinator.group:type=GroupMetadataManager,name=NumOffsets";
+        OFFSET_COMMITS: Counter "corelane_group_offset_commits_total" ["shard"]
+            "Offsets that were committed; one request may commit many.", kafka "kafka.server:type=group-coordinator-metrics, offset-commit-count";
+        OFFSETS_EXPIRED: Counter "corelane_group_offsets_expired_total" ["shard"]
+            "Offsets that were forgotten because no one has used them for offsets.retention.minutes.", kafka "kafka.server:type=group-coordinator-metrics, offset-expiration-count";
+        GROUPS: Gauge "corelane_groups" ["type", "state"]
+            "Groups there are.", kafka "kafka.server:type=group-coordinator-metrics, group-count and consumer-group-count";
+        GROUPS_OMITTED: Gauge "corelane_groups_omitted" []
+            "Groups that are missing from the metrics below, for they would make the page too long.", kafka "";
+        GROUP_MEMBERS: Gauge "corelane_group_members" ["group"]
+            "Members of the group.", kafka "";
+        GROUP_COMMITTED: Gauge "corelane_group_committed_offset" ["group", "topic", "partition"]
+            "Offset that the group has committed: that of the next record to read.", kafka "";
+        GROUP_LAG: Gauge "corelane_group_lag" ["group", "topic", "partition"]
+            "Offsets between what the group has committed and the high watermark.", kafka "kafka.consumer:type=consumer-fetch-manager-metrics, records-lag";
     }
 }

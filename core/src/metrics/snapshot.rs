@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use corelane_net::messages::Api;
 use corelane_storage::log::LogGauges;
-use corelane_storage::meters::Durations;
+use corelane_storage::meters::{CompactionMeters, Durations};
 use corelane_storage::runtime::Runtime;
 use corelane_storage::store::StoreGauges;
 
 use super::counters::{ApiTotals, CloseReason, Reads, Sent};
+use super::groups::{self, GroupsSnapshot};
 use super::slices::Slices;
+use super::stages::Stage;
 use crate::catalog::Topic;
 use crate::runtime::{RingCounters, ThreadTime};
 use crate::shard::{Broker, Shard};
@@ -40,6 +42,8 @@ pub struct ShardSnapshot {
     pub thread: ThreadTime,
     /// How much later than asked for its timers fire.
     pub timer_lateness: Durations,
+    /// How long requests were in each stage, in the order of [`Stage::ALL`].
+    pub stages: Vec<Durations>,
     /// Calls of other shards that it has not begun.
     pub mailbox_depth: usize,
     /// Calls that it made to others.
@@ -76,6 +80,8 @@ pub struct ShardSnapshot {
     pub partitions: Vec<Vec<PartitionSnapshot>>,
     /// What its connections were sent, in chunks.
     pub sent: Vec<SentChunk>,
+    /// Its groups.
+    pub groups: GroupsSnapshot,
     /// Processor time that making this took from the shard without a pause, at most.
     pub longest_hold: Duration,
 }
@@ -106,6 +112,38 @@ pub struct DiskTotals {
     pub journal_syncs: Durations,
     /// fdatasyncs of segments.
     pub segment_syncs: Durations,
+    /// What compaction did.
+    pub compaction: CompactionTotals,
+}
+
+/// What compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompactionTotals {
+    /// Logs compacted.
+    pub ended: u64,
+    /// Compactions that met an error.
+    pub failed: u64,
+    /// Time that all took.
+    pub took: Duration,
+    /// Bytes read from segments.
+    pub read_bytes: u64,
+    /// Bytes written to segments.
+    pub written_bytes: u64,
+    /// Bytes by which logs have become shorter.
+    pub freed_bytes: u64,
+}
+
+impl From<&CompactionMeters> for CompactionTotals {
+    fn from(meters: &CompactionMeters) -> CompactionTotals {
+        CompactionTotals {
+            ended: meters.ended.get(),
+            failed: meters.failed.get(),
+            took: Duration::from_micros(meters.took_us.get()),
+            read_bytes: meters.read_bytes.get(),
+            written_bytes: meters.written_bytes.get(),
+            freed_bytes: meters.freed_bytes.get(),
+        }
+    }
 }
 
 /// Reads of one kind.
@@ -155,6 +193,7 @@ pub async fn take(shard: &Rc<Shard>) -> ShardSnapshot {
     let (meters, disk) = (shard.store.meters(), &mut snapshot.disk);
     disk.journal_written_bytes = meters.journal_written_bytes.get();
     disk.segment_written_bytes = meters.segment_written_bytes.get();
+    disk.compaction = CompactionTotals::from(&meters.compaction);
     let copies = [
         (&mut disk.journal_writes, &meters.journal_writes),
         (&mut disk.segment_writes, &meters.segment_writes),
@@ -166,12 +205,18 @@ pub async fn take(shard: &Rc<Shard>) -> ShardSnapshot {
         *copy = latency.durations();
         slices.after(HISTOGRAM_WEIGHT).await;
     }
+    for stage in Stage::ALL {
+        snapshot.stages.push(shard.counters.stages.latency(stage).durations());
+        slices.after(HISTOGRAM_WEIGHT).await;
+    }
     for api in Api::ALL {
         if let Some(totals) = shard.counters.apis.totals(*api) {
             snapshot.apis.push((*api, totals));
             slices.after(HISTOGRAM_WEIGHT).await;
         }
     }
+    // Before the partitions: what was committed by now is not ahead of where they end then.
+    snapshot.groups = groups::take(shard, &mut slices).await;
     topics(shard, &mut snapshot, &mut slices).await;
     snapshot.longest_hold = slices.longest();
     snapshot

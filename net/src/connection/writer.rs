@@ -33,7 +33,12 @@ pub(super) async fn run<S: Stream, T: Timer, V: Service>(
         {
             end = encode(next, &mut out, &service, timer.now());
         }
-        write_all(stream, out.take_parts(), state).await.map_err(Closed::Write)?;
+        let parts = out.take_parts();
+        if !parts.is_empty() {
+            let began = timer.now();
+            write_all(stream, parts, state).await.map_err(Closed::Write)?;
+            service.sent(timer.now().saturating_sub(began));
+        }
         end?;
     }
     Ok(())

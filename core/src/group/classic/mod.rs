@@ -11,6 +11,7 @@
 //!
 //! - `member.rs`: one member
 //! - `members.rs`: who is in, who leads, what all of them speak
+//! - `subscriptions.rs`: which topics they read
 //! - `join.rs`: JoinGroup
 //! - `rebalance.rs`: from one generation to the next
 //! - `sync.rs`: SyncGroup
@@ -19,6 +20,7 @@
 //! - `commit.rs`: who may commit and delete offsets
 //! - `record.rs`: the group as it is stored
 //! - `describe.rs`: the group as it is told
+//! - `migrate.rs`: members that come from the consumer protocol, or go there
 
 mod commit;
 mod describe;
@@ -26,8 +28,10 @@ mod heartbeat;
 mod join;
 mod member;
 mod members;
+mod migrate;
 mod rebalance;
 mod record;
+mod subscriptions;
 mod sync;
 mod time;
 
@@ -38,8 +42,10 @@ use corelane_net::codec::Str;
 
 pub use join::{Joining, refusal as join_refusal};
 use member::Member;
+pub use migrate::Migrant;
 pub use sync::refusal as sync_refusal;
 use time::JoinTimer;
+pub(super) use time::millis;
 
 use super::turn::Now;
 
@@ -153,13 +159,6 @@ impl ClassicGroup {
     /// Members, and those that are to come back with the id they were given.
     pub fn size(&self) -> usize {
         self.members.len() + self.pending_joins.len()
-    }
-
-    /// Who waits for an answer.
-    pub fn waiters(&self) -> impl Iterator<Item = super::turn::Waiter> + '_ {
-        self.members
-            .values()
-            .flat_map(|member| member.join_waiter.into_iter().chain(member.sync_waiter))
     }
 
     fn go_to(&mut self, state: State, now: Now) {

@@ -6,20 +6,29 @@
 //!
 //! - `load.rs`: reading a partition back
 //! - `write.rs`: appends, and what follows when they are durable
+//! - `aside.rs`: work that is too long for a step
+//! - `topics.rs`: the topics, as coordinators see them
+//! - `figures.rs`: what metrics tell of them
 //! - `clock.rs`: what happens when nobody does anything
 
+mod aside;
 mod clock;
+mod figures;
 pub(super) mod load;
+mod topics;
 mod write;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{JoinGroupResponse, SyncGroupResponse};
+use corelane_net::messages::{
+    ConsumerGroupHeartbeatResponse, JoinGroupResponse, SyncGroupResponse,
+};
 use corelane_storage::ids::{PartitionId, TopicId};
 use corelane_storage::runtime::Runtime;
 
@@ -29,6 +38,7 @@ use super::rules::Rules;
 use super::turn::{Answer, Now, Turn, Waiter};
 use crate::shard::Shard;
 use clock::Clock;
+pub use figures::{GroupCounters, Standing};
 use write::Pending;
 
 /// How long a coordinator that has failed is left alone before it is loaded again.
@@ -39,10 +49,11 @@ pub struct Groups {
     rules: Rules,
     hosts: RefCell<HashMap<PartitionId, Rc<Host>>>,
     waiters: Cell<u64>,
+    counters: GroupCounters,
 }
 
 /// One partition's coordinator.
-pub(super) struct Host {
+pub struct Host {
     id: PartitionId,
     phase: RefCell<Phase>,
     parked: RefCell<HashMap<Waiter, Parked>>,
@@ -66,6 +77,7 @@ enum Phase {
 pub(super) enum Parked {
     Join(flume::Sender<JoinGroupResponse>),
     Sync(flume::Sender<SyncGroupResponse>),
+    Beat(flume::Sender<ConsumerGroupHeartbeatResponse>),
 }
 
 /// A step's writes: resolves when all of them are durable.
@@ -73,6 +85,11 @@ pub(super) enum Parked {
 pub(super) struct Stored(Option<flume::Receiver<()>>);
 
 impl Stored {
+    /// These and, if there are none, those of an earlier step: writes become durable in their order.
+    fn or(self, earlier: Stored) -> Stored {
+        Stored(self.0.or(earlier.0))
+    }
+
     /// False if they are lost.
     pub async fn wait(self) -> bool {
         match self.0 {
@@ -85,7 +102,12 @@ impl Stored {
 impl Groups {
     /// No coordinators yet.
     pub fn new(rules: Rules) -> Groups {
-        Groups { rules, hosts: RefCell::default(), waiters: Cell::new(0) }
+        Groups {
+            rules,
+            hosts: RefCell::default(),
+            waiters: Cell::new(0),
+            counters: GroupCounters::default(),
+        }
     }
 
     /// Kafka's configs for groups.
@@ -110,9 +132,16 @@ impl Groups {
         Ok(host)
     }
 
-    /// All coordinators that there are by now.
-    pub(super) fn all(&self) -> Vec<Rc<Host>> {
-        self.hosts.borrow().values().cloned().collect()
+    /// All coordinators that there are by now, in the order of their partitions.
+    pub fn all(&self) -> Vec<Rc<Host>> {
+        let mut all: Vec<Rc<Host>> = self.hosts.borrow().values().cloned().collect();
+        all.sort_unstable_by_key(|host| (host.id.topic_id, host.id.index));
+        all
+    }
+
+    /// What they did.
+    pub fn counters(&self) -> &GroupCounters {
+        &self.counters
     }
 
     pub(super) fn new_waiter(&self) -> Waiter {
@@ -142,16 +171,27 @@ impl Host {
         }
     }
 
+    /// Whether it can be asked; `None` if its topic is deleted.
+    pub fn standing(&self) -> Option<Standing> {
+        match &*self.phase.borrow() {
+            Phase::Loading => Some(Standing::Loading),
+            Phase::Active(_) => Some(Standing::Active),
+            Phase::Failed(_) => Some(Standing::Failed),
+            Phase::Gone => None,
+        }
+    }
+
     /// One step: its writes are appended and its answers on their way when this returns.
     ///
     /// # Errors
     /// COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR.
-    pub fn step<T>(
+    pub(super) fn step<T>(
         self: &Rc<Self>,
         shard: &Rc<Shard>,
         work: impl FnOnce(&mut Coordinator, &mut Turn<'_>) -> T,
     ) -> Result<(T, Stored), ErrorCode> {
-        let mut turn = Turn::new(shard.group_time(), &shard.groups.rules);
+        let topics = shard.topics_as_coordinators_see_them();
+        let mut turn = Turn::new(shard.group_time(), &shard.groups.rules).with_topics(&topics);
         let value = {
             let mut phase = self.phase.borrow_mut();
             let coordinator = match &mut *phase {
@@ -162,22 +202,47 @@ impl Host {
             };
             catch_unwind(AssertUnwindSafe(|| work(coordinator, &mut turn)))
         };
-        let Turn { answers, writes, .. } = turn;
+        let Turn { answers, writes, jobs, tally, .. } = turn;
+        drop(topics);
         let Ok(value) = value else {
             self.fail(shard, "its code has panicked; see the log above");
             return Err(ErrorCode::CoordinatorNotAvailable);
         };
         let stored = self.append(shard, writes)?;
+        shard.groups.counters.add(tally);
         answers.into_iter().for_each(|(waiter, answer)| self.send(waiter, answer));
+        jobs.into_iter().for_each(|job| self.work(shard, job));
         self.keep_time(shard);
         Ok((value, stored))
+    }
+
+    /// Takes steps until one of them breaks, with a pause after each, so that work on very many offsets
+    /// does not hold the shard.
+    ///
+    /// # Errors
+    /// As [`Host::step`].
+    pub async fn steps<T>(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        mut work: impl FnMut(&mut Coordinator, &mut Turn<'_>) -> ControlFlow<T>,
+    ) -> Result<(T, Stored), ErrorCode> {
+        let mut stored = Stored(None);
+        loop {
+            shard.store.admit().await;
+            let (flow, more) = self.step(shard, &mut work)?;
+            stored = more.or(stored);
+            if let ControlFlow::Break(value) = flow {
+                return Ok((value, stored));
+            }
+            shard.runtime.yield_now().await;
+        }
     }
 
     /// As [`Host::step`], for a request that may be answered later.
     ///
     /// # Errors
     /// As [`Host::step`].
-    pub fn park(
+    pub(super) fn park(
         self: &Rc<Self>,
         shard: &Rc<Shard>,
         parked: Parked,
@@ -205,12 +270,23 @@ impl Host {
         }
     }
 
+    /// Resolves when what is written by now is durable.
+    pub fn settled(&self) -> Stored {
+        let mut pending = self.pending.borrow_mut();
+        Stored(pending.back_mut().map(|last| {
+            let (done, stored) = flume::bounded(1);
+            last.done.push(done);
+            stored
+        }))
+    }
+
     fn send(&self, waiter: Waiter, answer: Answer) {
         let parked = self.parked.borrow_mut().remove(&waiter);
         // Nobody listens any more if the connection is closed.
         match (parked, answer) {
             (Some(Parked::Join(to)), Answer::Join(answer)) => drop(to.try_send(answer)),
             (Some(Parked::Sync(to)), Answer::Sync(answer)) => drop(to.try_send(answer)),
+            (Some(Parked::Beat(to)), Answer::Beat(answer)) => drop(to.try_send(answer)),
             (None, _) => {}
             (Some(_), _) => unreachable!("a waiter is answered what it asked"),
         }
@@ -236,6 +312,11 @@ impl Host {
                 }
                 Parked::Sync(to) => {
                     drop(to.try_send(sync_refusal(error_code)));
+                }
+                Parked::Beat(to) => {
+                    let refused =
+                        ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
+                    drop(to.try_send(refused));
                 }
             }
         }

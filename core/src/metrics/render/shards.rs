@@ -5,9 +5,11 @@ use std::fmt::Display;
 use corelane_storage::meters::Durations;
 
 use super::ShardView;
+use crate::group::Standing;
 use crate::metrics::counters::CloseReason;
 use crate::metrics::families::{self as f, Family};
 use crate::metrics::snapshot::ShardSnapshot;
+use crate::metrics::stages::Stage;
 use crate::metrics::text::Page;
 
 /// The shards that are up, each with its label.
@@ -66,7 +68,9 @@ pub fn render(page: &mut Page, shards: &[ShardView]) {
     }
     executors(&mut shown);
     disk(&mut shown);
+    compaction(&mut shown);
     fetches(&mut shown);
+    coordinators(&mut shown);
 }
 
 fn connections(shards: &mut Shards<'_>) {
@@ -84,6 +88,12 @@ fn executors(shards: &mut Shards<'_>) {
         vec![("user", thread.user.as_secs_f64()), ("system", thread.system.as_secs_f64())]
     });
     shards.histogram(&f::TIMER_LATENESS, |shard| &shard.timer_lateness);
+    shards.page.family(&f::STAGE);
+    for (label, shard) in &shards.up {
+        for (stage, durations) in Stage::ALL.into_iter().zip(&shard.stages) {
+            shards.page.histogram(&format!("{label},stage=\"{}\"", stage.name()), durations);
+        }
+    }
     shards.each(&f::MAILBOX_DEPTH, |shard| shard.mailbox_depth);
     shards.each(&f::SHARD_CALLS, |shard| shard.calls);
     shards.each(&f::SCRAPE_HOLD, |shard| shard.longest_hold.as_secs_f64());
@@ -113,6 +123,17 @@ fn disk(shards: &mut Shards<'_>) {
     shards.each(&f::JOURNAL_FAILED, |shard| u8::from(shard.store.failed));
 }
 
+fn compaction(shards: &mut Shards<'_>) {
+    shards.each(&f::COMPACTIONS, |shard| shard.disk.compaction.ended);
+    shards.each(&f::COMPACTIONS_FAILED, |shard| shard.disk.compaction.failed);
+    shards.each(&f::COMPACTION_SECONDS, |shard| shard.disk.compaction.took.as_secs_f64());
+    shards.each(&f::COMPACTION_READ, |shard| shard.disk.compaction.read_bytes);
+    shards.each(&f::COMPACTION_WRITTEN, |shard| shard.disk.compaction.written_bytes);
+    shards.each(&f::COMPACTION_FREED, |shard| shard.disk.compaction.freed_bytes);
+    shards.each(&f::COMPACTION_DIRTY, |shard| f64::from(shard.store.dirty_ppm_max) / 1e6);
+    shards.each(&f::UNCLEANABLE, |shard| shard.store.uncleanable_logs);
+}
+
 fn fetches(shards: &mut Shards<'_>) {
     shards.each_of(&f::READS, "source", |shard| {
         let (memory, disk) = (shard.memory_reads.count, shard.disk_reads.count);
@@ -125,4 +146,16 @@ fn fetches(shards: &mut Shards<'_>) {
     shards.each(&f::FETCHES_PARKED, |shard| shard.fetches_parked);
     shards.each(&f::FETCH_SESSIONS, |shard| shard.fetch_sessions.0);
     shards.each(&f::FETCH_SESSION_PARTITIONS, |shard| shard.fetch_sessions.1);
+}
+
+fn coordinators(shards: &mut Shards<'_>) {
+    shards.each_of(&f::COORDINATORS, "state", |shard| {
+        let names = Standing::ALL.iter().map(|standing| standing.name());
+        names.zip(shard.groups.coordinators).collect()
+    });
+    shards.histogram(&f::GROUP_LOAD, |shard| &shard.groups.loads);
+    shards.each(&f::REBALANCES, |shard| shard.groups.rebalances);
+    shards.each(&f::OFFSETS, |shard| shard.groups.offsets);
+    shards.each(&f::OFFSET_COMMITS, |shard| shard.groups.commits);
+    shards.each(&f::OFFSETS_EXPIRED, |shard| shard.groups.expired);
 }

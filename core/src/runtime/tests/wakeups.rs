@@ -1,6 +1,8 @@
 //! Wake-ups across threads: the mailboxes depend on them. A lost one shows as a hang, which the
 //! deadline turns into a failure.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -8,7 +10,7 @@ use std::time::Duration;
 
 use corelane_storage::runtime::Runtime;
 
-use super::{on_shard, on_shards};
+use super::{ShardsConfig, on_shard, on_shards, on_shards_of};
 
 /// Far beyond what a loaded machine needs.
 const DEADLINE: Duration = Duration::from_secs(240);
@@ -31,12 +33,13 @@ impl Watchdog {
 
 /// Messages that cross back and forth, each only when the one before has come: every hop finds the
 /// other executor parked or about to park.
-fn ping_pong(messages: u64, in_flight: u64) {
+fn ping_pong(spin: Duration, messages: u64, in_flight: u64) {
     let progress = Arc::new(AtomicU64::new(0));
     let _watchdog = Watchdog::start("ping-pong", progress.clone());
     let (to_second, at_second) = flume::bounded::<u64>(in_flight as usize);
     let (to_first, at_first) = flume::bounded::<u64>(in_flight as usize);
-    on_shards(2, move |rt| {
+    let config = ShardsConfig { shards: 2, spin, ..Default::default() };
+    on_shards_of(config, move |rt| {
         let (to_second, at_second) = (to_second.clone(), at_second.clone());
         let (to_first, at_first) = (to_first.clone(), at_first.clone());
         let progress = progress.clone();
@@ -64,12 +67,19 @@ fn ping_pong(messages: u64, in_flight: u64) {
 
 #[test]
 fn a_flume_receiver_is_woken_by_a_sender_on_another_shard() {
-    ping_pong(50_000, 1);
+    ping_pong(Duration::ZERO, 50_000, 1);
 }
 
 #[test]
 fn a_million_messages_lose_no_wake_up() {
-    ping_pong(1_000_000, 64);
+    ping_pong(Duration::ZERO, 1_000_000, 64);
+}
+
+#[test]
+fn shards_that_spin_before_they_sleep_lose_no_wake_up() {
+    for spin_us in [1, 20, 1_000] {
+        ping_pong(Duration::from_micros(spin_us), 20_000, 1);
+    }
 }
 
 #[test]
@@ -166,4 +176,29 @@ fn a_busy_shard_hears_others() {
             }
         }
     });
+}
+
+/// A task that works in steps of 300 us must not keep the reactor from its sockets and timers for the 128
+/// polls that other tasks have: a timer of 1 ms is seen after a few steps, however slow the machine is.
+#[test]
+fn timers_fire_between_the_steps_of_long_work() {
+    let steps = on_shard(|rt| async move {
+        let fired = Rc::new(Cell::new(false));
+        let (flag, timer) = (fired.clone(), rt.clone());
+        rt.spawn(async move {
+            timer.sleep(Duration::from_millis(1)).await;
+            flag.set(true);
+        });
+        let mut steps = 0;
+        while !fired.get() {
+            let begun = rt.monotonic();
+            while rt.monotonic() - begun < Duration::from_micros(300) {
+                std::hint::spin_loop();
+            }
+            steps += 1;
+            rt.yield_now().await;
+        }
+        steps
+    });
+    assert!(steps < 40, "{steps} steps until the timer was seen");
 }
