@@ -54,12 +54,11 @@ async fn compile(
         .runtime
         .blocking_io(move || Ok::<Result<Pattern, BadPattern>, io::Error>(Pattern::new(&compiling)))
         .await;
-    let compiled = compiled
-        .map_err(|error| Refusal::new(ErrorCode::UnknownServerError, error.to_string()))?;
+    let compiled =
+        compiled.map_err(|error| Refusal::new(ErrorCode::UnknownServerError, error.to_string()))?;
     compiled.map(Some).map_err(|error| {
-        let words = format!(
-            "SubscribedTopicRegex `{text}` is not a valid regular expression: {error}."
-        );
+        let words =
+            format!("SubscribedTopicRegex `{text}` is not a valid regular expression: {error}.");
         Refusal::new(ErrorCode::InvalidRegularExpression, words)
     })
 }

@@ -279,18 +279,13 @@ impl Search {
                 continue;
             };
             let offset = groups.offset(&self.group, &topic.name, index);
-            let offset = offset.filter(|offset| is_of(offset, *current));
+            let offset = offset.filter(|offset| offset.is_of(*current));
             self.bytes += offset.map_or(size_of::<OffsetFetchResponsePartitions>(), bytes_of);
             found.partitions.push(offset.map_or_else(|| none(index), |offset| told(index, offset)));
             self.next.1 += 1;
         }
         false
     }
-}
-
-/// Whether an offset is of the topic that has this name now, not of one that had it before.
-fn is_of(offset: &Committed, current: Option<Uuid>) -> bool {
-    offset.topic_id == Uuid::ZERO || current == Some(offset.topic_id)
 }
 
 async fn told_by_topic(
@@ -304,7 +299,7 @@ async fn told_by_topic(
         pauses.after(1).await;
         let current = shard.catalog().topic(&name).map(|topic| topics::uuid(topic.id));
         let can_be_named = version < IDS_SINCE || current.is_some();
-        if !can_be_named || !is_of(&offset, current) {
+        if !can_be_named || !offset.is_of(current) {
             continue;
         }
         let topic = by_topic.entry(name.clone()).or_insert_with(|| OffsetFetchResponseTopics {

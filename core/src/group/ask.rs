@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, JoinGroupRequest, JoinGroupResponse, SyncGroupRequest, SyncGroupResponse,
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, JoinGroupRequest,
+    JoinGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use corelane_storage::ids::PartitionId;
 use corelane_storage::runtime::Runtime;

@@ -33,4 +33,4 @@ pub mod rules;
 pub mod topics;
 pub mod turn;
 
-pub use host::Groups;
+pub use host::{Groups, Standing};

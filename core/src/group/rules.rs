@@ -69,9 +69,8 @@ pub struct Rules {
 impl Rules {
     /// What the broker's settings say.
     pub fn of(settings: &Settings) -> Rules {
-        let text = |name: &str| {
-            settings.on_command_line(name).or_else(|| settings.default_of(name))
-        };
+        let text =
+            |name: &str| settings.on_command_line(name).or_else(|| settings.default_of(name));
         let number = |name: &str| {
             let number = text(name).and_then(|text| text.parse::<i64>().ok());
             // A test asks for every one of them.

@@ -93,13 +93,27 @@ pub struct Turn<'a> {
     pub(super) settled: usize,
     /// Work that is too long for a step.
     pub jobs: Vec<Job>,
+    /// What metrics tell of.
+    pub tally: Tally,
+}
+
+/// What happened in a step, as far as it is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Offsets that were committed.
+    pub commits: u64,
+    /// Offsets that nobody has used for long, and that were forgotten.
+    pub expired: u64,
+    /// Rebalances that were completed.
+    pub rebalances: u64,
 }
 
 impl<'a> Turn<'a> {
     /// A step at `now`, that has nothing to do with topics.
     pub fn new(now: Now, rules: &'a Rules) -> Turn<'a> {
         let (answers, writes, jobs) = (Vec::new(), Vec::new(), Vec::new());
-        Turn { now, rules, topics: &NoTopics, answers, writes, settled: 0, jobs }
+        let tally = Tally::default();
+        Turn { now, rules, topics: &NoTopics, answers, writes, settled: 0, jobs, tally }
     }
 
     /// The same step, with these topics.

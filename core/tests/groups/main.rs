@@ -6,6 +6,7 @@
 //! - `wire.rs`: over the wire
 //! - `many.rs`: very many offsets of one group
 //! - `hostile.rs`: clients that mean harm
+//! - `load.rs`: measurements
 //! - `group.rs`: a group as these tests speak to it over the wire
 
 #[path = "../harness/mod.rs"]
@@ -16,6 +17,7 @@ mod clients;
 mod consumer;
 mod group;
 mod hostile;
+mod load;
 mod many;
 mod wire;
 

@@ -7,9 +7,7 @@ use bytes::Bytes;
 
 use super::{encoded, plain};
 use crate::codec::declare::message;
-use crate::codec::{
-    DecodeError, DecodeErrorKind, Decoder, EncodeError, Field, Str, Uuid, Version,
-};
+use crate::codec::{DecodeError, DecodeErrorKind, Decoder, EncodeError, Field, Str, Uuid, Version};
 use crate::messages::ConsumerTopicPartitions;
 
 const EPOCH_KEY: i16 = 3;

@@ -47,9 +47,7 @@ message! {
 ///
 /// # Errors
 /// If it is none.
-pub fn embedded_subscription(
-    metadata: &Bytes,
-) -> Result<(i16, EmbeddedSubscription), DecodeError> {
+pub fn embedded_subscription(metadata: &Bytes) -> Result<(i16, EmbeddedSubscription), DecodeError> {
     read(metadata)
 }
 

@@ -290,8 +290,7 @@ pub(super) fn embedded(
         let partitions = partitions.keys().copied().collect();
         Some(EmbeddedTopicPartitions { topic: topics.name(id)?, partitions })
     };
-    let assigned_partitions =
-        owned.iter().map(|(&id, own)| (id, own)).filter_map(topic).collect();
+    let assigned_partitions = owned.iter().map(|(&id, own)| (id, own)).filter_map(topic).collect();
     let assignment = EmbeddedAssignment { assigned_partitions, user_data: None };
     encode_embedded_assignment(&assignment, version).map_err(|_| ErrorCode::UnknownServerError)
 }

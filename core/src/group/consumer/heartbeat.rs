@@ -76,10 +76,7 @@ pub fn check_request(
     Err(Refusal::new(ErrorCode::InvalidRequest, wrong))
 }
 
-fn check_assignor(
-    request: &ConsumerGroupHeartbeatRequest,
-    rules: &Rules,
-) -> Result<(), Refusal> {
+fn check_assignor(request: &ConsumerGroupHeartbeatRequest, rules: &Rules) -> Result<(), Refusal> {
     let Some(name) = &request.server_assignor else { return Ok(()) };
     let wish = Assignor::named(name);
     if wish.is_some_and(|wish| rules.consumer_assignors.contains(&wish)) {
@@ -154,7 +151,9 @@ impl ConsumerGroup {
         let is_join = request.member_epoch == 0;
         let Some(instance_id) = &request.instance_id else {
             return match self.members.get(id) {
-                Some(member) => check_epoch(member, request.member_epoch, owned).map(|()| Place::Own),
+                Some(member) => {
+                    check_epoch(member, request.member_epoch, owned).map(|()| Place::Own)
+                }
                 None if is_join => Ok(Place::New),
                 None => Err(self.refuse_unknown(id)),
             };
@@ -315,10 +314,7 @@ fn unreleased(id: &str, instance_id: &str, current: &str) -> Refusal {
 }
 
 /// Whether a record can say it, and one member's share of it.
-pub(super) fn check_size(
-    value: &ConsumerMemberValue,
-    topics: &dyn Topics,
-) -> Result<(), Refusal> {
+pub(super) fn check_size(value: &ConsumerMemberValue, topics: &dyn Topics) -> Result<(), Refusal> {
     if value_bytes(value) > MEMBER_RECORD_BYTES_MAX {
         let words = format!("A member may say at most {MEMBER_RECORD_BYTES_MAX} bytes of itself.");
         return Err(Refusal::new(ErrorCode::PolicyViolation, words));

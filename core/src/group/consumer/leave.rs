@@ -52,7 +52,7 @@ impl ConsumerGroup {
         &mut self,
         ids: &[Str],
         records: &mut Vec<GroupRecord>,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
     ) {
         for id in ids {
             for record in self.member_tombstones(id) {
@@ -60,7 +60,7 @@ impl ConsumerGroup {
             }
         }
         self.drop_patterns(records);
-        self.update_epoch(true, records, turn.topics);
+        self.update_epoch(true, records, turn);
     }
 
     /// Members whose time is over.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use corelane_net::codec::Str;
 use corelane_net::group_records::{ClassicMemberValue, ConsumerMemberValue};
 
+use super::super::classic::millis;
 use super::super::rules::Rules;
 use super::reconcile::{MemberState, NEW, Standing};
-use super::super::classic::millis;
 
 /// A member: as it joined, how it stands, and when it counts as dead.
 #[derive(Clone, Debug)]

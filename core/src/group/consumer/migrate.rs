@@ -118,18 +118,13 @@ impl ConsumerGroup {
         };
         (self.epoch, stays.map(migrant).collect())
     }
-
 }
 
 fn subscription(migrant: &Migrant) -> Result<EmbeddedSubscription, BadMember> {
     embedded_subscription(&migrant.metadata).map(|(_, read)| read).map_err(|_| BadMember)
 }
 
-fn owned_by(
-    migrant: &Migrant,
-    generation: i32,
-    topics: &dyn Topics,
-) -> Result<Owned, BadMember> {
+fn owned_by(migrant: &Migrant, generation: i32, topics: &dyn Topics) -> Result<Owned, BadMember> {
     let assignment = embedded_assignment(&migrant.assignment).map_err(|_| BadMember)?;
     let mut owned = Owned::new();
     for topic in assignment.assigned_partitions {

@@ -51,8 +51,8 @@ use corelane_net::group_records::{ConsumerRecord, GroupRecord};
 use corelane_net::messages::ConsumerGroupHeartbeatResponse;
 
 pub use heartbeat::{Beat, check_request};
-pub use leave::goodbye;
 pub use job::{Done, Finding, Job};
+pub use leave::goodbye;
 pub use migrate::BadMember;
 pub use pattern::{BadPattern, Pattern};
 
@@ -183,6 +183,11 @@ impl ConsumerGroup {
         } else {
             State::Reconciling
         }
+    }
+
+    /// How many members it has.
+    pub fn size(&self) -> usize {
+        self.members.len()
     }
 
     /// Whether it has no members.

@@ -162,8 +162,7 @@ impl Step<'_> {
         for (topic, partitions) in gained {
             kept.entry(topic).or_default().extend(partitions);
         }
-        let state =
-            if must_wait { MemberState::UnreleasedPartitions } else { MemberState::Stable };
+        let state = if must_wait { MemberState::UnreleasedPartitions } else { MemberState::Stable };
         Standing {
             epoch: self.target.epoch,
             previous_epoch: self.standing.epoch,

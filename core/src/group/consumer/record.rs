@@ -32,8 +32,7 @@ impl ConsumerGroup {
             ConsumerRecord::Member(key, None) => self.remove_member(&key.member_id),
             ConsumerRecord::TargetEpoch(_, value) => {
                 self.target_epoch = value.as_ref().map_or(-1, |value| value.assignment_epoch);
-                self.target_since_ms =
-                    value.as_ref().map_or(0, |value| value.assignment_timestamp);
+                self.target_since_ms = value.as_ref().map_or(0, |value| value.assignment_timestamp);
             }
             ConsumerRecord::Target(key, Some(value)) => {
                 let target = partitions_of(&value.topic_partitions);
@@ -129,9 +128,8 @@ impl ConsumerGroup {
         let ids = || self.members.keys();
         let current = ids().map(|id| ConsumerRecord::Current(self.member_key(id), None));
         // Those of members that a half-written batch has left, too.
-        let targets = self.targets.keys().map(|id| {
-            ConsumerRecord::Target(self.member_key(id), None)
-        });
+        let targets =
+            self.targets.keys().map(|id| ConsumerRecord::Target(self.member_key(id), None));
         let epoch = [ConsumerRecord::TargetEpoch(self.key(), None)];
         let members = ids().map(|id| ConsumerRecord::Member(self.member_key(id), None));
         let patterns = self.patterns.keys().map(|pattern| self.pattern_tombstone(pattern));
@@ -158,10 +156,8 @@ impl ConsumerGroup {
     }
 
     pub(super) fn target_epoch_record(&self, epoch: i32, now: Now) -> ConsumerRecord {
-        let value = ConsumerTargetEpochValue {
-            assignment_epoch: epoch,
-            assignment_timestamp: now.wall_ms,
-        };
+        let value =
+            ConsumerTargetEpochValue { assignment_epoch: epoch, assignment_timestamp: now.wall_ms };
         ConsumerRecord::TargetEpoch(self.key(), Some(value))
     }
 

@@ -32,7 +32,7 @@ impl ConsumerGroup {
         if has_changed || is_unmatched || self.seen_topics != Some(version) {
             self.match_patterns(records, turn);
             self.seen_topics = Some(version);
-            self.update_epoch(has_changed, records, turn.topics);
+            self.update_epoch(has_changed, records, turn);
         }
         self.update_target(records, turn);
     }
@@ -42,11 +42,12 @@ impl ConsumerGroup {
         &mut self,
         has_changed: bool,
         records: &mut Vec<GroupRecord>,
-        topics: &dyn Topics,
+        turn: &mut Turn<'_>,
     ) {
-        let read = self.topics_read(topics);
+        let read = self.topics_read(turn.topics);
         let hash = metadata_hash(&read);
         if has_changed || hash != self.metadata_hash {
+            turn.tally.rebalances += 1;
             let record = self.epoch_record(next_epoch(self.epoch), hash);
             self.emit(records, record);
         }
@@ -111,9 +112,8 @@ impl ConsumerGroup {
                 left > 0
             });
             let stored: Vec<Str> = fit.cloned().collect();
-            records.push(GroupRecord::Consumer(
-                self.pattern_record(text, stored, version, turn.now),
-            ));
+            records
+                .push(GroupRecord::Consumer(self.pattern_record(text, stored, version, turn.now)));
         }
         let Some(matches) = self.patterns.get_mut(text) else { return };
         matches.topics = topics;
@@ -196,7 +196,7 @@ impl ConsumerGroup {
                 for (text, pattern, topics) in found {
                     self.set_matches(&text, pattern, topics, version, &mut records, turn);
                 }
-                self.update_epoch(false, &mut records, turn.topics);
+                self.update_epoch(false, &mut records, turn);
             }
             Done::Target { .. } => {}
             Done::Failed => return self.tell_waiting(records, turn),

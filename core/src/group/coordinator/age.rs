@@ -45,6 +45,7 @@ impl Coordinator {
             }
         }
         *place = last;
+        turn.tally.expired += old.len() as u64;
         self.forget(group, old, turn);
         let is_done = looked < STEP_MAX;
         if is_done {

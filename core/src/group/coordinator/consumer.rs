@@ -133,7 +133,8 @@ impl Coordinator {
         let (generation, migrants) = (group.generation(), group.migrants());
         let migrated = ConsumerGroup::from_classic(id.detached(), generation, migrants, turn);
         let (migrated, records) = migrated.map_err(|error| {
-            let words = format!("Cannot upgrade the classic group {id} to consumer group because {error}.");
+            let words =
+                format!("Cannot upgrade the classic group {id} to consumer group because {error}.");
             Refusal::new(ErrorCode::GroupIdNotFound, words)
         })?;
         group.send_away(turn);

@@ -40,6 +40,14 @@ impl Group {
         }
     }
 
+    /// Members, and those that are to come back with the id they were given.
+    pub fn size(&self) -> usize {
+        match self {
+            Group::Classic(group) => group.size(),
+            Group::Consumer(group) => group.size(),
+        }
+    }
+
     /// What its members hold in memory.
     pub fn bytes(&self) -> usize {
         match self {

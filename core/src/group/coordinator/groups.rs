@@ -18,6 +18,12 @@ impl Coordinator {
         self.behind(after).take(STEP_MAX).map(|(_, slot)| slot.group.listed()).collect()
     }
 
+    /// The group behind this one, by name, and how many members it has.
+    pub fn group_behind(&self, after: Option<&Str>) -> Option<(ListedGroup, usize)> {
+        let (_, slot) = self.behind(after).next()?;
+        Some((slot.group.listed(), slot.group.size()))
+    }
+
     /// Ids of some groups behind one of them, by name; none at the end.
     pub fn ids(&self, after: Option<&Str>) -> Vec<Str> {
         self.behind(after).take(STEP_MAX).map(|(id, _)| id.clone()).collect()

@@ -135,7 +135,9 @@ impl Coordinator {
             if !group.is_empty() {
                 // Both ways are closed to those that speak the other protocol.
                 let is_open = turn.rules.can_mix();
-                return is_open.then_some(Admitted::Mixed).ok_or(ErrorCode::InconsistentGroupProtocol);
+                return is_open
+                    .then_some(Admitted::Mixed)
+                    .ok_or(ErrorCode::InconsistentGroupProtocol);
             }
             // Its offsets stay.
             turn.tell(group.tombstones(), None);

@@ -84,6 +84,7 @@ impl Coordinator {
             records.extend(taken.ok());
         }
         if !records.is_empty() {
+            turn.tally.commits += records.len() as u64;
             turn.writes.push(Write { records, then: Then::Nothing });
         }
         Ok(codes)

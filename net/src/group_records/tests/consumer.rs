@@ -50,10 +50,8 @@ fn members_are_written_as_kafka_writes_them() {
     let key = "000500016700016d";
     let record = |value| ConsumerRecord::Member(member(), Some(value));
     check(record(modern), key, "00000269000263032f6802027402720000ea6008756e69666f726d00");
-    let protocol = ClassicProtocolValue {
-        name: "range".into(),
-        metadata: bytes::Bytes::from_static(&[1, 2]),
-    };
+    let protocol =
+        ClassicProtocolValue { name: "range".into(), metadata: bytes::Bytes::from_static(&[1, 2]) };
     let classic = ClassicMemberValue { session_timeout_ms: 45_000, protocols: vec![protocol] };
     let value = ConsumerMemberValue { classic: Some(classic), ..plain };
     let hex = "000000000263032f68020274000000ea6000010011010000afc8020672616e67650301020000";
@@ -124,7 +122,10 @@ fn subscriptions_and_assignments_of_every_version_are_read() {
     let own = EmbeddedTopicPartitions { topic: "t".into(), partitions: vec![0, 1] };
     let assignment = EmbeddedAssignment { assigned_partitions: vec![own], user_data: None };
     let written = encode_embedded_assignment(&assignment, 1).unwrap();
-    assert_eq!(written, bytes("00010000000100017400000002 0000000000000001ffffffff".replace(' ', "").as_str()));
+    assert_eq!(
+        written,
+        bytes("00010000000100017400000002 0000000000000001ffffffff".replace(' ', "").as_str())
+    );
     assert_eq!(embedded_assignment(&written).unwrap(), assignment);
     assert_eq!(embedded_assignment(&bytes::Bytes::new()).unwrap(), Default::default());
     let mut source = Source(3);

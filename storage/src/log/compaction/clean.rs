@@ -12,9 +12,9 @@ use super::records::{cant_rewrite, map_batch, rewritten, tally};
 use super::retain::{Fate, Rules};
 use super::source::{Source, SourceBatch};
 use crate::batch::emptied;
+use crate::log::Log;
 use crate::log::checkpoint_file::CompactedSegment;
 use crate::log::segment::SegmentName;
-use crate::log::Log;
 use crate::mutants::{Mutant, active};
 use crate::runtime::Runtime;
 
@@ -87,7 +87,9 @@ impl<R: Runtime> Log<R> {
                 }
                 return Err(error);
             }
-            pace.step().await?;
+            if !is_last {
+                pace.step().await?;
+            }
         }
         Ok(done)
     }

@@ -35,7 +35,9 @@ impl Assignor {
     /// The assignor that a config names, by name or by Kafka's class.
     pub fn configured(name: &str) -> Option<Assignor> {
         match name.trim() {
-            "org.apache.kafka.coordinator.group.assignor.UniformAssignor" => Some(Assignor::Uniform),
+            "org.apache.kafka.coordinator.group.assignor.UniformAssignor" => {
+                Some(Assignor::Uniform)
+            }
             "org.apache.kafka.coordinator.group.assignor.RangeAssignor" => Some(Assignor::Range),
             name => Assignor::named(name),
         }

@@ -15,7 +15,8 @@ pub(super) fn assign(question: &Question) -> Owners {
             }
         }
     }
-    let mut takers = (0..quotas.len()).flat_map(|member| std::iter::repeat_n(member, quotas[member]));
+    let mut takers =
+        (0..quotas.len()).flat_map(|member| std::iter::repeat_n(member, quotas[member]));
     for &topic in read {
         for owner in owners[topic].iter_mut().filter(|owner| owner.is_none()) {
             *owner = takers.next();

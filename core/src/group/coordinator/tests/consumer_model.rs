@@ -311,9 +311,10 @@ impl Run {
             let described = self.stage.describe();
             let all_are_in = described.members.len() == self.clients.len()
                 && self.clients.iter().all(|client| !client.is_out && client.epoch > 0);
-            let all_are_there = self.clients.iter().all(|client| {
-                client.epoch == described.group_epoch && client.owned == client.told
-            });
+            let all_are_there = self
+                .clients
+                .iter()
+                .all(|client| client.epoch == described.group_epoch && client.owned == client.told);
             if &*described.group_state == "Stable" && all_are_in && all_are_there {
                 break;
             }

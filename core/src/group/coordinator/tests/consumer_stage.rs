@@ -68,7 +68,7 @@ impl Stage {
     pub fn new() -> Stage {
         Stage {
             coordinator: Coordinator::default(),
-            rules: Rules::of(&Settings::default()),
+            rules: Rules::of(&Settings::new(corelane_storage::log::Durability::Written)),
             topics: TestTopics::default(),
             now: Now { monotonic: Duration::from_secs(1_000), wall_ms: 1_700_000_000_000 },
             log: Vec::new(),
@@ -176,7 +176,10 @@ impl Stage {
         }
     }
 
-    pub fn beat(&mut self, request: &ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
+    pub fn beat(
+        &mut self,
+        request: &ConsumerGroupHeartbeatRequest,
+    ) -> ConsumerGroupHeartbeatResponse {
         let waiter = self.send(request);
         self.settle();
         self.answer(waiter).expect("everything is settled")

@@ -70,7 +70,8 @@ impl Stage {
         self.pass(4_000);
         let joined = self.joined(waiter);
         // One topic "t" with partitions 0 and 1.
-        let share = [0, 0, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 255, 255, 255, 255];
+        let share =
+            [0, 0, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 255, 255, 255, 255];
         let synced = self.classic_sync(&joined.member_id, joined.generation_id, &share);
         assert_eq!(synced.assignment, &share[..]);
         joined.member_id.to_string()
@@ -84,7 +85,8 @@ fn partitions(share: &bytes::Bytes) -> Vec<i32> {
 
 /// A join that says what the member owns, in version 1 of the embedded protocol.
 fn owning_join(id: &str, owned: &[i32]) -> JoinGroupRequest {
-    let mut metadata = vec![0, 1, 0, 0, 0, 1, 0, 1, b't', 255, 255, 255, 255, 0, 0, 0, 1, 0, 1, b't'];
+    let mut metadata =
+        vec![0, 1, 0, 0, 0, 1, 0, 1, b't', 255, 255, 255, 255, 0, 0, 0, 1, 0, 1, b't'];
     metadata.extend(u32::try_from(owned.len()).unwrap().to_be_bytes());
     owned.iter().for_each(|index| metadata.extend(index.to_be_bytes()));
     let mut request = join_request(id);
@@ -154,7 +156,11 @@ fn a_classic_member_joins_a_group_of_the_new_protocol() {
     let leaving = MemberIdentity { member_id: joined.member_id.clone(), ..Default::default() };
     let request = LeaveGroupRequest {
         group_id: GROUP.into(),
-        members: vec![leaving.clone(), leaving, MemberIdentity { member_id: "new".into(), ..Default::default() }],
+        members: vec![
+            leaving.clone(),
+            leaving,
+            MemberIdentity { member_id: "new".into(), ..Default::default() },
+        ],
         ..Default::default()
     };
     let left = stage.step(|coordinator, turn| coordinator.leave(&request, turn));
