@@ -267,7 +267,7 @@ fn a_deleted_topic_is_searched_for_in_steps() {
         world.take(|groups, turn| groups.commit(&context, &other, turn)).unwrap();
     }
     let mut search = TopicSearch::default();
-    let mut most = 0;
+    let mut most = 0_usize;
     while !world.step(|groups, turn| groups.topic_deleted("t", id, &mut search, turn)) {
         most = most.max(world.pending.iter().map(|write| write.records.len()).sum());
         world.settle();
