@@ -54,7 +54,13 @@ struct Sent(Vec<(usize, Delivered)>);
 
 impl Sent {
     /// Sends the records of one life, and calls `meanwhile` before it waits for their deliveries.
-    fn send(&mut self, broker: &mut Broker, topic: &str, codec: &str, meanwhile: impl FnOnce(&mut Broker)) {
+    fn send(
+        &mut self,
+        broker: &mut Broker,
+        topic: &str,
+        codec: &str,
+        meanwhile: impl FnOnce(&mut Broker),
+    ) {
         let settings = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -167,7 +173,8 @@ fn the_last_record_of_each_key_survives_kills_in_the_midst_of_compaction() {
     };
     println!("{} sent, {} there", sent.0.len(), log.iter().map(Vec::len).sum::<usize>());
     let samples = Samples::of(&broker);
-    for metric in ["read_bytes_total", "written_bytes_total", "freed_bytes_total", "seconds_total"] {
+    for metric in ["read_bytes_total", "written_bytes_total", "freed_bytes_total", "seconds_total"]
+    {
         assert!(samples.sum(&format!("corelane_compaction_{metric}")) > 0.0, "{metric}");
     }
     assert_eq!(samples.sum("corelane_compactions_failed_total"), 0.0);

@@ -39,7 +39,9 @@ fn those_who_stop_in_the_middle_hold_nobody_up() {
     let stalled: Vec<Connection> = (0..STALLED)
         .map(|_| {
             let mut connection = broker.connect();
-            connection.send_raw(&frame[..SENT_BYTES]).expect("what the broker does not read, the kernel takes");
+            connection
+                .send_raw(&frame[..SENT_BYTES])
+                .expect("what the broker does not read, the kernel takes");
             connection
         })
         .collect();

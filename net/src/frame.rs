@@ -174,9 +174,7 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
         let came_bytes = body.len();
         let read = self.stream.read(body, room_bytes - came_bytes);
         match self.reservation.unless_ended(came_bytes, read).await {
-            Some(Ok(0)) => {
-                Err(FrameError::Truncated { received_bytes: PREFIX_BYTES + came_bytes })
-            }
+            Some(Ok(0)) => Err(FrameError::Truncated { received_bytes: PREFIX_BYTES + came_bytes }),
             Some(Ok(_)) => Ok(()),
             Some(Err(error)) => Err(error.into()),
             None => Err(FrameError::TooSlow { frame_bytes: len }),

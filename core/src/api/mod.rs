@@ -310,7 +310,9 @@ fn later_encoded_aside<R: Into<Response>>(
     response: impl Future<Output = R> + 'static,
 ) -> Pending {
     Box::pin(async move {
-        or_close(encode_aside(&shard, version, response.await.into()).await.map(Answer::SendEncoded))
+        or_close(
+            encode_aside(&shard, version, response.await.into()).await.map(Answer::SendEncoded),
+        )
     })
 }
 

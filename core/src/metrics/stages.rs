@@ -134,7 +134,8 @@ mod tests {
         for stage in Stage::ALL {
             assert_eq!(stages.latency(stage).durations().count(), 1, "{}", stage.name());
         }
-        let names = Stage::ALL.map(Stage::name).into_iter().collect::<std::collections::HashSet<_>>();
+        let names =
+            Stage::ALL.map(Stage::name).into_iter().collect::<std::collections::HashSet<_>>();
         assert_eq!(names.len(), Stage::ALL.len());
     }
 }

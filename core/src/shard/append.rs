@@ -97,9 +97,7 @@ impl Shard {
         let append_one = |(place, batch): (usize, &Batch)| {
             let partition = self.partition(batch.partition)?;
             match partition.append_at_once(&batch.records)? {
-                Some(appended) => {
-                    Ok(Accepted { partition, appended, watch: Stopwatch::default() })
-                }
+                Some(appended) => Ok(Accepted { partition, appended, watch: Stopwatch::default() }),
                 None => {
                     late.push((place, partition.queue()));
                     Err(PartitionError::TimedOut)

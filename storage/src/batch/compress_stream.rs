@@ -32,7 +32,10 @@ const XERIAL_HEADER: [u8; 16] =
 pub(super) enum CompressStream {
     None(Vec<u8>),
     Gzip(flate2::write::GzEncoder<Vec<u8>>),
-    Snappy { out: Vec<u8>, block: Vec<u8> },
+    Snappy {
+        out: Vec<u8>,
+        block: Vec<u8>,
+    },
     Lz4(Box<FrameEncoder<Vec<u8>>>),
     Zstd {
         encoder: zstd::stream::write::Encoder<'static, Vec<u8>>,
@@ -70,9 +73,11 @@ impl CompressStream {
                 let bits = u64::BITS - expected_bytes.leading_zeros();
                 if bits < ZSTD_TABLES_LOG_MAX {
                     let log = bits.max(ZSTD_WINDOW_LOG_MIN);
-                    for parameter in
-                        [CParameter::WindowLog(log), CParameter::HashLog(log), CParameter::ChainLog(log)]
-                    {
+                    for parameter in [
+                        CParameter::WindowLog(log),
+                        CParameter::HashLog(log),
+                        CParameter::ChainLog(log),
+                    ] {
                         encoder.set_parameter(parameter)?;
                     }
                 }

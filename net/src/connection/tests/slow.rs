@@ -39,7 +39,9 @@ fn stalled(world: &World, clients: usize) -> Vec<Client<'_>> {
 /// Those that were ended for being too slow.
 fn ended(clients: &[Client<'_>]) -> usize {
     let ended = clients.iter().filter(|client| !client.is_open());
-    ended.inspect(|client| assert!(client.closed().ends_with(TOO_SLOW), "{}", client.closed())).count()
+    ended
+        .inspect(|client| assert!(client.closed().ends_with(TOO_SLOW), "{}", client.closed()))
+        .count()
 }
 
 #[test]

@@ -12,9 +12,9 @@ use super::records::{cant_rewrite, map_batch, rewritten, tally};
 use super::retain::{Fate, Rules};
 use super::source::{Source, SourceBatch};
 use crate::batch::emptied;
+use crate::log::Log;
 use crate::log::checkpoint_file::CompactedSegment;
 use crate::log::segment::SegmentName;
-use crate::log::Log;
 use crate::mutants::{Mutant, active};
 use crate::runtime::Runtime;
 

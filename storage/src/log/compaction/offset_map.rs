@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn it_is_full_at_its_limit_and_still_knows_what_it_has() {
         let mut map = OffsetMap::new(u64::MAX, 24 * 10_000);
-        let taken = (0..).take_while(|key: &i64| map.put(hash(&map, &key.to_be_bytes()), *key)).count();
+        let taken =
+            (0..).take_while(|key: &i64| map.put(hash(&map, &key.to_be_bytes()), *key)).count();
         assert_eq!(taken, 8_000);
         assert!(map.put(hash(&map, &5i64.to_be_bytes()), 9_999), "a key that it has takes no room");
         assert_eq!(map.get(hash(&map, &5i64.to_be_bytes())), Some(9_999));

@@ -67,7 +67,9 @@ impl Cleanable {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Judged {
     /// It is not worth it; so much of it is dirty, in millionths.
-    Nothing { dirty_ppm: u32 },
+    Nothing {
+        dirty_ppm: u32,
+    },
     /// The highest timestamp of the segment with this base offset has to be looked up first.
     Unknown(i64),
     Cleanable(Cleanable),

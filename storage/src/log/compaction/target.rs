@@ -106,7 +106,8 @@ impl<R: Runtime> Target<R> {
         let length = buffer.filled();
         let end = self.written + length as u64;
         if end > self.allocated {
-            let more = self.expected.saturating_sub(self.written).clamp(length as u64, ALLOCATE_BYTES);
+            let more =
+                self.expected.saturating_sub(self.written).clamp(length as u64, ALLOCATE_BYTES);
             let more = block_ceil(more);
             self.file.allocate(self.written, more).await?;
             self.allocated = self.written + more;
