@@ -5,6 +5,7 @@
 //! - `wire.rs`: over the wire
 //! - `many.rs`: very many offsets of one group
 //! - `hostile.rs`: clients that mean harm
+//! - `load.rs`: measurements
 //! - `group.rs`: a group as these tests speak to it over the wire
 
 #[path = "../harness/mod.rs"]
@@ -14,6 +15,7 @@ mod chaos;
 mod clients;
 mod group;
 mod hostile;
+mod load;
 mod many;
 mod wire;
 
