@@ -82,7 +82,7 @@ pub(super) enum Parked {
 
 /// A step's writes: resolves when all of them are durable.
 #[must_use]
-pub(super) struct Stored(Option<flume::Receiver<()>>);
+pub struct Stored(Option<flume::Receiver<()>>);
 
 impl Stored {
     /// These and, if there are none, those of an earlier step: writes become durable in their order.
