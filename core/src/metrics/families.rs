@@ -161,7 +161,7 @@ families! {
     }
     "Fetches" {
         READS: Counter "corelane_reads_total" ["shard", "source"]
-            "Partitions in answers to fetches, by where their batches came from: memory alone, the disk as well (read, directly), or a file that the kernel sends (through the page cache).", kafka "";
+            "Partitions in answers to fetches, by where their batches came from: memory alone, the disk as well (read, directly), or a file that the kernel sends (through the page cache). The hit rate of the cache is the share of `memory`.", kafka "";
         READ_BYTES: Counter "corelane_read_bytes_total" ["shard", "source"]
             "Bytes of those batches.", kafka "";
         FETCHES_PARKED: Gauge "corelane_fetches_parked" ["shard"]

@@ -53,7 +53,7 @@ pub struct Groups {
 }
 
 /// One partition's coordinator.
-pub struct Host {
+pub(crate) struct Host {
     id: PartitionId,
     phase: RefCell<Phase>,
     parked: RefCell<HashMap<Waiter, Parked>>,
@@ -82,7 +82,7 @@ pub(super) enum Parked {
 
 /// A step's writes: resolves when all of them are durable.
 #[must_use]
-pub struct Stored(Option<flume::Receiver<()>>);
+pub(crate) struct Stored(Option<flume::Receiver<()>>);
 
 impl Stored {
     /// These and, if there are none, those of an earlier step: writes become durable in their order.
@@ -133,7 +133,7 @@ impl Groups {
     }
 
     /// All coordinators that there are by now, in the order of their partitions.
-    pub fn all(&self) -> Vec<Rc<Host>> {
+    pub(crate) fn all(&self) -> Vec<Rc<Host>> {
         let mut all: Vec<Rc<Host>> = self.hosts.borrow().values().cloned().collect();
         all.sort_unstable_by_key(|host| (host.id.topic_id, host.id.index));
         all
