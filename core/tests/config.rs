@@ -128,7 +128,7 @@ fn serve_tells_all_that_is_wrong_at_once() {
     for expected in [
         "5 things are wrong with the configuration:",
         "- c.toml:1:10: `corelane.shards` is \"many\": expected a whole number from 1 to 1024",
-        "- c.toml:2:13: `log.cleaner.threads`: Kafka has this key, Corelane does not: there is no compaction yet",
+        "- c.toml:2:13: `log.cleaner.threads`: Kafka has this key, Corelane does not: each shard",
         "- c.toml:3:9: `log.dir.s`: no such key",
         "- CORELANE_DURABILITY: `corelane.durability` is \"none\": expected default or strict",
         "- --listen: `listeners` has 0.0.0.0:21050, which is every address",

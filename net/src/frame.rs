@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::budget::{ByteBudget, Reservation};
 use crate::codec::header::REQUEST_HEADER_MIN_BYTES;
 use crate::limits::Limits;
-use crate::stream::Stream;
+use crate::stream::{Stream, Timer};
 
 /// Bytes of the length before every frame.
 pub(crate) const PREFIX_BYTES: usize = 4;
@@ -30,6 +30,12 @@ pub enum FrameError {
     Truncated {
         /// Bytes of the frame that had come, its prefix included.
         received_bytes: usize,
+    },
+    /// A frame that kept others waiting for the budget, and came too slowly for that.
+    #[error("a frame of {frame_bytes} bytes came too slowly while others waited for its memory")]
+    TooSlow {
+        /// The frame's length.
+        frame_bytes: usize,
     },
     /// The socket failed.
     #[error("reading failed: {0}")]
@@ -70,9 +76,10 @@ impl FrameReader {
     /// What a frame only claims costs nothing: up to [`Limits::read_chunk_bytes`] are read without
     /// a reservation, whatever follows is reserved as it comes; at once where the budget is ample and
     /// the frame before was at least half as long.
-    pub async fn next<S: Stream>(
+    pub async fn next<S: Stream, T: Timer>(
         &mut self,
         stream: &S,
+        timer: &T,
         limits: &Limits,
         budget: &ByteBudget,
         waiting: impl Fn(Waiting),
@@ -101,11 +108,12 @@ impl FrameReader {
         self.buf.advance(PREFIX_BYTES);
         let frame = if self.buf.len() >= len {
             waiting(Waiting::Budget);
-            reservation.grow_to(len).await;
+            reservation.wait_for(len, limits, timer).await;
             self.buf.split_to(len).freeze()
         } else {
             let start = std::mem::take(&mut self.buf);
-            pool::share(read_long(stream, start, len, &mut reservation, &waiting).await?)
+            let mut long = Long { stream, timer, limits, reservation: &mut reservation };
+            pool::share(long.read(start, len, &waiting).await?)
         };
         self.last_long_bytes = if is_long { len } else { 0 };
         waiting(Waiting::Broker);
@@ -138,31 +146,55 @@ impl FrameReader {
     }
 }
 
-/// Reads the rest of a body of `len` bytes that begins with `body`. Its memory doubles as bytes
-/// arrive, and never exceeds what is reserved; with an ample budget it is had at once.
-async fn read_long<S: Stream>(
-    stream: &S,
-    mut body: BytesMut,
-    len: usize,
-    reservation: &mut Reservation,
-    waiting: &impl Fn(Waiting),
-) -> Result<BytesMut, FrameError> {
-    while body.len() < len {
-        let room_bytes = if reservation.is_ample() { len } else { len.min(2 * body.len()) };
-        if !reservation.try_grow_to(room_bytes) {
-            waiting(Waiting::Budget);
-            reservation.grow_to(room_bytes).await;
-            waiting(Waiting::Rest(len));
-        }
-        let mut larger = pool::take(room_bytes);
-        larger.extend_from_slice(&body);
-        body = larger;
-        while body.len() < room_bytes {
-            let missing_bytes = room_bytes - body.len();
-            if stream.read(&mut body, missing_bytes).await? == 0 {
-                return Err(FrameError::Truncated { received_bytes: PREFIX_BYTES + body.len() });
+/// A frame that is read into memory of its own.
+struct Long<'a, S, T> {
+    stream: &'a S,
+    timer: &'a T,
+    limits: &'a Limits,
+    reservation: &'a mut Reservation,
+}
+
+impl<S: Stream, T: Timer> Long<'_, S, T> {
+    /// Reads the rest of a body of `len` bytes that begins with `body`. Its memory doubles as bytes
+    /// arrive, and never exceeds what is reserved; with an ample budget it is had at once.
+    async fn read(
+        &mut self,
+        mut body: BytesMut,
+        len: usize,
+        waiting: &impl Fn(Waiting),
+    ) -> Result<BytesMut, FrameError> {
+        while body.len() < len {
+            let room_bytes =
+                if self.reservation.is_ample() { len } else { len.min(2 * body.len()) };
+            if !self.reservation.try_grow_to(room_bytes) {
+                waiting(Waiting::Budget);
+                self.reservation.wait_for(room_bytes, self.limits, self.timer).await;
+                waiting(Waiting::Rest(len));
+            }
+            let mut larger = pool::take(room_bytes);
+            larger.extend_from_slice(&body);
+            body = larger;
+            while body.len() < room_bytes {
+                self.read_some(&mut body, room_bytes, len).await?;
             }
         }
+        self.reservation.leave_arrivals();
+        Ok(body)
     }
-    Ok(body)
+
+    async fn read_some(
+        &mut self,
+        body: &mut BytesMut,
+        room_bytes: usize,
+        len: usize,
+    ) -> Result<(), FrameError> {
+        let came_bytes = body.len();
+        let read = self.stream.read(body, room_bytes - came_bytes);
+        match self.reservation.unless_ended(came_bytes, read).await {
+            Some(Ok(0)) => Err(FrameError::Truncated { received_bytes: PREFIX_BYTES + came_bytes }),
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(FrameError::TooSlow { frame_bytes: len }),
+        }
+    }
 }

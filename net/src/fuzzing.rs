@@ -7,16 +7,18 @@
 use std::cell::Cell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 
 use crate::budget::ByteBudget;
 use crate::codec::Encoder;
+use crate::extent::Part;
 use crate::frame::{FrameError, FrameReader};
 use crate::limits::Limits;
 use crate::messages::{Api, Request, Response};
-use crate::stream::Stream;
+use crate::stream::{Stream, Timer};
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +37,7 @@ pub fn frames(data: &[u8]) {
     let mut reader = FrameReader::default();
     let mut rest = stream;
     loop {
-        let next = reader.next(&pieces, &limits, &budget, |_| {}).now_or_never();
+        let next = reader.next(&pieces, &NoTime, &limits, &budget, |_| {}).now_or_never();
         match next.expect("neither stream nor budget makes anyone wait") {
             Ok(Some((frame, _reservation))) => {
                 let (len, body) = rest.split_first_chunk().expect("a frame has a length");
@@ -52,9 +54,23 @@ pub fn frames(data: &[u8]) {
                 break assert_eq!(received_bytes, rest.len());
             }
             Err(FrameError::Read(error)) => panic!("the stream does not fail: {error}"),
+            Err(FrameError::TooSlow { .. }) => panic!("nobody waits"),
         }
     }
     assert_eq!(budget.used_bytes(), 0, "a reservation outlives its frame");
+}
+
+/// Time that does not pass.
+struct NoTime;
+
+impl Timer for NoTime {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn sleep(&self, _duration: Duration) {
+        std::future::pending().await
+    }
 }
 
 struct Pieces<'a> {
@@ -71,8 +87,8 @@ impl Stream for Pieces<'_> {
         Ok(piece.len())
     }
 
-    async fn write(&self, parts: &[Bytes]) -> io::Result<usize> {
-        Ok(parts.iter().map(Bytes::len).sum())
+    async fn write(&self, parts: &[Part]) -> io::Result<usize> {
+        Ok(parts.iter().map(Part::len).sum())
     }
 
     fn shutdown(&self) {}

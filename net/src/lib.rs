@@ -4,6 +4,7 @@
 //! The way of a request, file by file:
 //!
 //! - [`stream`]: what is needed from the world, a socket and a clock
+//! - [`extent`]: bytes of an answer that the stream sends from where they lie
 //! - [`frame`]: length-prefixed frames out of a byte stream, each paid for from the [`budget`]
 //! - [`messages`]: every API's schema, declared once, and the table of APIs and versions
 //! - [`codec`]: the protocol's primitives, the declaring macro, and both directions of it
@@ -28,6 +29,7 @@ pub mod client;
 pub mod codec;
 pub mod connection;
 pub mod error_code;
+pub mod extent;
 pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Longest frame, in bytes, its length prefix not counted. Kafka's `socket.request.max.bytes`.
     pub request_bytes_max: usize,
+    /// Most elements of a request's arrays, all together: topics, partitions, names, ...
+    pub request_elements_max: usize,
     /// Requests begun and not yet answered; at this many, no more is read.
     pub in_flight_max: usize,
     /// Bytes read at once while a frame's length is not known, and of a frame before any of it is
@@ -23,7 +25,8 @@ pub struct Limits {
     /// A frame begun must be complete after this, plus what its length takes at
     /// `read_bytes_per_second_min`. The time that it waits for the budget is not counted.
     pub read_timeout: Duration,
-    /// The slowest client that may send a long frame.
+    /// The slowest client that may send a long frame. While others wait for the budget, one that is
+    /// slower in a single second, or too slow to be complete within `read_timeout`, is ended early.
     pub read_bytes_per_second_min: usize,
     /// A write that takes no byte for this long ends its connection.
     pub write_timeout: Duration,
@@ -36,6 +39,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             request_bytes_max: 100 << 20,
+            request_elements_max: 1 << 18,
             in_flight_max: 32,
             read_chunk_bytes: 16 << 10,
             write_gather_bytes: 256 << 10,

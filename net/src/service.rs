@@ -30,6 +30,22 @@ pub trait Service: Clone + 'static {
     /// If the connection is closed, either future is dropped where it stands.
     fn begin(&self, request: Request, context: &RequestContext) -> impl Future<Output = Pending>;
 
+    /// What `work` gives, which may take milliseconds: decoding a large request. `None` if it can't be
+    /// had, which ends the connection. A service whose thread serves others as well runs it elsewhere.
+    fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Option<T>> {
+        async { Some(work()) }
+    }
+
+    /// A request was decoded, so long after its last byte: for counting.
+    fn decoded(&self, _took: Duration) {}
+
+    /// Answers that were written together are written, so long after their writing began: for
+    /// counting.
+    fn sent(&self, _took: Duration) {}
+
     /// A request has its answer, which leaves next: for counting. Requests of a connection that
     /// ends before are not told of.
     fn answered(&self, _exchange: &Exchange<'_>) {}

@@ -5,7 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+
+use crate::extent::Part;
 
 /// A connected byte stream. The broker implements it over TCP, the tests in memory.
 ///
@@ -20,7 +22,8 @@ pub trait Stream {
 
     /// Writes at least one byte of `parts`, in order, and returns how many bytes it wrote. Parts
     /// are cheap to clone, for an implementation that must hold them until the kernel has let go.
-    fn write(&self, parts: &[Bytes]) -> impl Future<Output = io::Result<usize>>;
+    /// An extent that can't be sent to its end is an error: what was promised is under way.
+    fn write(&self, parts: &[Part]) -> impl Future<Output = io::Result<usize>>;
 
     /// Ends both directions, at once; reads and writes under way fail or end.
     fn shutdown(&self);

@@ -12,9 +12,10 @@ pub use builder::{BatchBuilder, Record};
 pub use compress::{Compressor, CompressorError};
 pub use compression::DECOMPRESSED_BYTES_MAX;
 pub use contents::{ContentsReader, Limited, RecordContents, RecordHeader};
+pub(crate) use crc::Crc;
 pub(crate) use raw_records::{RawRecord, RawRecords, RawStep};
 pub use record_reader::RecordReader;
-pub(crate) use records::every_record_has_key;
+pub(crate) use records::records_suit_compaction;
 pub use records::{RecordTime, RecordWalk, RecordsError, Step};
 pub(crate) use rewrite::{Rewrite, emptied};
 
@@ -23,6 +24,7 @@ mod compress;
 mod compress_stream;
 mod compression;
 mod contents;
+mod crc;
 mod crc_shift;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -118,10 +118,33 @@ pub struct Meters {
     pub journal_syncs: Latency,
     /// fdatasyncs of segments.
     pub segment_syncs: Latency,
+    /// What compaction did.
+    pub compaction: CompactionMeters,
     /// Writes that wait for space on a full disk, now.
     pub(crate) waiting_for_space: Cell<usize>,
     /// Logs that are offline and not deleted, now.
     pub(crate) offline_logs: Cell<usize>,
+}
+
+/// What compaction did, and how its logs stand.
+#[derive(Debug, Default)]
+pub struct CompactionMeters {
+    /// Compactions of a log that came to their end.
+    pub ended: Count,
+    /// Those that met an error; not those that a stop or a deletion has ended.
+    pub failed: Count,
+    /// Bytes read from segments, twice what is in them.
+    pub read_bytes: Count,
+    /// Bytes written to segments, in whole blocks.
+    pub written_bytes: Count,
+    /// Bytes by which logs have become shorter.
+    pub freed_bytes: Count,
+    /// Time that compactions took, their rests included, in microseconds.
+    pub took_us: Count,
+    /// Logs that are left alone after an error that would come again, as of the last look.
+    pub(crate) uncleanable_logs: Cell<usize>,
+    /// The largest dirty share of a log, in millionths, as of the last look.
+    pub(crate) dirty_ppm_max: Cell<u32>,
 }
 
 /// A write that waits for space; no longer when this is dropped.

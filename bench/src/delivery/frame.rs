@@ -41,7 +41,7 @@ impl StampedFrame {
         let len_bytes = out.len();
         let mut pieces = Vec::new();
         let mut left = batches.iter().peekable();
-        for mut part in out.take_parts() {
+        for mut part in out.take_memory() {
             while let Some((partition, batch)) = left.peek()
                 && let Some(header) = batch.get(..HEADER_BYTES)
                 && let Some(at) = part.windows(HEADER_BYTES).position(|window| window == header)

@@ -27,7 +27,7 @@ impl Frame {
         let mut out = Encoder::new();
         request.encode(version, 0, Some(CLIENT_ID), &mut out)?;
         let len_bytes = out.len();
-        let mut parts = out.take_parts();
+        let mut parts = out.take_memory();
         // There are at least a length and a header, and a payload never comes first.
         let first = parts.remove(0);
         debug_assert!(first.len() >= CORRELATION_END);

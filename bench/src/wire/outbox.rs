@@ -35,7 +35,7 @@ impl Outbox {
     /// Writes what the socket takes; true if nothing is left.
     pub(crate) fn flush(&mut self, mut socket: impl Write) -> io::Result<bool> {
         if !self.encoder.is_empty() {
-            self.parts.extend(self.encoder.take_parts());
+            self.parts.extend(self.encoder.take_memory());
         }
         while !self.parts.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];

@@ -24,9 +24,10 @@ pub async fn answer(shard: Rc<Shard>, request: DeleteGroupsRequest) -> DeleteGro
 }
 
 async fn delete(shard: &Rc<Shard>, group: &Str) -> ErrorCode {
-    let id = group.clone();
-    let deleted = shard.change_group(group, move |groups, turn| groups.delete(&id, turn)).await;
-    match deleted {
+    let (id, mut place) = (group.clone(), None);
+    let deleted = shard
+        .change_group_in_steps(group, move |groups, turn| groups.delete(&id, &mut place, turn));
+    match deleted.await {
         Ok(Ok(())) => ErrorCode::None,
         Ok(Err(code)) | Err(code) => code,
     }

@@ -16,6 +16,7 @@ use super::{errors, fan_out};
 use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
+use crate::shard::pauses::Pauses;
 
 /// Least time that a request gets, whatever it asks for: the answer waits for the disk.
 const TIMEOUT_MIN_MS: i32 = 1_000;
@@ -40,18 +41,20 @@ impl fan_out::Placed for Deletion {
 /// named twice the last mention counts, as in Kafka.
 pub async fn answer(shard: Rc<Shard>, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let deadline = shard.deadline(request.timeout_ms.max(TIMEOUT_MIN_MS));
-    let (mut response, deletions) = sort(&shard, request);
+    let (mut response, deletions) = sort(&shard, request).await;
     let deleted = fan_out::ask_found(&shard, deletions, move |shard, deletions| {
         let shard = shard.clone();
         async move { delete(&shard, deletions, deadline).await }
     });
     let deleted = deleted.await;
     let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+    let mut pauses = Pauses::new(&shard.runtime);
     for (partition, deleted) in partitions.zip(deleted) {
         match deleted {
             Ok(log_start) => partition.low_watermark = log_start,
             Err(error) => partition.error_code = errors::partition_code(&error),
         }
+        pauses.after(1).await;
     }
     response
 }
@@ -59,19 +62,23 @@ pub async fn answer(shard: Rc<Shard>, request: DeleteRecordsRequest) -> DeleteRe
 type Sorted = (DeleteRecordsResponse, Vec<Result<Deletion, PartitionError>>);
 
 /// The response's frame, and what is to be done for each of its partitions.
-fn sort(shard: &Shard, request: DeleteRecordsRequest) -> Sorted {
+async fn sort(shard: &Shard, request: DeleteRecordsRequest) -> Sorted {
     let mut response = DeleteRecordsResponse::default();
     let mut deletions = Vec::new();
     let mut once = Once::default();
-    let catalog = shard.catalog();
-    let finder = Finder { catalog: &catalog, by_id: false };
+    let mut pauses = Pauses::new(&shard.runtime);
     for topic in request.topics {
         let number = once.topic(topic.name.clone());
+        pauses.after(1).await;
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in topic.partitions {
             let partition_index = asked.partition_index;
-            let found =
-                finder.partition_to_change(&topic.name, Default::default(), partition_index);
+            let found = Finder { catalog: &shard.catalog(), by_id: false }.partition_to_change(
+                &topic.name,
+                Default::default(),
+                partition_index,
+            );
+            pauses.after(1).await;
             let deletion = found.map(|id| deletion(id, asked.offset));
             match once.partition(number, partition_index) {
                 Place::Again(place) => deletions[place] = deletion,

@@ -6,6 +6,7 @@ use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
     AUTHORIZED_OPERATIONS_NOT_ASKED, DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
+    DescribedGroupMember,
 };
 
 use super::authorized::GROUP_OPERATIONS;
@@ -14,6 +15,10 @@ use crate::shard::Shard;
 /// First version in which an unknown group is an error (KIP-1043).
 const NOT_FOUND_SINCE: i16 = 6;
 
+/// Texts and shares in one answer; a group that is asked about beyond it is refused, lest a request that
+/// names a large group very often takes all memory.
+const ANSWERED_BYTES_MAX: usize = 64 << 20;
+
 /// Answers when all coordinators have.
 pub async fn answer(
     shard: Rc<Shard>,
@@ -21,8 +26,13 @@ pub async fn answer(
     version: i16,
 ) -> DescribeGroupsResponse {
     let mut groups = Vec::with_capacity(request.groups.len());
+    let mut answered_bytes = 0;
     for id in request.groups {
-        let mut group = describe(&shard, id, version).await;
+        let mut group = match answered_bytes < ANSWERED_BYTES_MAX {
+            true => describe(&shard, id, version).await,
+            false => too_much(id),
+        };
+        answered_bytes += bytes(&group);
         group.authorized_operations =
             match request.include_authorized_operations && group.error_code.is_none() {
                 true => GROUP_OPERATIONS,
@@ -31,6 +41,28 @@ pub async fn answer(
         groups.push(group);
     }
     DescribeGroupsResponse { groups, ..Default::default() }
+}
+
+fn bytes(group: &DescribedGroup) -> usize {
+    let of_member = |member: &DescribedGroupMember| {
+        let texts = [&member.member_id, &member.client_id, &member.client_host];
+        texts.map(|text| text.len()).iter().sum::<usize>()
+            + size_of::<DescribedGroupMember>()
+            + member.group_instance_id.as_ref().map_or(0, |name| name.len())
+            + member.member_metadata.len()
+            + member.member_assignment.len()
+    };
+    size_of::<DescribedGroup>() + group.members.iter().map(of_member).sum::<usize>()
+}
+
+fn too_much(group_id: Str) -> DescribedGroup {
+    let words = "The answer has too many members; ask about fewer groups at once.";
+    DescribedGroup {
+        error_code: ErrorCode::PolicyViolation,
+        error_message: Some(Str::from_static(words)),
+        group_id,
+        ..Default::default()
+    }
 }
 
 async fn describe(shard: &Rc<Shard>, group_id: Str, version: i16) -> DescribedGroup {

@@ -1,7 +1,7 @@
 //! DescribeTopicPartitions (KIP-966): topics in pages, in the order of their names.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::io;
+use std::rc::Rc;
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
@@ -14,47 +14,93 @@ use corelane_net::messages::{
 use super::authorized::TOPIC_OPERATIONS;
 use super::topics;
 use crate::catalog::{Catalog, Topic, name};
-use crate::shard::Broker;
+use crate::shard::{Broker, Shard};
 
 /// Most partitions of a page, whatever is asked for; Kafka's `max.request.partition.size.limit`.
 const PARTITIONS_MAX: usize = 2_000;
 
+/// Most topics of a page of those that are named; Kafka has no such limit.
+const TOPICS_MAX: usize = 2_000;
+
+/// Answers when what is asked for is sorted: on another thread, if that is much.
+pub async fn answer(
+    shard: Rc<Shard>,
+    request: DescribeTopicPartitionsRequest,
+) -> io::Result<DescribeTopicPartitionsResponse> {
+    let asked = if request.topics.len() <= TOPICS_MAX {
+        Asked::of(request)
+    } else {
+        shard.runtime.blocking_io(move || Ok(Asked::of(request))).await?
+    };
+    Ok(page(&shard.catalog(), &shard.broker, &asked))
+}
+
+/// What of a request matters for its page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The topic and partition to begin with; `None` if the cursor is none.
+    from: Option<(Str, u32)>,
+    /// The first of the names, in order, from the cursor's on; `None` is all topics.
+    names: Option<Vec<Str>>,
+    partitions_max: usize,
+}
+
+impl Asked {
+    /// Of any number of names in any order.
+    pub(super) fn of(request: DescribeTopicPartitionsRequest) -> Asked {
+        let asked_limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
+        let partitions_max = asked_limit.clamp(1, PARTITIONS_MAX);
+        let mut names: Vec<Str> = request.topics.into_iter().map(|topic| topic.name).collect();
+        let is_all = names.is_empty();
+        let from = match request.cursor {
+            None => Some((Str::EMPTY, 0)),
+            Some(cursor) => {
+                let was_asked_for = is_all || names.contains(&cursor.topic_name);
+                let partition = u32::try_from(cursor.partition_index).ok();
+                partition.filter(|_| was_asked_for).map(|first| (cursor.topic_name, first))
+            }
+        };
+        if let Some((first, _)) = &from {
+            names.retain(|name| name >= first);
+        }
+        names.sort_unstable();
+        names.dedup();
+        // One more than fits, for the next page to begin with.
+        names.truncate(TOPICS_MAX + 1);
+        Asked { from, names: (!is_all).then_some(names), partitions_max }
+    }
+}
+
 /// Answers at once.
-pub fn answer(
+pub(super) fn page(
     catalog: &Catalog,
     broker: &Broker,
-    request: DescribeTopicPartitionsRequest,
+    asked: &Asked,
 ) -> DescribeTopicPartitionsResponse {
-    let names: BTreeSet<&str> = request.topics.iter().map(|topic| &*topic.name).collect();
-    let Some(from) = begin(&request, &names) else { return refused(&names) };
-    let asked_limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
-    let left = asked_limit.clamp(1, PARTITIONS_MAX);
+    let Some((topic, partition)) = &asked.from else {
+        return refused(asked.names.as_deref().unwrap_or_default());
+    };
+    let (from, left) = ((&**topic, *partition), asked.partitions_max);
     let mut page = Page { broker, from, left, response: Default::default() };
-    if names.is_empty() {
-        let mut topics = catalog.topics_from(from.0);
-        while topics.next().is_some_and(|topic| page.add(&topic.name, Some(topic))) {}
-    } else {
-        let mut names = names.range::<str, _>((Bound::Included(from.0), Bound::Unbounded));
-        while names.next().is_some_and(|name| page.add(name, catalog.topic(name).map(|t| &**t))) {}
+    match &asked.names {
+        None => {
+            let mut topics = catalog.topics_from(from.0);
+            while topics.next().is_some_and(|topic| page.add(&topic.name, Some(topic))) {}
+        }
+        Some(names) => {
+            let mut names = names.iter();
+            while names.next().is_some_and(|name| page.add(name, catalog.topic(name).map(|t| &**t)))
+            {
+            }
+        }
     }
     page.response
 }
 
-/// Where the page begins; `None` if the cursor is none.
-fn begin<'a>(
-    request: &'a DescribeTopicPartitionsRequest,
-    names: &BTreeSet<&str>,
-) -> Option<(&'a str, u32)> {
-    let Some(cursor) = &request.cursor else { return Some(("", 0)) };
-    let was_asked_for = names.is_empty() || names.contains(&*cursor.topic_name);
-    let partition = u32::try_from(cursor.partition_index).ok()?;
-    was_asked_for.then_some((&*cursor.topic_name, partition))
-}
-
-fn refused(names: &BTreeSet<&str>) -> DescribeTopicPartitionsResponse {
-    let topic = |name: &&str| DescribeTopicPartitionsResponseTopic {
+fn refused(names: &[Str]) -> DescribeTopicPartitionsResponse {
+    let topic = |name: &Str| DescribeTopicPartitionsResponseTopic {
         error_code: ErrorCode::InvalidRequest,
-        name: Some(Str::from(*name)),
+        name: Some(name.clone()),
         ..Default::default()
     };
     DescribeTopicPartitionsResponse {
@@ -76,7 +122,7 @@ struct Page<'a> {
 impl Page<'_> {
     /// Adds a topic that is not before the cursor's, as far as it fits; false once the page is full.
     fn add(&mut self, name: &str, topic: Option<&Topic>) -> bool {
-        if self.left == 0 {
+        if self.left == 0 || self.response.topics.len() == TOPICS_MAX {
             self.ends_at(name, 0);
             return false;
         }

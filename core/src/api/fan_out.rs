@@ -5,11 +5,16 @@ use std::future::Future;
 use std::rc::Rc;
 
 use corelane_storage::ids::PartitionId;
+use corelane_storage::runtime::Runtime;
 use futures_util::future::join_all;
 
 use super::errors;
+use crate::metrics::stages::Stage;
 use crate::partition::PartitionError;
 use crate::shard::Shard;
+
+/// Items that [`ask_found`] asks about at once, before others of the shard get their turn.
+const ASKED_AT_ONCE: usize = 256;
 
 /// Something about one partition.
 pub trait Placed {
@@ -54,7 +59,12 @@ where
             let outcome = if owner == shard.id {
                 Ok(question(shard, items).await)
             } else {
-                shard.call_async(owner, move |shard: &Rc<Shard>| question(shard, items)).await
+                let mut watch = shard.stopwatch();
+                let job = move |shard: &Rc<Shard>| {
+                    shard.lap(&mut watch, Stage::Hop);
+                    question(shard, items)
+                };
+                shard.call_async(owner, job).await
             };
             (places, outcome)
         }
@@ -67,7 +77,8 @@ where
     answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
 }
 
-/// As [`ask`], about the partitions that were found; the others have their error for an answer.
+/// As [`ask`], about the partitions that were found; the others have their error for an answer. Many
+/// are asked about in turns, one after the other.
 pub async fn ask_found<T, A, F, W>(
     shard: &Rc<Shard>,
     items: Vec<Result<T, PartitionError>>,
@@ -79,10 +90,20 @@ where
     F: Fn(&Rc<Shard>, Vec<T>) -> W + Clone + Send + 'static,
     W: Future<Output = Vec<Result<A, PartitionError>>> + 'static,
 {
-    let found: Vec<T> = items.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
-    let mut answers = ask(shard, &found, question).await.into_iter();
-    let mut answer = || answers.next().unwrap_or(Err(PartitionError::Panicked));
-    items.into_iter().map(|item| item.and_then(|_| answer())).collect()
+    let mut answers = Vec::with_capacity(items.len());
+    for items in items.chunks(ASKED_AT_ONCE) {
+        if !answers.is_empty() {
+            shard.runtime.yield_now().await;
+        }
+        let found: Vec<T> = items.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
+        let mut found = ask(shard, &found, question.clone()).await.into_iter();
+        let mut answer = || found.next().unwrap_or(Err(PartitionError::Panicked));
+        answers.extend(items.iter().map(|item| match item {
+            Ok(_) => answer(),
+            Err(error) => Err(error.clone()),
+        }));
+    }
+    answers
 }
 
 /// Puts one shard's answers, or the error that all of them have, in their places.

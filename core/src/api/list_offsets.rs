@@ -19,6 +19,7 @@ use super::{errors, fan_out};
 use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
+use crate::shard::pauses::Pauses;
 
 /// Least time that searches in records get, whatever the client asks for: it means tiered storage.
 const TIMEOUT_MIN_MS: i32 = 1_000;
@@ -56,7 +57,7 @@ pub async fn answer(
         _ => TIMEOUT_MAX_MS,
     };
     let deadline = shard.deadline(timeout_ms);
-    let (mut response, mut asked) = sort(&shard, request, version);
+    let (mut response, mut asked) = sort(&shard, request, version).await;
     // Taken before any other shard is called: those who wait for it have no call under way.
     let turn = match asked.iter().flatten().any(|asked| asked.wanted.is_searched()) {
         true => shard.until(deadline, shard.search_calls.acquire(1)).await,
@@ -85,22 +86,25 @@ pub async fn answer(
 type Sorted = (ListOffsetsResponse, Vec<Result<Asked, PartitionError>>);
 
 /// The response's frame, and what is asked about each of its partitions.
-fn sort(shard: &Shard, request: ListOffsetsRequest, version: i16) -> Sorted {
+async fn sort(shard: &Shard, request: ListOffsetsRequest, version: i16) -> Sorted {
     let mut response = ListOffsetsResponse::default();
     let mut all = Vec::new();
     let mut once = Once::default();
-    let catalog = shard.catalog();
-    let finder = Finder { catalog: &catalog, by_id: false };
+    let mut pauses = Pauses::new(&shard.runtime);
     for topic in request.topics {
         let number = once.topic(topic.name.clone());
+        pauses.after(1).await;
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
             let partition_index = partition.partition_index;
+            pauses.after(1).await;
             if let Place::Again(place) = once.partition(number, partition_index) {
                 all[place] = Err(PartitionError::NamedTwice);
                 continue;
             }
             partitions.push(ListOffsetsPartitionResponse { partition_index, ..Default::default() });
+            let catalog = shard.catalog();
+            let finder = Finder { catalog: &catalog, by_id: false };
             let found = finder.partition(&topic.name, Default::default(), partition_index);
             all.push(found.map(|id| Asked {
                 id,

@@ -48,7 +48,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
-mod topics;
+pub mod topics;
 
 #[cfg(test)]
 mod tests;
@@ -58,11 +58,13 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
+use std::time::Duration;
 
 use corelane_net::messages::{Api, EncodedResponse, Request, Response};
 use corelane_net::service::{Answer, Exchange, Pending, RequestContext, Service};
 use futures_util::FutureExt;
 
+use crate::metrics::stages::Stage;
 use crate::shard::turns::Turns;
 use crate::shard::{ListenerId, Shard};
 
@@ -145,6 +147,22 @@ impl Service for Handler {
         guarded(context, begun.unwrap_or_else(|panic| Box::pin(async { resume_unwind(panic) })))
     }
 
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let done = self.shard.runtime.blocking_io(move || Ok(work())).await;
+        done.inspect_err(|error| tracing::error!(%error, "a request was not decoded")).ok()
+    }
+
+    fn decoded(&self, took: Duration) {
+        self.shard.counters.stages.record(Stage::Parse, took);
+    }
+
+    fn sent(&self, took: Duration) {
+        self.shard.counters.stages.record(Stage::Send, took);
+    }
+
     fn answered(&self, exchange: &Exchange<'_>) {
         self.shard.counters.apis.count(exchange);
     }
@@ -159,18 +177,19 @@ impl Handler {
                 let turn = self.fetch_turns.take();
                 later(fetch::answer(shard, listener, request, version, turn))
             }
-            Request::ListOffsets(request) => later(list_offsets::answer(shard, request, version)),
+            Request::ListOffsets(request) => {
+                let is_large = is_large(request.topics.iter().map(|topic| topic.partitions.len()));
+                let response = list_offsets::answer(shard.clone(), request, version);
+                later_perhaps_large(shard, version, is_large, response)
+            }
             Request::Metadata(request) => {
                 Box::pin(metadata::answer(shard, listener, request, version))
             }
             Request::OffsetCommit(request) => later(offset_commit::answer(shard, request, version)),
             Request::OffsetFetch(request) => {
-                let may_be_large = offset_fetch::asks_for_all(&request);
+                let may_be_large = offset_fetch::may_be_large(&request);
                 let response = offset_fetch::answer(shard.clone(), request, version);
-                match may_be_large {
-                    true => later_encoded_aside(shard, version, response),
-                    false => later(response),
-                }
+                later_perhaps_large(shard, version, may_be_large, response)
             }
             Request::FindCoordinator(request) => {
                 later(find_coordinator::answer(shard, listener, request, version))
@@ -198,10 +217,16 @@ impl Handler {
                 later_encoded_aside(shard, version, response)
             }
             Request::DeleteTopics(request) => later(delete_topics::answer(shard, request, version)),
-            Request::DeleteRecords(request) => later(delete_records::answer(shard, request)),
+            Request::DeleteRecords(request) => {
+                let is_large = is_large(request.topics.iter().map(|topic| topic.partitions.len()));
+                let response = delete_records::answer(shard.clone(), request);
+                later_perhaps_large(shard, version, is_large, response)
+            }
             Request::InitProducerId(request) => later(init_producer_id::answer(shard, request)),
             Request::OffsetForLeaderEpoch(request) => {
-                later(offset_for_leader_epoch::answer(shard, request))
+                let is_large = is_large(request.topics.iter().map(|topic| topic.partitions.len()));
+                let response = offset_for_leader_epoch::answer(shard.clone(), request);
+                later_perhaps_large(shard, version, is_large, response)
             }
             Request::DescribeAcls(request) => now(describe_acls::answer(request)),
             Request::CreateAcls(request) => now(create_acls::answer(request)),
@@ -236,7 +261,10 @@ impl Handler {
                 now(list_config_resources::answer(&shard, &request, version))
             }
             Request::DescribeTopicPartitions(request) => {
-                now(describe_topic_partitions::answer(&shard.catalog(), &shard.broker, request))
+                let response = describe_topic_partitions::answer(shard, request);
+                Box::pin(async move {
+                    or_close(response.await.map(|response| Answer::Send(response.into())))
+                })
             }
             // Connections hand over only what `APIS` lists.
             other => {
@@ -255,6 +283,26 @@ fn later<R: Into<Response>>(response: impl Future<Output = R> + 'static) -> Pend
     Box::pin(async move { Answer::Send(response.await.into()) })
 }
 
+/// An answer about so many partitions is encoded aside.
+const LARGE_PARTITIONS: usize = 2_000;
+
+/// True if an answer about these numbers of partitions, by topic, is large.
+fn is_large(partitions: impl Iterator<Item = usize>) -> bool {
+    partitions.sum::<usize>() > LARGE_PARTITIONS
+}
+
+fn later_perhaps_large<R: Into<Response>>(
+    shard: Rc<Shard>,
+    version: i16,
+    is_large: bool,
+    response: impl Future<Output = R> + 'static,
+) -> Pending {
+    match is_large {
+        true => later_encoded_aside(shard, version, response),
+        false => later(response),
+    }
+}
+
 /// For answers that may list tens of thousands of configs or partitions.
 fn later_encoded_aside<R: Into<Response>>(
     shard: Rc<Shard>,
@@ -262,13 +310,16 @@ fn later_encoded_aside<R: Into<Response>>(
     response: impl Future<Output = R> + 'static,
 ) -> Pending {
     Box::pin(async move {
-        match encode_aside(&shard, version, response.await.into()).await {
-            Ok(encoded) => Answer::SendEncoded(encoded),
-            Err(error) => {
-                tracing::error!(%error, version, "an answer that can't be encoded");
-                Answer::Close
-            }
-        }
+        or_close(
+            encode_aside(&shard, version, response.await.into()).await.map(Answer::SendEncoded),
+        )
+    })
+}
+
+fn or_close(answer: io::Result<Answer>) -> Answer {
+    answer.unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer that can't be made; the connection is closed");
+        Answer::Close
     })
 }
 

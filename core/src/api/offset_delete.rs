@@ -1,14 +1,16 @@
 //! OffsetDelete (KIP-496).
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
     OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition,
     OffsetDeleteResponseTopic,
 };
 
+use crate::group::offsets::Place;
+use crate::group::rules::STEP_MAX;
 use crate::shard::Shard;
 
 /// Answers when the offsets are gone for good.
@@ -23,9 +25,18 @@ pub async fn answer(shard: Rc<Shard>, request: OffsetDeleteRequest) -> OffsetDel
         return response;
     }
     let group = request.group_id.clone();
-    let asked: Vec<(Str, i32)> = found.iter().map(|(asked, _)| asked.clone()).collect();
-    let deleted = shard.change_group(&request.group_id, move |groups, turn| {
-        groups.delete_offsets(&group, &asked, turn)
+    let asked: Vec<Place> = found.iter().map(|(asked, _)| asked.clone()).collect();
+    let mut codes = Vec::with_capacity(asked.len());
+    let deleted = shard.change_group_in_steps(&request.group_id, move |groups, turn| {
+        let rest = &asked[codes.len()..];
+        match groups.delete_offsets(&group, &rest[..rest.len().min(STEP_MAX)], turn) {
+            Ok(some) => codes.extend(some),
+            Err(code) => return ControlFlow::Break(Err(code)),
+        }
+        match codes.len() == asked.len() {
+            true => ControlFlow::Break(Ok(std::mem::take(&mut codes))),
+            false => ControlFlow::Continue(()),
+        }
     });
     match deleted.await.unwrap_or_else(Err) {
         Ok(codes) => {
@@ -40,7 +51,7 @@ pub async fn answer(shard: Rc<Shard>, request: OffsetDeleteRequest) -> OffsetDel
 }
 
 /// An offset to delete, and the place of its topic.
-type Found = ((Str, i32), usize);
+type Found = (Place, usize);
 
 /// The topics with what is known to fail, and the rest.
 fn sort(

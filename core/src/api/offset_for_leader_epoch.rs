@@ -14,6 +14,7 @@ use super::topics::Finder;
 use super::{errors, fan_out};
 use crate::partition::{EpochEnd, PartitionError};
 use crate::shard::Shard;
+use crate::shard::pauses::Pauses;
 
 #[derive(Clone)]
 struct Asked {
@@ -35,16 +36,21 @@ pub async fn answer(
 ) -> OffsetForLeaderEpochResponse {
     let mut response = OffsetForLeaderEpochResponse::default();
     let mut asked = Vec::new();
+    let mut pauses = Pauses::new(&shard.runtime);
     for topic in request.topics {
-        let catalog = shard.catalog();
-        let finder = Finder { catalog: &catalog, by_id: false };
         let mut partitions = Vec::with_capacity(topic.partitions.len());
+        pauses.after(1).await;
         for partition in topic.partitions {
             let index = partition.partition;
             partitions
                 .push(OffsetForLeaderPartitionResult { partition: index, ..Default::default() });
-            let found = finder.partition(&topic.topic, Default::default(), index);
+            let found = Finder { catalog: &shard.catalog(), by_id: false }.partition(
+                &topic.topic,
+                Default::default(),
+                index,
+            );
             asked.push(found.map(|id| Asked { id, partition }));
+            pauses.after(1).await;
         }
         response.topics.push(OffsetForLeaderTopicResult { topic: topic.topic, partitions });
     }
@@ -62,6 +68,7 @@ pub async fn answer(
             Ok(None) => {}
             Err(error) => partition.error_code = errors::partition_code(&error),
         }
+        pauses.after(1).await;
     }
     response
 }

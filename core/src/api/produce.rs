@@ -17,6 +17,7 @@ use corelane_storage::log::{AppendError, RefusedTimestamp};
 
 use super::topics::Finder;
 use super::{errors, fan_out};
+use crate::metrics::stages::Stage;
 use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
@@ -184,7 +185,9 @@ impl Begun {
         let mut groups = fan_out::by_owner(&self.shard, batches);
         let here = groups.remove(&self.shard.id);
         for (owner, (places, batches)) in groups {
+            let mut watch = self.shard.stopwatch();
             let job = move |shard: &Rc<Shard>| {
+                shard.lap(&mut watch, Stage::Hop);
                 let (shard, accepted) = (shard.clone(), shard.append(batches, deadline));
                 async move { shard.outcomes(accepted.await, wait, deadline).await }
             };

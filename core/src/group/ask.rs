@@ -1,5 +1,6 @@
 //! From the shard of a connection to the coordinator, and back.
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use corelane_net::messages::{
     JoinGroupRequest, JoinGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use corelane_storage::ids::PartitionId;
+use corelane_storage::runtime::Runtime;
 use futures_util::future::{Either, join_all, select};
 
-use super::coordinator::{Coordinator, JoinContext};
+use super::coordinator::{Coordinator, JoinContext, TopicSearch};
 use super::host::{Parked, load};
 use super::placement::{OFFSETS_TOPIC, partition_of};
 use super::turn::Turn;
+use crate::api::topics::uuid;
 use crate::catalog::Topic;
 use crate::shard::Shard;
 
@@ -62,13 +65,31 @@ impl Shard {
         group: &str,
         work: impl FnOnce(&mut Coordinator, &mut Turn<'_>) -> T + Send + 'static,
     ) -> Result<T, ErrorCode> {
+        let mut work = Some(work);
+        let once = move |coordinator: &mut Coordinator, turn: &mut Turn<'_>| match work.take() {
+            Some(work) => ControlFlow::Break(work(coordinator, turn)),
+            None => unreachable!("the first step is the last one"),
+        };
+        self.change_group_in_steps(group, once).await
+    }
+
+    /// Takes steps of the coordinator of `group`, with pauses between them, until one breaks; what they
+    /// have written is durable when this returns.
+    ///
+    /// # Errors
+    /// As [`Shard::change_group`].
+    pub async fn change_group_in_steps<T: Send + 'static>(
+        self: &Rc<Self>,
+        group: &str,
+        work: impl FnMut(&mut Coordinator, &mut Turn<'_>) -> ControlFlow<T> + Send + 'static,
+    ) -> Result<T, ErrorCode> {
         let id = self.group_partition(group)?;
         let change = move |shard: &Rc<Shard>| {
             let shard = shard.clone();
             async move {
                 let change = async {
-                    shard.store.admit().await;
-                    let (value, stored) = shard.groups.host(&shard, id)?.step(&shard, work)?;
+                    let host = shard.groups.host(&shard, id)?;
+                    let (value, stored) = host.steps(&shard, work).await?;
                     match stored.wait().await {
                         true => Ok(value),
                         false => Err(ErrorCode::CoordinatorNotAvailable),
@@ -81,6 +102,39 @@ impl Shard {
         };
         let changed = self.call_async(self.owner(id), change).await;
         changed.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))
+    }
+
+    /// Looks at what the coordinator of `group` has, with pauses, until `work` breaks. With
+    /// `is_settled`, after what is on its way to the disk by now has come there.
+    ///
+    /// # Errors
+    /// As [`Shard::change_group`].
+    pub async fn read_group<T: Send + 'static>(
+        self: &Rc<Self>,
+        group: &str,
+        is_settled: bool,
+        mut work: impl FnMut(&Coordinator) -> ControlFlow<T> + Send + 'static,
+    ) -> Result<T, ErrorCode> {
+        let id = self.group_partition(group)?;
+        let read = move |shard: &Rc<Shard>| {
+            let shard = shard.clone();
+            async move {
+                let host = shard.groups.host(&shard, id)?;
+                if is_settled {
+                    let deadline = shard.group_time().monotonic + STORE_TIMEOUT;
+                    let settled = shard.until(deadline, host.settled().wait()).await;
+                    settled.filter(|done| *done).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+                }
+                loop {
+                    if let ControlFlow::Break(value) = host.look(&mut work)? {
+                        return Ok(value);
+                    }
+                    shard.runtime.yield_now().await;
+                }
+            }
+        };
+        let read = self.call_async(self.owner(id), read).await;
+        read.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))
     }
 
     /// Lets a member join; returns when its rebalance has ended.
@@ -134,23 +188,35 @@ impl Shard {
         }
     }
 
-    /// Asks the coordinators of all groups.
+    /// Looks at what the coordinators of all groups have, one after the other on each shard, with pauses,
+    /// until `work` breaks; it gets what it has returned before of the same one.
     ///
     /// # Errors
     /// COORDINATOR_LOAD_IN_PROGRESS or COORDINATOR_NOT_AVAILABLE if one of them can't say.
-    pub async fn ask_all_groups<T: Send + 'static>(
+    pub async fn read_all_groups<T: Default + Send + 'static>(
         self: &Rc<Self>,
-        work: impl Fn(&Coordinator) -> T + Clone + Send + 'static,
+        work: impl Fn(&Coordinator, &mut T) -> ControlFlow<()> + Clone + Send + 'static,
     ) -> Result<Vec<T>, ErrorCode> {
         let Some(topic) = self.topic(OFFSETS_TOPIC) else { return Ok(Vec::new()) };
         let calls = (0..self.count).map(|to| {
             let (work, topic) = (work.clone(), topic.clone());
-            let ask = move |shard: &Rc<Shard>| {
-                let own = topic.partition_ids().filter(|id| shard.owner(*id) == shard.id);
-                let ask_one = |id| shard.groups.host(shard, id)?.look(|found| work(found));
-                own.map(ask_one).collect::<Result<Vec<T>, ErrorCode>>()
+            let read = move |shard: &Rc<Shard>| {
+                let shard = shard.clone();
+                async move {
+                    let mut found = Vec::new();
+                    for id in topic.partition_ids().filter(|id| shard.owner(*id) == shard.id) {
+                        let host = shard.groups.host(&shard, id)?;
+                        let mut of_one = T::default();
+                        while host.look(|groups| work(groups, &mut of_one))?.is_continue() {
+                            shard.runtime.yield_now().await;
+                        }
+                        found.push(of_one);
+                        shard.runtime.yield_now().await;
+                    }
+                    Ok(found)
+                }
             };
-            self.call(to, ask)
+            self.call_async(to, read)
         });
         let mut all = Vec::new();
         for answer in join_all(calls).await {
@@ -165,11 +231,15 @@ impl Shard {
             return self.groups.close(topic.id);
         }
         for host in self.groups.all() {
-            self.store.admit().await;
-            // One that is loading, or has failed, has its offsets told from new ones by the topic's id.
-            let _ = host.step(self, |coordinator, turn| {
-                coordinator.topic_deleted(&topic.name, turn);
+            let mut search = TopicSearch::default();
+            let forgotten = host.steps(self, |coordinator, turn| {
+                match coordinator.topic_deleted(&topic.name, uuid(topic.id), &mut search, turn) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
             });
+            // One that is loading, or has failed, has its offsets told from new ones by the topic's id.
+            let _ = forgotten.await;
         }
     }
 }

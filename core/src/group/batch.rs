@@ -7,9 +7,8 @@ use corelane_storage::batch::{
     BatchBuilder, BatchError, BatchHeader, Compression, HEADER_BYTES, Record,
 };
 
-/// Bytes of keys and values after which a batch is full; the log takes 1 MiB unless it is told
-/// otherwise.
-const FULL_BATCH_BYTES: usize = 256 << 10;
+/// Bytes of keys and values after which a batch is full: one is read back without a pause.
+const FULL_BATCH_BYTES: usize = 32 << 10;
 
 /// Why stored bytes are not records of groups.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,8 @@
 //! An offset is visible when its record is durable: whoever reads it may rely on it that no crash takes
 //! it back. Until then it only counts as one that is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::group_records::{OffsetCommitKey, OffsetCommitValue};
@@ -25,19 +26,63 @@ pub struct Committed {
     pub topic_id: Uuid,
 }
 
+/// One partition of one topic: where a look at many of a group's offsets goes on.
+pub type Place = (Str, i32);
+
 #[derive(Debug, Default)]
 struct Entry {
     visible: Option<Committed>,
     /// Records on their way to the disk.
     pending: u32,
+    /// The topic's id in the newest record about it, durable or not; `None` if that is a tombstone.
+    newest: Option<Uuid>,
 }
 
 type Topics = BTreeMap<Str, BTreeMap<i32, Entry>>;
 
+#[derive(Debug, Default)]
+struct OfGroup {
+    topics: Topics,
+    /// Entries whose newest record is no tombstone.
+    live: usize,
+}
+
+/// A partition that a group has an offset of, or had until a tombstone that is not durable yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a> {
+    /// The topic.
+    pub topic: &'a Str,
+    /// The partition.
+    pub partition: i32,
+    entry: &'a Entry,
+}
+
+impl<'a> Kept<'a> {
+    /// What is visible.
+    pub fn visible(&self) -> Option<&'a Committed> {
+        self.entry.visible.as_ref()
+    }
+
+    /// What is visible, if no record about it is on its way.
+    pub fn settled(&self) -> Option<&'a Committed> {
+        self.visible().filter(|_| self.entry.pending == 0)
+    }
+
+    /// The topic's id in the newest record, durable or not; `None` if that is a tombstone.
+    pub fn newest(&self) -> Option<Uuid> {
+        self.entry.newest
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        (self.topic.clone(), self.partition)
+    }
+}
+
 /// The offsets of all groups of one partition of the offsets topic.
 #[derive(Debug, Default)]
 pub struct Offsets {
-    groups: HashMap<Str, Topics>,
+    groups: BTreeMap<Str, OfGroup>,
     count: usize,
     metadata_bytes: usize,
 }
@@ -55,64 +100,73 @@ impl Offsets {
 
     /// The visible offset.
     pub fn get(&self, group: &str, topic: &str, partition: i32) -> Option<&Committed> {
-        self.groups.get(group)?.get(topic)?.get(&partition)?.visible.as_ref()
+        self.find(group, topic, partition)?.visible.as_ref()
     }
 
-    /// A group's visible offsets, by topic and partition.
-    pub fn of_group(&self, group: &str) -> impl Iterator<Item = (&Str, i32, &Committed)> {
-        self.entries(group).filter_map(|(topic, partition, entry)| {
-            Some((topic, partition, entry.visible.as_ref()?))
-        })
+    /// Whether a group has an offset of this partition, or one on its way, that no tombstone follows.
+    pub fn is_live(&self, group: &str, topic: &str, partition: i32) -> bool {
+        self.find(group, topic, partition).is_some_and(|entry| entry.newest.is_some())
     }
 
-    /// As [`Offsets::of_group`], without those about which a record is on its way.
-    pub fn settled(&self, group: &str) -> impl Iterator<Item = (&Str, i32, &Committed)> {
-        let settled = self.entries(group).filter(|(_, _, entry)| entry.pending == 0);
-        settled.filter_map(|(topic, partition, entry)| {
-            Some((topic, partition, entry.visible.as_ref()?))
-        })
-    }
-
-    /// A group's partitions, those whose offset is on its way included.
-    pub fn partitions_of(&self, group: &str) -> impl Iterator<Item = (&Str, i32)> {
-        self.entries(group).map(|(topic, partition, _)| (topic, partition))
-    }
-
-    fn entries(&self, group: &str) -> impl Iterator<Item = (&Str, i32, &Entry)> {
-        let topics = self.groups.get(group).into_iter().flatten();
-        topics.flat_map(|(topic, partitions)| {
-            partitions.iter().map(move |(partition, entry)| (topic, *partition, entry))
-        })
-    }
-
-    /// Whether there is one, or one on its way.
+    /// Whether there is an entry of it, be it one that goes.
     pub fn contains(&self, group: &str, topic: &str, partition: i32) -> bool {
-        let topics = self.groups.get(group);
-        topics.and_then(|topics| topics.get(topic)).is_some_and(|all| all.contains_key(&partition))
+        self.find(group, topic, partition).is_some()
     }
 
-    /// Groups that have an offset of this topic.
-    pub fn groups_of_topic<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a Str> {
-        let has = move |(_, topics): &(&Str, &Topics)| topics.contains_key(topic);
-        self.groups.iter().filter(has).map(|(group, _)| group)
+    fn find(&self, group: &str, topic: &str, partition: i32) -> Option<&Entry> {
+        self.groups.get(group)?.topics.get(topic)?.get(&partition)
     }
 
-    /// A record about this offset is on its way; [`Offsets::apply`] follows.
-    pub fn announce(&mut self, key: &OffsetCommitKey) {
-        let entry = self.entry(key);
-        entry.pending += 1;
+    /// How many offsets of a group no tombstone follows.
+    pub fn live_count(&self, group: &str) -> usize {
+        self.groups.get(group).map_or(0, |found| found.live)
+    }
+
+    /// A group's partitions behind a place, by topic and partition.
+    pub fn behind<'a>(
+        &'a self,
+        group: &str,
+        after: Option<&Place>,
+    ) -> impl Iterator<Item = Kept<'a>> + use<'a> {
+        let first = after.map_or(Bound::Unbounded, |(topic, _)| Bound::Included(&**topic));
+        let found = self.groups.get(group);
+        let topics = found.map(|found| found.topics.range::<str, _>((first, Bound::Unbounded)));
+        let after = after.cloned();
+        topics.into_iter().flatten().flat_map(move |(topic, partitions)| {
+            let first = match &after {
+                Some((begun, partition)) if begun == topic => Bound::Excluded(*partition),
+                _ => Bound::Unbounded,
+            };
+            let partitions = partitions.range((first, Bound::Unbounded));
+            partitions.map(move |(partition, entry)| Kept { topic, partition: *partition, entry })
+        })
+    }
+
+    /// Groups with offsets behind one of them, by name.
+    pub fn groups_behind(&self, after: Option<&Str>) -> impl Iterator<Item = &Str> {
+        let first = after.map_or(Bound::Unbounded, |group| Bound::Excluded(&**group));
+        self.groups.range::<str, _>((first, Bound::Unbounded)).map(|(group, _)| group)
+    }
+
+    /// A record about this offset is on its way, of a topic with this id, or a tombstone;
+    /// [`Offsets::apply`] follows.
+    pub fn announce(&mut self, key: &OffsetCommitKey, newest: Option<Uuid>) {
+        self.with_entry(key, |entry| {
+            entry.pending += 1;
+            entry.newest = newest;
+        });
     }
 
     /// A record that was announced is durable.
     pub fn apply(&mut self, key: &OffsetCommitKey, value: Option<&OffsetCommitValue>) {
-        let entry = self.entry(key);
-        entry.pending = entry.pending.saturating_sub(1);
+        self.with_entry(key, |entry| entry.pending = entry.pending.saturating_sub(1));
         self.set(key, value);
     }
 
     /// A record that was read back.
     pub fn replay(&mut self, key: &OffsetCommitKey, value: Option<&OffsetCommitValue>) {
         if value.is_some() || self.contains(&key.group, &key.topic, key.partition) {
+            self.with_entry(key, |entry| entry.newest = value.map(|value| value.topic_id));
             self.set(key, value);
         }
     }
@@ -121,36 +175,49 @@ impl Offsets {
         let new = value.map(committed);
         let bytes = |committed: &Committed| committed.metadata.len();
         let more = new.as_ref().map_or(0, bytes);
-        let entry = self.entry(key);
-        let less = std::mem::replace(&mut entry.visible, new).as_ref().map_or(0, bytes);
-        let is_gone = entry.visible.is_none() && entry.pending == 0;
+        let (less, is_gone) = self.with_entry(key, |entry| {
+            let less = std::mem::replace(&mut entry.visible, new).as_ref().map_or(0, bytes);
+            (less, entry.visible.is_none() && entry.pending == 0)
+        });
         self.metadata_bytes = self.metadata_bytes + more - less;
         if is_gone {
             self.remove(key);
         }
     }
 
-    fn entry(&mut self, key: &OffsetCommitKey) -> &mut Entry {
+    /// Works on an entry, which is made if it is not there, and keeps the books of it.
+    fn with_entry<T>(&mut self, key: &OffsetCommitKey, work: impl FnOnce(&mut Entry) -> T) -> T {
         let Offsets { groups, count, .. } = self;
         if !groups.contains_key(&key.group) {
-            groups.insert(key.group.detached(), Topics::new());
+            groups.insert(key.group.detached(), OfGroup::default());
         }
-        let Some(topics) = groups.get_mut(&key.group) else { unreachable!("just made") };
+        let Some(OfGroup { topics, live }) = groups.get_mut(&key.group) else {
+            unreachable!("just made")
+        };
         if !topics.contains_key(&key.topic) {
             topics.insert(key.topic.detached(), BTreeMap::new());
         }
         let Some(partitions) = topics.get_mut(&key.topic) else { unreachable!("just made") };
-        partitions.entry(key.partition).or_insert_with(|| {
+        let entry = partitions.entry(key.partition).or_insert_with(|| {
             *count += 1;
             Entry::default()
-        })
+        });
+        let was_live = entry.newest.is_some();
+        let value = work(entry);
+        match (was_live, entry.newest.is_some()) {
+            (false, true) => *live += 1,
+            (true, false) => *live -= 1,
+            _ => {}
+        }
+        value
     }
 
     fn remove(&mut self, key: &OffsetCommitKey) {
-        let Some(topics) = self.groups.get_mut(&key.group) else { return };
+        let Some(OfGroup { topics, live }) = self.groups.get_mut(&key.group) else { return };
         let Some(partitions) = topics.get_mut(&key.topic) else { return };
-        if partitions.remove(&key.partition).is_some() {
+        if let Some(entry) = partitions.remove(&key.partition) {
             self.count -= 1;
+            *live -= usize::from(entry.newest.is_some());
         }
         if partitions.is_empty() {
             topics.remove(&key.topic);

@@ -10,8 +10,9 @@ pub const MEMBERS_MAX: usize = 10_000;
 pub const GROUPS_MAX: usize = 20_000;
 /// What one member may bring with it: a record of its group must hold it.
 pub const MEMBER_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a group's record, as its members are stored: what the offsets topic takes in one batch,
-/// less what is around it.
+/// What the offsets topic takes in one batch at least.
+pub const BATCH_BYTES_MAX: u32 = 1_048_588;
+/// Bytes of a group's record, as its members are stored: a batch, less what is around it.
 pub const GROUP_RECORD_BYTES_MAX: usize = 1_000_000;
 /// What the members of all groups of one partition of the offsets topic hold together.
 pub const ALL_MEMBERS_BYTES_MAX: usize = 64 << 20;
@@ -19,6 +20,8 @@ pub const ALL_MEMBERS_BYTES_MAX: usize = 64 << 20;
 pub const OFFSETS_MAX: usize = 2_000_000;
 /// What clients want kept with these offsets, together.
 pub const OFFSETS_METADATA_BYTES_MAX: usize = 256 << 20;
+/// Offsets or groups that one step of a coordinator looks at: about a microsecond each.
+pub const STEP_MAX: usize = 256;
 /// How long a new member may wait for its first rebalance (Kafka's `NEW_MEMBER_JOIN_TIMEOUT_MS`).
 pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
@@ -41,6 +44,8 @@ pub struct Rules {
     pub retention_check_interval: Duration,
     /// `offsets.topic.num.partitions`
     pub offsets_topic_partitions: i32,
+    /// `offsets.topic.segment.bytes`
+    pub offsets_topic_segment_bytes: i32,
 }
 
 impl Rules {
@@ -64,6 +69,7 @@ impl Rules {
             offsets_retention_ms: number("offsets.retention.minutes").saturating_mul(60_000),
             retention_check_interval: millis("offsets.retention.check.interval.ms"),
             offsets_topic_partitions: int("offsets.topic.num.partitions"),
+            offsets_topic_segment_bytes: int("offsets.topic.segment.bytes"),
         }
     }
 }

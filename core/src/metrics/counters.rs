@@ -12,6 +12,8 @@ use corelane_net::service::{Answer, Exchange};
 use corelane_storage::ids::{PartitionId, TopicId};
 use corelane_storage::meters::{Count, Durations, Latency};
 
+use super::stages::Stages;
+
 /// The counters of one shard, since its start.
 #[derive(Default)]
 pub struct Counters {
@@ -25,8 +27,12 @@ pub struct Counters {
     pub memory_reads: Reads,
     /// Those for which a file had to be read.
     pub disk_reads: Reads,
+    /// Those that were sent from a file as it is.
+    pub file_reads: Reads,
     /// Fetches that wait for data, now.
     pub fetches_parked: Cell<usize>,
+    /// How long the stages of requests take.
+    pub stages: Stages,
     /// How much later than asked for timers fire.
     pub timer_lateness: Latency,
 }
@@ -172,7 +178,9 @@ impl From<&Closed> for CloseReason {
             | Closed::Write(_)
             | Closed::DrainTimeout => CloseReason::Lost,
             Closed::IdleTimeout => CloseReason::Idle,
-            Closed::ReadTimeout { .. } | Closed::WriteTimeout => CloseReason::Slow,
+            Closed::Frame(FrameError::TooSlow { .. })
+            | Closed::ReadTimeout { .. }
+            | Closed::WriteTimeout => CloseReason::Slow,
             Closed::Frame(FrameError::Length { .. })
             | Closed::UnsupportedApi { .. }
             | Closed::Undecodable { .. } => CloseReason::Protocol,

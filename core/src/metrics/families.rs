@@ -104,6 +104,8 @@ families! {
             "Processor time of the shard's thread, in its own code (user) and in the kernel (system).", kafka "kafka.network:type=SocketServer,name=NetworkProcessorAvgIdlePercent (1 - idle)";
         TIMER_LATENESS: Histogram "corelane_shard_timer_lateness_seconds" ["shard"]
             "How much later than asked for the shard's timers fire, looked at four times a second: how long it is held.", kafka "";
+        STAGE: Histogram "corelane_stage_duration_seconds" ["shard", "stage"]
+            "What requests spend in each stage, by the shard on which it ends: parse, hop (to the owner of a partition), queue, append, write, flush (with the write), wait (a Fetch, for data), read, send. Of hop, queue, append, write, flush, wait and read one in eight is timed.", kafka "kafka.network:type=RequestMetrics,name=RequestQueueTimeMs, LocalTimeMs, RemoteTimeMs, ResponseQueueTimeMs, ResponseSendTimeMs";
         MAILBOX_DEPTH: Gauge "corelane_shard_mailbox_depth" ["shard"]
             "Calls of other shards that the shard has not begun.", kafka "kafka.network:type=RequestChannel,name=RequestQueueSize";
         SHARD_CALLS: Counter "corelane_shard_calls_total" ["shard"]
@@ -139,9 +141,27 @@ families! {
         JOURNAL_FAILED: Gauge "corelane_journal_failed" ["shard"]
             "1 once the shard's journal can't be written: none of its partitions takes records before a restart.", kafka "kafka.log:type=LogManager,name=OfflineLogDirectoryCount";
     }
+    "Compaction" {
+        COMPACTIONS: Counter "corelane_compactions_total" ["shard"]
+            "Logs compacted, each time counted.", kafka "";
+        COMPACTIONS_FAILED: Counter "corelane_compactions_failed_total" ["shard"]
+            "Compactions that met an error; the log says which. Those that a stop, a deletion or a change of the policy ends are not counted.", kafka "";
+        COMPACTION_SECONDS: Counter "corelane_compaction_seconds_total" ["shard"]
+            "Time that compactions took, with the rests that leave the shard to its clients.", kafka "kafka.log:type=LogCleaner,name=max-clean-time-secs";
+        COMPACTION_READ: Counter "corelane_compaction_read_bytes_total" ["shard"]
+            "Bytes that compaction read from segments: those not compacted yet are read twice.", kafka "";
+        COMPACTION_WRITTEN: Counter "corelane_compaction_written_bytes_total" ["shard"]
+            "Bytes that compaction wrote to new segments, in whole blocks.", kafka "";
+        COMPACTION_FREED: Counter "corelane_compaction_freed_bytes_total" ["shard"]
+            "Bytes by which compaction has made logs shorter.", kafka "kafka.log:type=LogCleaner,name=cleaner-recopy-percent";
+        COMPACTION_DIRTY: Gauge "corelane_compaction_dirty_ratio_max" ["shard"]
+            "Largest share of a compacted log that was not compacted, when compaction last looked; above min.cleanable.dirty.ratio it is behind.", kafka "kafka.log:type=LogCleanerManager,name=max-dirty-percent";
+        UNCLEANABLE: Gauge "corelane_partitions_uncleanable" ["shard"]
+            "Partitions that an error keeps from being compacted, so that they grow, before a restart or a change of their configs; the log says why.", kafka "kafka.log:type=LogCleanerManager,name=uncleanable-partitions-count,logDirectory=*";
+    }
     "Fetches" {
         READS: Counter "corelane_reads_total" ["shard", "source"]
-            "Partitions in answers to fetches, by where their batches came from: memory alone, or the disk as well.", kafka "";
+            "Partitions in answers to fetches, by where their batches came from: memory alone, the disk as well (read, directly), or a file that the kernel sends (through the page cache).", kafka "";
         READ_BYTES: Counter "corelane_read_bytes_total" ["shard", "source"]
             "Bytes of those batches.", kafka "";
         FETCHES_PARKED: Gauge "corelane_fetches_parked" ["shard"]

@@ -4,6 +4,7 @@
 //! ([`snapshot`]), which it makes in slices; all else happens on the HTTP port's thread.
 //!
 //! - [`counters`]: what a shard counts, beside its partitions and its storage
+//! - [`stages`]: how long each stage of a request takes
 //! - [`status`]: whether the broker lives and serves
 //! - [`snapshot`]: one shard's numbers at one instant
 //! - `slices.rs`: how a shard makes it without being held
@@ -20,5 +21,6 @@ mod render;
 pub mod scrape;
 mod slices;
 pub mod snapshot;
+pub mod stages;
 pub mod status;
 mod text;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use corelane_net::messages::Api;
 use corelane_storage::log::LogGauges;
-use corelane_storage::meters::Durations;
+use corelane_storage::meters::{CompactionMeters, Durations};
 use corelane_storage::runtime::Runtime;
 use corelane_storage::store::StoreGauges;
 
 use super::counters::{ApiTotals, CloseReason, Reads, Sent};
 use super::slices::Slices;
+use super::stages::Stage;
 use crate::catalog::Topic;
 use crate::runtime::{RingCounters, ThreadTime};
 use crate::shard::{Broker, Shard};
@@ -40,6 +41,8 @@ pub struct ShardSnapshot {
     pub thread: ThreadTime,
     /// How much later than asked for its timers fire.
     pub timer_lateness: Durations,
+    /// How long requests were in each stage, in the order of [`Stage::ALL`].
+    pub stages: Vec<Durations>,
     /// Calls of other shards that it has not begun.
     pub mailbox_depth: usize,
     /// Calls that it made to others.
@@ -66,6 +69,8 @@ pub struct ShardSnapshot {
     pub memory_reads: ReadTotals,
     /// Reads from the disk.
     pub disk_reads: ReadTotals,
+    /// Reads that were sent from a file.
+    pub file_reads: ReadTotals,
     /// Requests of its connections, by API.
     pub apis: Vec<(Api, ApiTotals)>,
     /// Topics that have something below.
@@ -104,6 +109,38 @@ pub struct DiskTotals {
     pub journal_syncs: Durations,
     /// fdatasyncs of segments.
     pub segment_syncs: Durations,
+    /// What compaction did.
+    pub compaction: CompactionTotals,
+}
+
+/// What compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompactionTotals {
+    /// Logs compacted.
+    pub ended: u64,
+    /// Compactions that met an error.
+    pub failed: u64,
+    /// Time that all took.
+    pub took: Duration,
+    /// Bytes read from segments.
+    pub read_bytes: u64,
+    /// Bytes written to segments.
+    pub written_bytes: u64,
+    /// Bytes by which logs have become shorter.
+    pub freed_bytes: u64,
+}
+
+impl From<&CompactionMeters> for CompactionTotals {
+    fn from(meters: &CompactionMeters) -> CompactionTotals {
+        CompactionTotals {
+            ended: meters.ended.get(),
+            failed: meters.failed.get(),
+            took: Duration::from_micros(meters.took_us.get()),
+            read_bytes: meters.read_bytes.get(),
+            written_bytes: meters.written_bytes.get(),
+            freed_bytes: meters.freed_bytes.get(),
+        }
+    }
 }
 
 /// Reads of one kind.
@@ -153,6 +190,7 @@ pub async fn take(shard: &Rc<Shard>) -> ShardSnapshot {
     let (meters, disk) = (shard.store.meters(), &mut snapshot.disk);
     disk.journal_written_bytes = meters.journal_written_bytes.get();
     disk.segment_written_bytes = meters.segment_written_bytes.get();
+    disk.compaction = CompactionTotals::from(&meters.compaction);
     let copies = [
         (&mut disk.journal_writes, &meters.journal_writes),
         (&mut disk.segment_writes, &meters.segment_writes),
@@ -162,6 +200,10 @@ pub async fn take(shard: &Rc<Shard>) -> ShardSnapshot {
     ];
     for (copy, latency) in copies {
         *copy = latency.durations();
+        slices.after(HISTOGRAM_WEIGHT).await;
+    }
+    for stage in Stage::ALL {
+        snapshot.stages.push(shard.counters.stages.latency(stage).durations());
         slices.after(HISTOGRAM_WEIGHT).await;
     }
     for api in Api::ALL {
@@ -197,6 +239,7 @@ fn at_once(shard: &Rc<Shard>) -> ShardSnapshot {
         fetches_parked: counters.fetches_parked.get(),
         memory_reads: ReadTotals::from(&counters.memory_reads),
         disk_reads: ReadTotals::from(&counters.disk_reads),
+        file_reads: ReadTotals::from(&counters.file_reads),
         ..ShardSnapshot::default()
     }
 }

@@ -126,6 +126,15 @@ impl Partition {
         Ok(appended)
     }
 
+    /// Appends a batch that the broker has made itself: its records need no look. Nothing of clients may
+    /// queue here.
+    pub fn append_own(&self, batch: &[u8]) -> Result<Appended, PartitionError> {
+        debug_assert_eq!(self.queued.get(), 0, "clients write to the broker's own topics");
+        let appended = self.guarded(|log| log.append(batch))??;
+        self.traffic.count(batch.len(), &appended);
+        Ok(appended)
+    }
+
     /// Until this is dropped, what comes later has to queue.
     pub fn queue(self: &Rc<Self>) -> Queued {
         self.queued.set(self.queued.get() + 1);
@@ -135,6 +144,11 @@ impl Partition {
     /// Resolves when everything below `next_offset` is acknowledged.
     pub async fn acknowledged(&self, next_offset: i64) -> Result<(), PartitionError> {
         self.guarded_async(self.log.acknowledged(next_offset)).await
+    }
+
+    /// Whether acknowledgements wait for a flush.
+    pub fn waits_for_flush(&self) -> bool {
+        self.log.waits_for_flush()
     }
 
     /// Its offsets now.

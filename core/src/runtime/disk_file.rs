@@ -4,12 +4,13 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use corelane_storage::buffer::{AlignedBuf, AlignedSlice};
 use corelane_storage::runtime::{BLOCK_BYTES, DiskError, File};
 
 use super::operation::Work;
+use super::send_file::{self, SendableFile};
 use super::shard_runtime::ShardRuntime;
 
 /// An open file. Clones share the descriptor, which closes with the last of them and of the
@@ -17,12 +18,33 @@ use super::shard_runtime::ShardRuntime;
 #[derive(Clone)]
 pub struct DiskFile {
     fd: Arc<OwnedFd>,
+    /// Opened when it is first sent.
+    sendable: Arc<OnceLock<SendableFile>>,
     path: Arc<PathBuf>,
 }
 
 impl DiskFile {
     pub(super) fn new(fd: OwnedFd, path: &Path) -> Self {
-        DiskFile { fd: Arc::new(fd), path: Arc::new(path.to_owned()) }
+        let path = Arc::new(path.to_owned());
+        DiskFile { fd: Arc::new(fd), sendable: Arc::default(), path }
+    }
+
+    /// The same file, to be sent as it is. Its name must not have passed to another.
+    ///
+    /// Only for files that nothing is written to any more: pages that are cached while a direct
+    /// write is on its way hold that write up.
+    ///
+    /// # Errors
+    /// [`DiskError`], also for want of a descriptor.
+    pub async fn sendable(&self) -> Result<SendableFile, DiskError> {
+        if let Some(file) = self.sendable.get() {
+            return Ok(file.clone());
+        }
+        let failed = |cause| DiskError::new("open", &self.path, 0, cause);
+        let shard = ShardRuntime::current().map_err(failed)?;
+        let path = Arc::clone(&self.path);
+        let opened = shard.blocking().run(move || send_file::open(&path)).await.map_err(failed)?;
+        Ok(self.sendable.get_or_init(|| opened).clone())
     }
 
     async fn run(

@@ -5,8 +5,8 @@
 //! or not anybody still awaits them. Completions are taken when a submission returns and when an
 //! eventfd, read by a task of the executor, says that there are some.
 //!
-//! Limits: [`IN_FLIGHT_MAX`] entries in the kernel, the rest waits in order; at most [`POLLS_MAX`]
-//! of them wait on peers. The completion queue holds more than that, so it can't overflow.
+//! Limits: [`IN_FLIGHT_MAX`] entries in the kernel, the rest waits in order; besides, [`POLLS_MAX`]
+//! that wait on peers. The kernel keeps completions that the queue has no room for.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -29,8 +29,9 @@ use super::wakes::Wakes;
 /// Operations that the kernel works on at once, per shard.
 pub(super) const IN_FLIGHT_MAX: usize = 256;
 
-/// Waits for readiness at once, per shard (one per listening socket).
-pub(super) const POLLS_MAX: usize = 64;
+/// Waits for readiness at once, per shard: one per listening socket, and one per connection that a
+/// file is sent to and whose client is slower than the disk.
+pub(super) const POLLS_MAX: usize = 1 << 16;
 
 /// Twice what can complete, cancellations included.
 const COMPLETIONS: u32 = 1024;
@@ -155,7 +156,7 @@ impl DiskRing {
         }
         if operation.is_poll() {
             if state.polls == POLLS_MAX {
-                return Err(io::Error::other("too many listening sockets on one shard"));
+                return Err(io::Error::other("too many sockets are waited for on one shard"));
             }
             state.polls += 1;
         }
@@ -340,7 +341,7 @@ impl State {
         let mut calls = 0;
         loop {
             let mut queue = ring.submission();
-            while !queue.is_full() && self.in_flight < IN_FLIGHT_MAX {
+            while !queue.is_full() && self.in_flight < IN_FLIGHT_MAX + self.polls {
                 let entry = if let Some(key) = self.cancel.pop() {
                     opcode::AsyncCancel::new(key).build().user_data(CANCELLATION)
                 } else if let Some(index) = self.waiting.pop_front() {
@@ -502,6 +503,11 @@ impl Drop for Answer {
             self.ring.mark_dirty();
         }
     }
+}
+
+/// Waits until `fd` takes bytes, or has failed.
+pub(super) async fn writable(ring: &Rc<DiskRing>, fd: &Arc<OwnedFd>) -> io::Result<()> {
+    ring.begin(Work::Writable, Arc::clone(fd))?.await.1
 }
 
 /// Waits until `fd` is readable (a listening socket: has a connection to accept).

@@ -8,6 +8,7 @@
 //! - [`directory`]: blocking metadata operations: open, list, create, remove, sync
 //! - [`blocking`]: the few threads on which those run
 //! - [`listener`], [`stream`]: TCP: bind, accept, hand over to a shard, read, write
+//! - [`send_file`], [`pipe`]: file to socket without a copy
 //! - [`signals`]: SIGTERM and SIGINT as an awaited event
 //! - [`data_dir_lock`]: one process per data directory
 //! - [`task`]: a task whose panic ends only itself
@@ -21,6 +22,8 @@ pub mod disk_file;
 mod disk_ring;
 pub mod listener;
 mod operation;
+mod pipe;
+pub mod send_file;
 pub mod shard_runtime;
 pub mod shards;
 pub mod signals;
@@ -35,6 +38,7 @@ mod tests;
 pub use data_dir_lock::{DataDirLock, LockError};
 pub use disk_file::DiskFile;
 pub use listener::{TcpListener, bind};
+pub use send_file::SendableFile;
 pub use shard_runtime::{RingCounters, ShardRuntime};
 pub use shards::{ShardError, Shards, ShardsConfig, usable_cores};
 pub use signals::Signals;

@@ -30,15 +30,20 @@ pub(super) enum Work {
     Allocate { position: u64, len: u64 },
     /// ftruncate.
     Truncate { len: u64 },
+    /// splice of up to `len` bytes into an empty pipe, which may be fewer.
+    Splice { into: Arc<OwnedFd>, position: u64, len: usize, moved: usize },
     /// Wait until the descriptor is readable (a listening socket: has a connection).
     Readable,
+    /// Wait until the descriptor takes bytes, or will never again.
+    Writable,
 }
 
 impl Work {
-    /// Bytes known to be transferred so far, of a read or write.
+    /// Bytes known to be transferred so far, of a read, write or splice.
     pub(super) fn done_bytes(&self) -> usize {
         match self {
             Work::Write { done, .. } | Work::Read { done, .. } => *done,
+            Work::Splice { moved, .. } => *moved,
             _ => 0,
         }
     }
@@ -90,7 +95,13 @@ impl Operation {
                 opcode::Fallocate::new(fd, *len).offset(*position).mode(0).build()
             }
             Work::Truncate { len } => opcode::Ftruncate::new(fd, *len).build(),
+            Work::Splice { into, position, len, .. } => {
+                let to = types::Fd(into.as_raw_fd());
+                let len = (*len).min(TRANSFER_BYTES_MAX) as u32;
+                opcode::Splice::new(fd, *position as i64, to, -1, len).build()
+            }
             Work::Readable => opcode::PollAdd::new(fd, libc::POLLIN as u32).build(),
+            Work::Writable => opcode::PollAdd::new(fd, libc::POLLOUT as u32).build(),
         }
     }
 
@@ -127,6 +138,10 @@ impl Operation {
                 *done = block_floor(total as u64) as usize;
                 Step::Again
             }
+            Work::Splice { moved, .. } => {
+                *moved = transferred;
+                Step::Done(Ok(()))
+            }
             _ => Step::Done(Ok(())),
         }
     }
@@ -153,6 +168,6 @@ impl Operation {
     /// True if it may wait without end (on a peer, not on a disk) and must be cancelled when
     /// nobody awaits it any more.
     pub(super) fn is_poll(&self) -> bool {
-        matches!(self.work, Work::Readable)
+        matches!(self.work, Work::Readable | Work::Writable)
     }
 }

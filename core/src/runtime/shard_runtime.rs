@@ -17,6 +17,7 @@ use super::directory;
 use super::disk_file::DiskFile;
 use super::disk_ring::DiskRing;
 pub use super::disk_ring::RingCounters;
+use super::pipe::PipePool;
 use super::task::ShardTask;
 use super::wakes::{Wakes, beat};
 
@@ -33,6 +34,7 @@ struct Shard {
     started: Instant,
     wakes: Rc<Wakes>,
     ring: Rc<DiskRing>,
+    pipes: Rc<PipePool>,
     blocking: BlockingPool,
 }
 
@@ -56,7 +58,15 @@ impl ShardRuntime {
         let ring = DiskRing::start(&wakes, locks)?;
         glommio::spawn_local(beat()).detach();
         let runtime = ShardRuntime {
-            shard: Rc::new(Shard { index, shards, started, wakes, ring, blocking }),
+            shard: Rc::new(Shard {
+                index,
+                shards,
+                started,
+                wakes,
+                ring,
+                pipes: PipePool::new(),
+                blocking,
+            }),
         };
         CURRENT.set(Some(runtime.clone()));
         Ok(runtime)
@@ -102,6 +112,10 @@ impl ShardRuntime {
 
     pub(super) fn ring(&self) -> &Rc<DiskRing> {
         &self.shard.ring
+    }
+
+    pub(super) fn pipes(&self) -> &Rc<PipePool> {
+        &self.shard.pipes
     }
 
     /// `future` as a task of this shard: woken from anywhere, its panic an error.

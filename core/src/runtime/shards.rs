@@ -56,6 +56,8 @@ pub enum ShardError {
 pub struct ShardsConfig {
     /// How many; may exceed the cores, then none is pinned. 0 counts as 1.
     pub shards: usize,
+    /// How long an executor without work looks for some before it sleeps.
+    pub spin: Duration,
     /// The data directory's lock, which every shard's disk ring keeps alive until its last write
     /// has ended.
     pub lock: Option<Arc<DataDirLock>>,
@@ -121,7 +123,8 @@ impl<T: Send + 'static> Shards<T> {
         for (shard, core) in cores.into_iter().enumerate() {
             let (gate, opened) = flume::bounded::<()>(1);
             gates.push(gate);
-            let seat = Seat { shard, shards, core, started, lock: config.lock.clone() };
+            let (spin, lock) = (config.spin, config.lock.clone());
+            let seat = Seat { shard, shards, core, started, spin, lock };
             let (main, blocking, ready) = (main.clone(), blocking.clone(), ready.clone());
             let body = move || seat.run(blocking, ready, opened, main);
             let builder = thread::Builder::new().name(format!("shard-{shard}"));
@@ -172,6 +175,7 @@ struct Seat {
     shards: usize,
     core: Option<usize>,
     started: Instant,
+    spin: Duration,
     lock: Option<Arc<DataDirLock>>,
 }
 
@@ -197,6 +201,7 @@ impl Seat {
                 .io_memory(EXECUTOR_IO_BYTES)
                 .ring_depth(EXECUTOR_RING_ENTRIES)
                 .preempt_timer(PREEMPT_INTERVAL)
+                .spin_before_park(self.spin)
                 .make()
                 .map_err(io::Error::from)?;
             let result = executor.run(async {

@@ -3,7 +3,7 @@
 //! Reads and vectored writes are tried at once; only when the socket has nothing (or no room) is
 //! readiness awaited, through glommio's stream, whose read and write sides wait independently.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -18,6 +18,7 @@ use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{SockRef, TcpKeepalive};
 
+use super::send_file::{Filled, Kept};
 use super::shard_runtime::ShardRuntime;
 
 /// A peer that vanished is noticed after about `KEEPALIVE_IDLE` and 9 `KEEPALIVE_INTERVAL`s
@@ -39,6 +40,8 @@ thread_local! {
 struct Socket {
     glommio: RefCell<glommio::net::TcpStream>,
     fd: RawFd,
+    /// What is to be sent of a file before anything else.
+    filled: Kept,
 }
 
 /// A TCP connection. Clones share it, so that one task may read while another writes; at most one
@@ -56,10 +59,18 @@ impl TcpStream {
         let keepalive =
             TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
         options.set_tcp_keepalive(&keepalive)?;
+        // Of no consequence to glommio, which asks for readiness; splice(2) has no flag for it.
+        options.set_nonblocking(true)?;
         let fd = connection.as_raw_fd();
         // SAFETY: `into_raw_fd` gives up the ownership that the stream takes over.
         let glommio = unsafe { glommio::net::TcpStream::from_raw_fd(connection.into_raw_fd()) };
-        Ok(TcpStream { socket: Rc::new(Socket { glommio: RefCell::new(glommio), fd }) })
+        Ok(TcpStream {
+            socket: Rc::new(Socket { glommio: RefCell::new(glommio), fd, filled: Kept::default() }),
+        })
+    }
+
+    pub(super) fn filled(&self) -> RefMut<'_, Option<Filled>> {
+        self.socket.filled.borrow_mut()
     }
 
     /// The peer's address.
@@ -90,7 +101,13 @@ impl TcpStream {
     /// Writes at least one byte of `pieces`, in order, unless all are empty; the rest is the
     /// caller's to write again. A peer that has gone is an error (EPIPE), never a signal.
     pub async fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_write_vectored(cx, pieces)).await
+        poll_fn(|cx| self.poll_write_vectored(cx, pieces, false)).await
+    }
+
+    /// [`TcpStream::write_vectored`], of bytes behind which more follow at once: what fills no
+    /// packet waits for those.
+    pub async fn write_vectored_more(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_write_vectored(cx, pieces, true)).await
     }
 
     /// Writes all of `bytes`.
@@ -156,12 +173,13 @@ impl TcpStream {
         &self,
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
+        more: bool,
     ) -> Poll<io::Result<usize>> {
         let Some(first) = pieces.iter().find(|piece| !piece.is_empty()) else {
             return Poll::Ready(Ok(0));
         };
         loop {
-            match self.socket.send_now(pieces) {
+            match self.socket.send_now(pieces, more) {
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
@@ -187,12 +205,15 @@ impl Socket {
     }
 
     /// One non-blocking sendmsg(2); MSG_NOSIGNAL turns SIGPIPE into EPIPE.
-    fn send_now(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn send_now(&self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         // SAFETY: `msghdr` is plain data, for which zeros are valid.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_iov = pieces.as_ptr().cast_mut().cast();
         message.msg_iovlen = pieces.len().min(WRITE_PIECES_MAX) as _;
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let mut flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        if more {
+            flags |= libc::MSG_MORE;
+        }
         // SAFETY: `IoSlice` has the layout of `iovec` (std guarantees it), the pieces outlive the
         // call and sendmsg does not write to them.
         let sent = unsafe { libc::sendmsg(self.fd, &message, flags) };

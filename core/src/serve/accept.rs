@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corelane_net::budget::ByteBudget;
+use corelane_net::budget::{ByteBudget, Reserve};
 use corelane_net::connection::{self, Shared};
 use corelane_net::limits::Limits;
 use corelane_storage::runtime::Runtime;
@@ -25,6 +25,10 @@ use crate::shard::{ListenerId, Shard};
 /// Bytes of requests under way, of all shards together; each has room for one of the largest, and may
 /// go over its share by one.
 const REQUEST_BUDGET_BYTES: usize = 256 << 20;
+
+/// Frames up to this length have a part of the budget for themselves: one in so many bytes.
+const SMALL_FRAME_BYTES: usize = 64 << 10;
+const SMALL_FRAMES_PART: usize = 8;
 
 /// Listening sockets on shard 0.
 pub struct Listeners(Vec<Bound>);
@@ -197,6 +201,8 @@ async fn serve(
 /// What the connections of one shard share.
 fn shared(limits: &Limits, shards: usize) -> Shared {
     let limit_bytes = (REQUEST_BUDGET_BYTES / shards).max(limits.request_bytes_max);
-    let budget = ByteBudget::new("requests", limit_bytes, limits.request_bytes_max);
+    let reserve = Reserve::new(limit_bytes / SMALL_FRAMES_PART, SMALL_FRAME_BYTES);
+    let largest_bytes = limits.request_bytes_max;
+    let budget = ByteBudget::with_reserve("requests", limit_bytes, largest_bytes, reserve);
     Shared::new("clients", limits.clone(), budget)
 }

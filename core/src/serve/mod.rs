@@ -196,10 +196,11 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     let status = Arc::new(Status::new(shards, began));
     let bound = configuration.http_listen.as_ref().map(http::bind).transpose()?;
     let watching = Watching { status: status.clone(), questions, url: OnceLock::new() };
+    let spin = configuration.spin;
     let launch = Launch::new(configuration, shards, began, signals, watching);
     // Open from here to the end: who asks is told that it recovers, serves, or stops.
     let _http = bound.map(|bound| open_http(bound, &launch, ask)).transpose()?;
-    let config = ShardsConfig { shards, lock: Some(Arc::new(lock)) };
+    let config = ShardsConfig { shards, spin, lock: Some(Arc::new(lock)) };
     let running = Shards::start(&config, move |runtime| launch::shard(runtime, launch.clone()))?;
     let ends: Vec<Result<(), ServeError>> =
         running.join().into_iter().map(|end| end.map_err(ServeError::from)?).collect();

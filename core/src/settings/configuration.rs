@@ -31,6 +31,8 @@ pub struct Configuration {
     pub data_dir: PathBuf,
     /// Shards; `None` is one per usable core.
     pub shards: Option<u16>,
+    /// How long a shard without work looks for some before it sleeps.
+    pub spin: Duration,
     /// What an acknowledgement waits for.
     pub durability: Durability,
     /// Partitions of a topic that is created without saying how many.
@@ -78,6 +80,7 @@ impl Configuration {
             max_request_bytes: read.number("socket.request.max.bytes").unwrap_or(100 << 20),
             data_dir: PathBuf::from(gathered.text("log.dirs").unwrap_or_default()),
             shards: read.number("corelane.shards"),
+            spin: read.number("corelane.spin.us").map_or(Duration::ZERO, Duration::from_micros),
             durability: read.durability(),
             default_partitions: read.number("num.partitions").unwrap_or(1),
             auto_create_topics: gathered.text("auto.create.topics.enable") == Some("true"),

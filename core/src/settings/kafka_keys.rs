@@ -40,7 +40,7 @@ const REASONS: &[(&str, &str)] = &[
     ("group.share.", "there are no share groups yet"),
     ("group.streams.", "there are no streams groups yet"),
     ("group.coordinator.", "groups are coordinated by the shard that owns their offsets"),
-    ("offset", "offsets are stored as Kafka's defaults say"),
+    ("offsets.load.", "groups are read back in slices of a size of their own choosing"),
     ("share.", "there are no share groups yet"),
     ("transaction", "there are no transactions yet"),
     ("add.partitions.", "there are no transactions yet"),

@@ -57,6 +57,9 @@ pub(super) static FIXED: &[Fixed] = &[
     fixed("log.retention.check.interval.ms", "300000", "that is how often segments are looked at"),
     fixed("min.insync.replicas", "1", "there is one broker, and so one replica"),
     fixed("node.id", "1", "one process is the whole cluster"),
+    fixed("offsets.commit.timeout.ms", "5000", "that is how long a commit waits for the disk"),
+    fixed("offsets.topic.compression.codec", "0", "records of groups are small"),
+    fixed("offsets.topic.replication.factor", "1", "there is one broker"),
     fixed("process.roles", "broker,controller", "one process is the whole cluster"),
     fixed(
         "producer.id.expiration.ms",

@@ -202,12 +202,16 @@ static KEYS: &[Key] = &[
     topic_default("offsets.retention.check.interval.ms", "How often such offsets are looked for."),
     topic_default("offsets.topic.num.partitions",
         "Partitions of __consumer_offsets, when the first group makes it; never changed after that."),
+    topic_default("offsets.topic.segment.bytes",
+        "segment.bytes of __consumer_offsets, when the first group makes it."),
     key("corelane.durability", Kind::OneOf(&["default", "strict"]), Default::Text("default"),
         "What an acknowledgement promises: default, that the write is done; strict, that it is flushed.")
         .with_flag("--durability"),
     key("corelane.shards", Kind::Whole { min: 1, max: 1_024 }, Default::Nothing("one per usable core"),
         "Shards, each with a thread of its own. The data does not depend on it.")
         .with_flag("--shards"),
+    key("corelane.spin.us", Kind::Whole { min: 0, max: 1_000_000 }, Default::Text("0"),
+        "How long a shard without work looks for some before it sleeps: quicker answers, for a core that is never idle."),
     key("corelane.cache.bytes", Kind::Bytes { min: 1 << 20, max: i64::MAX as u64 },
         Default::Nothing("a fifth of the memory"),
         "Memory for the newest data, of all shards together.")

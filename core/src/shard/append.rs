@@ -14,6 +14,7 @@ use corelane_storage::runtime::Runtime;
 
 use super::Shard;
 use super::semaphore::Acquire;
+use crate::metrics::stages::{Stage, Stopwatch};
 use crate::partition::{Partition, PartitionError, Queued};
 
 /// One batch of a produce request.
@@ -29,6 +30,8 @@ pub struct Batch {
 pub struct Accepted {
     partition: Rc<Partition>,
     appended: Appended,
+    /// Since it is in the log.
+    watch: Stopwatch,
 }
 
 /// The batches of one request that could not be appended at once.
@@ -62,7 +65,7 @@ impl Shard {
         deadline: Duration,
     ) -> impl Future<Output = Vec<Result<Accepted, PartitionError>>> + use<> {
         let turn = self.append_turn.acquire(1);
-        let shard = self.clone();
+        let (shard, mut watch) = (self.clone(), self.stopwatch());
         async move {
             let admitted = async {
                 let turn = turn.await;
@@ -72,8 +75,11 @@ impl Shard {
             let Some(turn) = shard.until(deadline, admitted).await else {
                 return batches.iter().map(|_| Err(PartitionError::TimedOut)).collect();
             };
+            shard.lap(&mut watch, Stage::Queue);
             let (mut accepted, late) = shard.append_at_once(&batches);
             drop(turn);
+            shard.lap(&mut watch, Stage::Append);
+            accepted.iter_mut().flatten().for_each(|accepted| accepted.watch = watch);
             if let Some(late) = late {
                 // Boxed: hardly a request needs it, and all would have to carry it.
                 Box::pin(shard.append_late(late, &batches, &mut accepted, deadline)).await;
@@ -91,7 +97,7 @@ impl Shard {
         let append_one = |(place, batch): (usize, &Batch)| {
             let partition = self.partition(batch.partition)?;
             match partition.append_at_once(&batch.records)? {
-                Some(appended) => Ok(Accepted { partition, appended }),
+                Some(appended) => Ok(Accepted { partition, appended, watch: Stopwatch::default() }),
                 None => {
                     late.push((place, partition.queue()));
                     Err(PartitionError::TimedOut)
@@ -123,7 +129,8 @@ impl Shard {
                 queued.append(&batches[place].records).await
             };
             if let Some(outcome) = self.until(deadline, admitted).await {
-                accepted[place] = outcome.map(|appended| Accepted { partition, appended });
+                let watch = Stopwatch::default();
+                accepted[place] = outcome.map(|appended| Accepted { partition, appended, watch });
             }
         }
     }
@@ -149,11 +156,13 @@ impl Shard {
 
     async fn acknowledged(
         &self,
-        batch: Accepted,
+        mut batch: Accepted,
         deadline: Duration,
     ) -> Result<Acknowledged, PartitionError> {
         let wait = batch.partition.acknowledged(batch.appended.last_offset + 1);
         self.until(deadline, wait).await.unwrap_or(Err(PartitionError::TimedOut))?;
+        let stage = if batch.partition.waits_for_flush() { Stage::Flush } else { Stage::Write };
+        self.lap(&mut batch.watch, stage);
         batch.outcome()
     }
 }

@@ -12,6 +12,8 @@ use corelane_storage::runtime::Runtime;
 use super::Shard;
 use crate::catalog::config::{Configs, compaction_limits, log_config};
 use crate::catalog::{Command, Topic};
+use crate::group::placement::OFFSETS_TOPIC;
+use crate::group::rules::BATCH_BYTES_MAX;
 use crate::partition::Partition;
 
 /// Partitions (or topics without one here) that are dealt with before others get their turn: a
@@ -72,7 +74,13 @@ impl Shard {
     fn log_config(&self, topic: &Topic) -> LogConfig {
         let catalog = self.catalog();
         let broker = &self.broker;
-        log_config(&catalog.layers(&topic.configs, broker.node_id, &broker.settings))
+        let mut config =
+            log_config(&catalog.layers(&topic.configs, broker.node_id, &broker.settings));
+        if *topic.name == *OFFSETS_TOPIC {
+            // Whatever is told to producers: groups must be able to write.
+            config.max_message_bytes = config.max_message_bytes.max(BATCH_BYTES_MAX);
+        }
+        config
     }
 
     fn configure_compaction(&self) {

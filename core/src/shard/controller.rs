@@ -177,8 +177,8 @@ impl Shard {
             if view.catalog.topic(OFFSETS_TOPIC).is_some() {
                 return Ok(((), None));
             }
-            let partitions = Rules::of(view.settings).offsets_topic_partitions;
-            let topic = change::create_offsets_topic(view, partitions, new_topic_id()?)?;
+            let topic =
+                change::create_offsets_topic(view, &Rules::of(view.settings), new_topic_id()?)?;
             Ok(((), Some(Command::CreateTopic(Arc::new(topic)))))
         };
         self.change(decide).await

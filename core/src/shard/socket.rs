@@ -3,16 +3,30 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use corelane_net::extent::Part;
 use corelane_net::stream::{Stream, Timer};
+use corelane_storage::log::FileLease;
 use corelane_storage::runtime::Runtime;
 
-use crate::runtime::{ShardRuntime, TcpStream};
+use super::budget::Credit;
+use crate::runtime::{DiskFile, SendableFile, ShardRuntime, TcpStream};
 
 /// Most parts of one write.
 const WRITE_PARTS_MAX: usize = 256;
+
+/// A file that answers are sent from, and what keeps it as it is meanwhile.
+pub struct LeasedFile {
+    /// The file.
+    pub file: SendableFile,
+    /// The range in it.
+    pub lease: FileLease<DiskFile>,
+    /// The answer counts until it is sent.
+    pub credit: Option<Arc<Credit>>,
+}
 
 /// A connection.
 pub struct Socket {
@@ -32,9 +46,21 @@ impl Stream for Socket {
         self.stream.read_buf(buf, max_bytes).await
     }
 
-    async fn write(&self, parts: &[Bytes]) -> io::Result<usize> {
+    async fn write(&self, parts: &[Part]) -> io::Result<usize> {
+        if let Some(Part::Extent(extent)) = parts.first() {
+            let range = extent.source::<LeasedFile>().ok_or(io::ErrorKind::Unsupported)?;
+            let more = parts.len() > 1;
+            return self
+                .stream
+                .send_file(&range.file, extent.from(), extent.len_bytes(), more)
+                .await;
+        }
+        let in_memory = parts.iter().map_while(Part::bytes);
         let pieces: Vec<IoSlice<'_>> =
-            parts.iter().take(WRITE_PARTS_MAX).map(|part| IoSlice::new(part)).collect();
+            in_memory.take(WRITE_PARTS_MAX).map(|bytes| IoSlice::new(bytes)).collect();
+        if pieces.len() < parts.len() {
+            return self.stream.write_vectored_more(&pieces).await;
+        }
         self.stream.write_vectored(&pieces).await
     }
 

@@ -85,6 +85,12 @@ pub enum DecodeErrorKind {
     /// So many tiny elements that their decoded form would dwarf the frame.
     #[error("decoded form exceeds the frame's memory allowance")]
     AllowanceExceeded,
+    /// More elements, of all arrays together, than a request may have.
+    #[error("more than {elements_max} elements in one request")]
+    TooManyElements {
+        /// How many it may have.
+        elements_max: usize,
+    },
     /// Bytes left over after the last field.
     #[error("{0} bytes left over")]
     TrailingBytes(usize),
@@ -123,6 +129,20 @@ pub struct Decoder<'a> {
     frame: &'a Bytes,
     rest: &'a [u8],
     allowance_bytes: usize,
+    elements: Elements,
+}
+
+/// Elements of arrays.
+#[derive(Debug, Clone, Copy)]
+struct Elements {
+    max: usize,
+    left: usize,
+}
+
+impl Elements {
+    fn at_most(max: usize) -> Elements {
+        Elements { max, left: max }
+    }
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -130,14 +150,22 @@ type Result<T> = std::result::Result<T, DecodeError>;
 impl<'a> Decoder<'a> {
     /// Starts at the first byte of `frame` (its length prefix already taken off).
     pub fn new(frame: &'a Bytes) -> Decoder<'a> {
-        Decoder { frame, rest: frame, allowance_bytes: allowance_bytes(frame.len()) }
+        let elements = Elements::at_most(usize::MAX);
+        Decoder { frame, rest: frame, allowance_bytes: allowance_bytes(frame.len()), elements }
+    }
+
+    /// Refuses more elements, of all arrays together.
+    pub fn with_elements_max(mut self, elements_max: usize) -> Decoder<'a> {
+        self.elements = Elements::at_most(elements_max);
+        self
     }
 
     /// Starts at the first byte of a part of a frame that was skipped before, and so checked and
     /// charged.
     #[inline]
     pub(crate) fn of_skipped(part: &'a Bytes) -> Decoder<'a> {
-        Decoder { frame: part, rest: part, allowance_bytes: usize::MAX }
+        let elements = Elements::at_most(usize::MAX);
+        Decoder { frame: part, rest: part, allowance_bytes: usize::MAX, elements }
     }
 
     /// Bytes not yet read.
@@ -346,6 +374,13 @@ impl<'a> Decoder<'a> {
         if count > left / min_bytes.max(1) {
             return Err(self.error(DecodeErrorKind::ArrayTooLong { count, left }));
         }
+        match self.elements.left.checked_sub(count) {
+            Some(left) => self.elements.left = left,
+            None => {
+                let elements_max = self.elements.max;
+                return Err(self.error(DecodeErrorKind::TooManyElements { elements_max }));
+            }
+        }
         let cost = count.saturating_mul(size_of::<T>());
         match self.allowance_bytes.checked_sub(cost) {
             Some(allowance) => self.allowance_bytes = allowance,
@@ -365,10 +400,10 @@ impl<'a> Decoder<'a> {
             let tag = self.uvarint()?;
             let len_bytes = self.uvarint()? as usize;
             let body = self.take(len_bytes)?;
-            let mut inner =
-                Decoder { frame: self.frame, rest: body, allowance_bytes: self.allowance_bytes };
+            let mut inner = Decoder { rest: body, ..*self };
             if known(tag, &mut inner)? {
                 self.allowance_bytes = inner.allowance_bytes;
+                self.elements = inner.elements;
                 inner.finish()?;
             }
         }

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Version;
+use crate::extent::{Extent, Part};
 
 /// A payload below this is copied into the fields around it: cheaper than one more vector entry.
 const COPY_BELOW_BYTES: usize = 2 << 10;
@@ -33,7 +34,7 @@ pub enum EncodeError {
 pub struct Encoder {
     fields: BytesMut,
     /// Payloads, each with the position in `fields` before which it belongs.
-    splices: Vec<(usize, Bytes)>,
+    splices: Vec<(usize, Part)>,
     spliced_bytes: usize,
     failure: Option<EncodeError>,
 }
@@ -78,27 +79,42 @@ impl Encoder {
     }
 
     /// Takes everything encoded so far, as parts to be written one after the other.
-    pub fn take_parts(&mut self) -> Vec<Bytes> {
+    pub fn take_parts(&mut self) -> Vec<Part> {
         let mut fields = self.fields.split().freeze();
         let mut parts = Vec::with_capacity(2 * self.splices.len() + 1);
         let mut taken = 0;
         for (position, payload) in self.splices.drain(..) {
             if position > taken {
-                parts.push(fields.split_to(position - taken));
+                parts.push(fields.split_to(position - taken).into());
                 taken = position;
             }
             parts.push(payload);
         }
         if !fields.is_empty() {
-            parts.push(fields);
+            parts.push(fields.into());
         }
         self.spliced_bytes = 0;
         parts
     }
 
+    /// As [`Encoder::take_parts`], of what holds no extent: no request does.
+    ///
+    /// # Panics
+    /// If there is an extent.
+    pub fn take_memory(&mut self) -> Vec<Bytes> {
+        let in_memory = |part| match part {
+            Part::Bytes(bytes) => bytes,
+            Part::Extent(extent) => panic!("{extent:?} is not in memory"),
+        };
+        self.take_parts().into_iter().map(in_memory).collect()
+    }
+
     /// Everything encoded so far in one piece. Copies payloads: for tests, clients and tools.
+    ///
+    /// # Panics
+    /// If there is an extent.
     pub fn take_bytes(&mut self) -> Bytes {
-        let mut parts = self.take_parts();
+        let mut parts = self.take_memory();
         if parts.len() == 1 {
             return parts.remove(0);
         }
@@ -125,7 +141,13 @@ impl Encoder {
             return self.put(payload);
         }
         self.spliced_bytes += payload.len();
-        self.splices.push((self.fields.len(), payload.clone()));
+        self.splices.push((self.fields.len(), payload.clone().into()));
+    }
+
+    /// A payload that the stream sends from where it lies.
+    pub fn put_extent(&mut self, extent: &Extent) {
+        self.spliced_bytes += extent.len_bytes();
+        self.splices.push((self.fields.len(), Part::Extent(extent.clone())));
     }
 
     /// An unsigned varint of up to 32 bits.

@@ -264,6 +264,9 @@ impl Nullable for Records {
         for part in value.map_or(&[][..], Records::parts) {
             out.put_payload(part);
         }
+        if let Some(extent) = value.and_then(Records::extent) {
+            out.put_extent(extent);
+        }
     }
 }
 

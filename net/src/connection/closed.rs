@@ -103,7 +103,7 @@ impl Closed {
             Frame(FrameError::Length { .. }) | UnsupportedApi { .. } | Undecodable { .. } => {
                 Blame::Client
             }
-            ReadTimeout { .. } | WriteTimeout => Blame::Client,
+            Frame(FrameError::TooSlow { .. }) | ReadTimeout { .. } | WriteTimeout => Blame::Client,
             Unencodable { .. } | WrongAnswer { .. } => Blame::Broker,
         }
     }

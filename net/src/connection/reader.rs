@@ -9,9 +9,10 @@ use super::Shared;
 use super::closed::Closed;
 use super::state::{InFlight, Origin, State};
 use crate::budget::Reservation;
-use crate::codec::{Decoder, RequestHeader, Str};
+use crate::codec::{DecodeError, Decoder, RequestHeader, Str};
 use crate::error_code::ErrorCode;
 use crate::frame::{FrameReader, PREFIX_BYTES};
+use crate::limits::Limits;
 use crate::messages::{
     Api, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, Request, is_flexible,
 };
@@ -39,7 +40,7 @@ pub(super) async fn run<S: Stream, T: Timer, V: Service>(
     loop {
         state.fewer_than(shared.limits.in_flight_max.max(1)).await;
         let next = frames
-            .next(stream, &shared.limits, &shared.budget, |waiting| state.reader_waits(waiting))
+            .next(stream, timer, &shared.limits, &shared.budget, |w| state.reader_waits(w))
             .await;
         let (frame, reservation) = match next {
             Ok(Some(next)) => next,
@@ -47,7 +48,7 @@ pub(super) async fn run<S: Stream, T: Timer, V: Service>(
             Err(error) => return error.into(),
         };
         let came = Came { frame, reservation, at: timer.now() };
-        if let Err(closed) = begin(came, &service, &mut context, state).await {
+        if let Err(closed) = begin(came, timer, &service, &mut context, shared, state).await {
             return closed;
         }
     }
@@ -58,6 +59,10 @@ fn overlaps(api: Api) -> bool {
     matches!(api, Api::Produce | Api::Fetch)
 }
 
+/// A frame of more bytes that does not bring records is decoded aside: it may have ten thousands of
+/// elements.
+const DECODED_HERE_BYTES: usize = 64 << 10;
+
 /// A frame that is whole.
 struct Came {
     frame: Bytes,
@@ -65,15 +70,17 @@ struct Came {
     at: Duration,
 }
 
-async fn begin<V: Service>(
+async fn begin<T: Timer, V: Service>(
     Came { frame, reservation, at: began }: Came,
+    timer: &T,
     service: &V,
     context: &mut RequestContext,
+    shared: &Shared,
     state: &State,
 ) -> Result<(), Closed> {
     let request_bytes = PREFIX_BYTES + frame.len();
-    let request = decode(&frame, service, context)?;
-    drop(frame);
+    let request = decode(frame, service, context, &shared.limits).await?;
+    service.decoded(timer.now().saturating_sub(began));
     let (api, version, correlation_id) = (context.api, context.version, context.correlation_id);
     if !overlaps(api) {
         state.fewer_than(1).await;
@@ -93,13 +100,14 @@ async fn begin<V: Service>(
 
 /// Reads a request into `context` and its body; `None` is an ApiVersions request of a version that
 /// is not served, which is answered all the same (KIP-511).
-fn decode<V: Service>(
-    frame: &Bytes,
+async fn decode<V: Service>(
+    frame: Bytes,
     service: &V,
     context: &mut RequestContext,
+    limits: &Limits,
 ) -> Result<Option<Request>, Closed> {
     let (mut key, mut version) = (-1, -1);
-    let mut input = Decoder::new(frame);
+    let mut input = Decoder::new(&frame);
     let mut start = || -> Result<i32, _> {
         (key, version) = (input.i16()?, input.i16()?);
         input.i32()
@@ -116,18 +124,37 @@ fn decode<V: Service>(
             _ => Err(Closed::UnsupportedApi { key, version }),
         };
     }
-    let mut input = Decoder::new(frame);
-    let header = RequestHeader::decode(&mut input, is_flexible).map_err(undecodable)?;
+    let header = RequestHeader::decode(&mut Decoder::new(&frame), is_flexible);
+    let header = header.map_err(undecodable)?;
     if header.client_id != context.client_id.as_deref() {
         context.client_id = header.client_id.map(Str::from);
     }
-    let request = Request::decode_body(api, version, input).map_err(undecodable)?;
+    let elements_max = limits.request_elements_max;
+    let body = if frame.len() <= DECODED_HERE_BYTES || api == Api::Produce {
+        decode_body(api, version, &frame, elements_max)
+    } else {
+        let body = service.aside(move || decode_body(api, version, &frame, elements_max));
+        body.await.ok_or(Closed::ByService)?
+    };
+    let request = body.map_err(undecodable)?;
     if let Request::ApiVersions(body) = &request
         && version >= 3
     {
         context.client_software = Some(client_software(body));
     }
     Ok(Some(request))
+}
+
+/// What follows the header.
+fn decode_body(
+    api: Api,
+    version: i16,
+    frame: &Bytes,
+    elements_max: usize,
+) -> Result<Request, DecodeError> {
+    let mut input = Decoder::new(frame).with_elements_max(elements_max);
+    RequestHeader::decode(&mut input, is_flexible)?;
+    Request::decode_body(api, version, input)
 }
 
 fn client_software(request: &ApiVersionsRequest) -> ClientSoftware {

@@ -3,11 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::closed::Closed;
 use super::state::{Answered, Origin, State};
 use crate::codec::Encoder;
+use crate::extent::Part;
 use crate::limits::Limits;
 use crate::service::{Answer, Exchange, Service};
 use crate::stream::{Stream, Timer};
@@ -32,7 +33,12 @@ pub(super) async fn run<S: Stream, T: Timer, V: Service>(
         {
             end = encode(next, &mut out, &service, timer.now());
         }
-        write_all(stream, out.take_parts(), state).await.map_err(Closed::Write)?;
+        let parts = out.take_parts();
+        if !parts.is_empty() {
+            let began = timer.now();
+            write_all(stream, parts, state).await.map_err(Closed::Write)?;
+            service.sent(timer.now().saturating_sub(began));
+        }
         end?;
     }
     Ok(())
@@ -77,7 +83,7 @@ fn encode_answer(answered: &Answered, out: &mut Encoder) -> Result<(), Closed> {
     encoded.map_err(|source| Closed::Unencodable { api, version, source })
 }
 
-async fn write_all<S: Stream>(stream: &S, mut parts: Vec<Bytes>, state: &State) -> io::Result<()> {
+async fn write_all<S: Stream>(stream: &S, mut parts: Vec<Part>, state: &State) -> io::Result<()> {
     let mut first = 0;
     state.writer_step(true);
     while first < parts.len() {
@@ -93,7 +99,7 @@ async fn write_all<S: Stream>(stream: &S, mut parts: Vec<Bytes>, state: &State) 
             part.advance(step_bytes);
             written_bytes -= step_bytes;
             if part.is_empty() {
-                *part = Bytes::new();
+                *part = Part::Bytes(Bytes::new());
                 first += 1;
             }
         }

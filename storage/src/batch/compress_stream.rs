@@ -3,11 +3,23 @@
 use std::io::{self, Write};
 
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+use zstd::zstd_safe::CParameter;
 
 use super::Compression;
 
 /// Level of Zstandard: its own default, and Kafka's.
 const ZSTD_LEVEL: i32 = 3;
+
+/// Bytes after which Zstandard ends a block: it compresses a block at a time, and 128 KiB, its own
+/// choice, take it half a millisecond.
+const ZSTD_BLOCK_BYTES: usize = 32 << 10;
+
+/// log2 of the records from which on Zstandard takes tables of its own choosing. It takes them for as
+/// long a stream as may come, and clearing them costs more than a small batch.
+const ZSTD_TABLES_LOG_MAX: u32 = 17;
+
+/// log2 of the least window that it has.
+const ZSTD_WINDOW_LOG_MIN: u32 = 10;
 
 /// Bytes of one Snappy block: as xerial's library makes them.
 const SNAPPY_BLOCK_BYTES: usize = 32 << 10;
@@ -20,14 +32,25 @@ const XERIAL_HEADER: [u8; 16] =
 pub(super) enum CompressStream {
     None(Vec<u8>),
     Gzip(flate2::write::GzEncoder<Vec<u8>>),
-    Snappy { out: Vec<u8>, block: Vec<u8> },
+    Snappy {
+        out: Vec<u8>,
+        block: Vec<u8>,
+    },
     Lz4(Box<FrameEncoder<Vec<u8>>>),
-    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+    Zstd {
+        encoder: zstd::stream::write::Encoder<'static, Vec<u8>>,
+        /// Bytes since the last block's end.
+        in_block: usize,
+    },
 }
 
 impl CompressStream {
-    /// Appends to `out`.
-    pub(super) fn new(compression: Compression, mut out: Vec<u8>) -> io::Result<Self> {
+    /// Appends to `out`; about `expected_bytes` are to come.
+    pub(super) fn new(
+        compression: Compression,
+        mut out: Vec<u8>,
+        expected_bytes: u64,
+    ) -> io::Result<Self> {
         Ok(match compression {
             Compression::None => CompressStream::None(out),
             Compression::Gzip => {
@@ -46,7 +69,19 @@ impl CompressStream {
                 CompressStream::Lz4(Box::new(FrameEncoder::with_frame_info(frame, out)))
             }
             Compression::Zstd => {
-                CompressStream::Zstd(zstd::stream::write::Encoder::new(out, ZSTD_LEVEL)?)
+                let mut encoder = zstd::stream::write::Encoder::new(out, ZSTD_LEVEL)?;
+                let bits = u64::BITS - expected_bytes.leading_zeros();
+                if bits < ZSTD_TABLES_LOG_MAX {
+                    let log = bits.max(ZSTD_WINDOW_LOG_MIN);
+                    for parameter in [
+                        CParameter::WindowLog(log),
+                        CParameter::HashLog(log),
+                        CParameter::ChainLog(log),
+                    ] {
+                        encoder.set_parameter(parameter)?;
+                    }
+                }
+                CompressStream::Zstd { encoder, in_block: 0 }
             }
         })
     }
@@ -57,7 +92,14 @@ impl CompressStream {
             CompressStream::None(out) => out.extend_from_slice(bytes),
             CompressStream::Gzip(encoder) => encoder.write_all(bytes)?,
             CompressStream::Lz4(encoder) => encoder.write_all(bytes)?,
-            CompressStream::Zstd(encoder) => encoder.write_all(bytes)?,
+            CompressStream::Zstd { encoder, in_block } => {
+                encoder.write_all(bytes)?;
+                *in_block += bytes.len();
+                if *in_block >= ZSTD_BLOCK_BYTES {
+                    encoder.flush()?;
+                    *in_block = 0;
+                }
+            }
             CompressStream::Snappy { out, block } => {
                 while !bytes.is_empty() {
                     let room = SNAPPY_BLOCK_BYTES - block.len();
@@ -79,7 +121,7 @@ impl CompressStream {
             CompressStream::None(out) => Ok(out),
             CompressStream::Gzip(encoder) => encoder.finish(),
             CompressStream::Lz4(encoder) => encoder.finish().map_err(io::Error::other),
-            CompressStream::Zstd(encoder) => encoder.finish(),
+            CompressStream::Zstd { encoder, .. } => encoder.finish(),
             CompressStream::Snappy { mut out, mut block } => {
                 if !block.is_empty() {
                     put_block(&mut out, &mut block)?;

@@ -6,9 +6,9 @@ use std::io::{self, BufRead, Read};
 
 use super::compression::Decompressor;
 use super::records::{RecordsError, read_varint};
-use super::{BatchHeader, TimestampType};
+use super::{BatchHeader, Compression, HEADER_BYTES, TimestampType};
 
-/// Bytes that one step yields.
+/// Bytes that one step yields at most.
 const STEP_BYTES: usize = 64 << 10;
 
 /// One record, borrowed from the reader.
@@ -48,6 +48,8 @@ pub(crate) struct RawRecords<R: BufRead> {
     buffer: Vec<u8>,
     unread: std::ops::Range<usize>,
     index: i32,
+    /// Bytes asked for at once.
+    step_bytes: usize,
     /// Offset of the last record, relative to the batch's.
     last_delta: i64,
     at_end: bool,
@@ -66,12 +68,18 @@ impl<R: BufRead> RawRecords<R> {
     ) -> Result<Self, RecordsError> {
         let unknown = || io::Error::new(io::ErrorKind::InvalidData, "unknown compression codec");
         let compression = header.compression().ok_or_else(unknown)?;
+        // One more, which shows that there is none.
+        let step_bytes = match compression {
+            Compression::None => STEP_BYTES.min(header.total_bytes() - HEADER_BYTES + 1),
+            _ => STEP_BYTES,
+        };
         Ok(RawRecords {
             header: *header,
             input: Decompressor::new(compression, records, limit_bytes)?,
             buffer: Vec::new(),
             unread: 0..0,
             index: 0,
+            step_bytes,
             last_delta: -1,
             at_end: false,
         })
@@ -131,7 +139,7 @@ impl<R: BufRead> RawRecords<R> {
             self.buffer.copy_within(self.unread.clone(), 0);
             self.unread = 0..self.unread.len();
         }
-        let wanted = self.unread.end + STEP_BYTES;
+        let wanted = self.unread.end + self.step_bytes;
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }

@@ -170,9 +170,10 @@ impl<R: BufRead> RecordWalk<R> {
     }
 }
 
-/// True if every record of an uncompressed batch has a key, as far as its records are some at all.
-/// At once: for batches that are small.
-pub(crate) fn every_record_has_key(header: &BatchHeader, mut records: &[u8]) -> bool {
+/// True if every record of an uncompressed batch has a key and a higher offset than the one before,
+/// as far as its records are some at all. At once: for batches that are small.
+pub(crate) fn records_suit_compaction(header: &BatchHeader, mut records: &[u8]) -> bool {
+    let mut last_delta = -1;
     for _ in 0..header.records_count() {
         let Some(length) = read_varint(&mut records, 5) else { return false };
         let split = usize::try_from(length).ok().and_then(|l| records.split_at_checked(l));
@@ -182,9 +183,11 @@ pub(crate) fn every_record_has_key(header: &BatchHeader, mut records: &[u8]) -> 
         body = rest;
         let deltas = (read_varint(&mut body, 10), read_varint(&mut body, 5));
         let key_length = read_varint(&mut body, 5);
-        if deltas.1.is_none() || key_length.is_none_or(|length| length < 0) {
+        let (Some(delta), Some(0..)) = (deltas.1, key_length) else { return false };
+        if delta <= last_delta {
             return false;
         }
+        last_delta = delta;
     }
     true
 }

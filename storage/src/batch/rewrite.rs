@@ -8,12 +8,15 @@ use zerocopy::IntoBytes;
 use super::builder::put_varint;
 use super::compress_stream::CompressStream;
 use super::{
-    BatchHeader, CONTROL_BIT, CRC_START, Compression, DELETE_HORIZON_BIT, HEADER_BYTES,
+    BatchHeader, CONTROL_BIT, CRC_START, Compression, Crc, DELETE_HORIZON_BIT, HEADER_BYTES,
     LENGTH_OVERHEAD_BYTES, LOG_APPEND_TIME_BIT, RawRecord, TRANSACTIONAL_BIT, TimestampType,
 };
 
 /// Bytes compressed in one step. Few: gzip takes a third of a millisecond for them.
-const STEP_BYTES: usize = 16 << 10;
+const STEP_BYTES: usize = 8 << 10;
+
+/// Bytes that one step of sealing takes in.
+const SEAL_STEP_BYTES: usize = 1 << 20;
 
 /// A batch under way.
 pub(crate) struct Rewrite {
@@ -30,12 +33,17 @@ pub(crate) struct Rewrite {
 }
 
 impl Rewrite {
-    /// Begins a batch like `original`. With `delete_horizon_ms`, its tombstones may be removed then
-    /// (KIP-534): the base timestamp says so, and the records' deltas count from there.
+    /// Begins a batch like `original`, of about `records_bytes` before compression. With
+    /// `delete_horizon_ms`, its tombstones may be removed then (KIP-534): the base timestamp says so,
+    /// and the records' deltas count from there.
     ///
     /// # Errors
     /// If the codec can't be set up.
-    pub(crate) fn new(original: &BatchHeader, delete_horizon_ms: Option<i64>) -> io::Result<Self> {
+    pub(crate) fn new(
+        original: &BatchHeader,
+        delete_horizon_ms: Option<i64>,
+        records_bytes: u64,
+    ) -> io::Result<Self> {
         let mut header = *original;
         if let Some(horizon_ms) = delete_horizon_ms {
             header.attributes.set(header.attributes.get() | DELETE_HORIZON_BIT);
@@ -45,7 +53,7 @@ impl Rewrite {
         Ok(Rewrite {
             header,
             is_rebased: delete_horizon_ms.is_some(),
-            out: CompressStream::new(compression, vec![0; HEADER_BYTES])?,
+            out: CompressStream::new(compression, vec![0; HEADER_BYTES], records_bytes)?,
             pending: Vec::new(),
             compressed: 0,
             count: 0,
@@ -53,13 +61,13 @@ impl Rewrite {
         })
     }
 
-    /// Adds a record of the original. Offsets must rise.
-    pub(crate) fn put(&mut self, record: &RawRecord<'_>) {
+    /// Adds a record of the original. Offsets must rise. What is returned is the rest of it, to be
+    /// added by [`Rewrite::extend`].
+    pub(crate) fn put<'a>(&mut self, record: &RawRecord<'a>) -> &'a [u8] {
         self.count += 1;
         self.max_timestamp = self.max_timestamp.max(record.timestamp_ms);
         if !self.is_rebased {
-            self.pending.extend_from_slice(record.bytes);
-            return;
+            return record.bytes;
         }
         let mut front = vec![record.attributes];
         let base_timestamp = self.header.base_timestamp();
@@ -67,7 +75,12 @@ impl Rewrite {
         let length = front.len() + record.behind_timestamp.len();
         put_varint(&mut self.pending, length as i64);
         self.pending.extend_from_slice(&front);
-        self.pending.extend_from_slice(record.behind_timestamp);
+        record.behind_timestamp
+    }
+
+    /// Goes on with the record that was put.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
     }
 
     /// Compresses some of what was put; true if there is more.
@@ -92,18 +105,56 @@ impl Rewrite {
         self.pending.len() - self.compressed
     }
 
-    /// The batch. Everything put must have been compressed.
+    /// Ends the records; what is left to do is to seal the batch. Everything put must have been
+    /// compressed.
     ///
     /// # Errors
     /// If the codec fails, or the batch exceeds 2 GiB.
-    pub(crate) fn finish(mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn finish(mut self) -> io::Result<Sealing> {
         assert_eq!(self.pending_bytes(), 0, "steps come before the end");
         let bytes = self.out.finish()?;
         self.header.records_count.set(self.count);
         if self.header.timestamp_type() == TimestampType::CreateTime {
             self.header.max_timestamp.set(self.max_timestamp);
         }
-        sealed(self.header, bytes)
+        Sealing::new(self.header, bytes)
+    }
+}
+
+/// A batch that lacks its checksum.
+pub(crate) struct Sealing {
+    header: BatchHeader,
+    /// Room for the header, then the records.
+    bytes: Vec<u8>,
+    crc: Crc,
+    /// Bytes that `crc` has taken in.
+    covered: usize,
+}
+
+impl Sealing {
+    fn new(mut header: BatchHeader, mut bytes: Vec<u8>) -> io::Result<Self> {
+        let length = i32::try_from(bytes.len()).map_err(io::Error::other)?;
+        header.batch_length.set(length - LENGTH_OVERHEAD_BYTES as i32);
+        bytes[..HEADER_BYTES].copy_from_slice(header.as_bytes());
+        Ok(Sealing { header, bytes, crc: Crc::default(), covered: CRC_START })
+    }
+
+    /// Takes in some of it; true if there is more.
+    pub(crate) fn step(&mut self) -> bool {
+        let end = self.bytes.len().min(self.covered + SEAL_STEP_BYTES);
+        self.crc.update(&self.bytes[self.covered..end]);
+        self.covered = end;
+        end < self.bytes.len()
+    }
+
+    /// The batch.
+    pub(crate) fn sealed(mut self) -> Vec<u8> {
+        while self.covered < self.bytes.len() {
+            self.step();
+        }
+        self.header.crc.set(self.crc.finish());
+        self.bytes[..HEADER_BYTES].copy_from_slice(self.header.as_bytes());
+        self.bytes
     }
 }
 
@@ -115,15 +166,5 @@ pub(crate) fn emptied(original: &BatchHeader) -> io::Result<Vec<u8>> {
     header.attributes.set(header.attributes.get() & kept);
     header.base_timestamp.set(header.max_timestamp());
     header.records_count.set(0);
-    sealed(header, vec![0; HEADER_BYTES])
-}
-
-/// Puts length, checksum and header in front of the records.
-fn sealed(mut header: BatchHeader, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    let length = i32::try_from(bytes.len()).map_err(io::Error::other)?;
-    header.batch_length.set(length - LENGTH_OVERHEAD_BYTES as i32);
-    bytes[..HEADER_BYTES].copy_from_slice(header.as_bytes());
-    header.crc.set(crc_fast::crc32_iscsi(&bytes[CRC_START..]));
-    bytes[..HEADER_BYTES].copy_from_slice(header.as_bytes());
-    Ok(bytes)
+    Ok(Sealing::new(header, vec![0; HEADER_BYTES])?.sealed())
 }

@@ -254,6 +254,7 @@ impl Arena {
     }
 
     /// Bytes of its slabs.
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.slab_count() * SLAB_BYTES
     }

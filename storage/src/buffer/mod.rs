@@ -35,12 +35,6 @@ pub(crate) fn trim_memory() -> bool {
     with_arena(|arena| arena.trim(SLABS_MAX)) == Some(SLABS_MAX)
 }
 
-/// Bytes that this thread has from the kernel for buffers up to 2 MiB, whether in use or kept for
-/// later.
-pub fn memory_bytes() -> usize {
-    with_arena(|arena| arena.bytes()).unwrap_or(0)
-}
-
 /// The writing end of a block-aligned buffer.
 pub struct AlignedBuf {
     memory: Arc<Memory>,

@@ -26,6 +26,22 @@ pub(super) fn map(len: usize) -> NonNull<u8> {
     })
 }
 
+/// A slab cut out of a mapping of twice its length.
+fn map_aligned() -> NonNull<u8> {
+    let wide = map(2 * SLAB_BYTES);
+    let before = wide.as_ptr().align_offset(SLAB_BYTES);
+    // SAFETY: the first multiple of the length lies less than that behind the start, so all of the
+    // slab is in the mapping; what is before and behind it is used by nobody.
+    unsafe {
+        let slab = wide.add(before);
+        if before > 0 {
+            unmap(wide, before);
+        }
+        unmap(slab.add(SLAB_BYTES), SLAB_BYTES - before);
+        slab
+    }
+}
+
 /// Gives a mapping back.
 ///
 /// # Safety
@@ -48,20 +64,20 @@ unsafe impl Send for Slab {}
 impl Slab {
     /// Fresh pages, which take memory as they are touched.
     pub(super) fn map() -> Slab {
-        let wide = map(2 * SLAB_BYTES);
-        let before = wide.as_ptr().align_offset(SLAB_BYTES);
-        // SAFETY: the aligned range lies within the mapping of twice its length; what is before
-        // and behind it is unused.
-        unsafe {
-            let ptr = wide.add(before);
-            if before > 0 {
-                unmap(wide, before);
+        // Mostly aligned by the kernel; and what was once cut to shape below leaves room for more.
+        let pages = map(SLAB_BYTES);
+        let ptr = match pages.as_ptr().align_offset(SLAB_BYTES) {
+            0 => pages,
+            _ => {
+                // SAFETY: just mapped, and used by nobody.
+                unsafe { unmap(pages, SLAB_BYTES) };
+                map_aligned()
             }
-            unmap(ptr.add(SLAB_BYTES), SLAB_BYTES - before);
-            // Advice: a kernel without huge pages goes on with small ones.
-            libc::madvise(ptr.as_ptr().cast(), SLAB_BYTES, libc::MADV_HUGEPAGE);
-            Slab { ptr }
-        }
+        };
+        // Advice: a kernel without huge pages goes on with small ones.
+        // SAFETY: the range is a mapping of ours, and the advice changes nothing of what is in it.
+        unsafe { libc::madvise(ptr.as_ptr().cast(), SLAB_BYTES, libc::MADV_HUGEPAGE) };
+        Slab { ptr }
     }
 
     /// Its first byte.
@@ -83,5 +99,20 @@ impl Drop for Slab {
     fn drop(&mut self) {
         // SAFETY: `map` made it, and whoever drops it has nothing in it any more.
         unsafe { unmap(self.ptr, SLAB_BYTES) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slabs_are_aligned_whichever_way_they_come() {
+        let slabs: Vec<Slab> = (0..4).map(|_| Slab::map()).collect();
+        let cut: Vec<Slab> = (0..4).map(|_| Slab { ptr: map_aligned() }).collect();
+        for slab in slabs.iter().chain(&cut) {
+            assert_eq!(slab.ptr().addr().get() % SLAB_BYTES, 0);
+            slab.touch().unwrap();
+        }
     }
 }

@@ -4,6 +4,11 @@ use super::*;
 
 const MIB: usize = 1 << 20;
 
+/// Bytes that this thread's arena has from the kernel.
+fn memory_bytes() -> usize {
+    with_arena(|arena| arena.bytes()).unwrap()
+}
+
 #[test]
 fn memory_is_used_again() {
     let mut buf = AlignedBuf::with_capacity(MIB);

@@ -1,9 +1,10 @@
 //! What a topic asks of a producer's records: timestamps that are not too far from the broker's clock
-//! (`message.timestamp.before.max.ms`, `message.timestamp.after.max.ms`; KIP-937), and keys if it is
-//! compacted.
+//! (`message.timestamp.before.max.ms`, `message.timestamp.after.max.ms`; KIP-937), and, if it is
+//! compacted, keys, and offsets that rise.
 
 use crate::batch::{
-    BatchHeader, Compression, HEADER_BYTES, RecordTime, RecordWalk, every_record_has_key,
+    BatchHeader, Compression, HEADER_BYTES, RecordTime, RecordWalk, RecordsError,
+    records_suit_compaction,
 };
 use crate::log::scan::{Walked, walk_with_pauses};
 use crate::log::{AppendError, Log, LogConfig};
@@ -94,11 +95,19 @@ struct Asked {
 struct Refused {
     timestamps: Vec<RefusedTimestamp>,
     without_key: Vec<i32>,
+    last_offset: Option<i64>,
+    out_of_order: Option<i32>,
 }
 
 impl Refused {
     /// Looks at a record; true if enough are refused.
     fn judge(&mut self, record: RecordTime, asked: &Asked) -> bool {
+        let last = self.last_offset.replace(record.offset);
+        if asked.keys && last.is_some_and(|last| last >= record.offset) {
+            // Compaction tells records by their offsets.
+            self.out_of_order = Some(record.index);
+            return true;
+        }
         if asked.keys && !record.has_key {
             self.without_key.push(record.index);
         } else if let Some(limits) = asked.limits.filter(|l| !l.allow(record.timestamp_ms)) {
@@ -112,9 +121,15 @@ impl Refused {
         if is_too_far || !self.timestamps.is_empty() {
             return Err(AppendError::InvalidTimestamp { records: self.timestamps });
         }
-        match self.without_key.is_empty() {
-            true => Ok(()),
-            false => Err(AppendError::NoKeys { records: self.without_key }),
+        if !self.without_key.is_empty() {
+            return Err(AppendError::NoKeys { records: self.without_key });
+        }
+        match self.out_of_order {
+            None => Ok(()),
+            Some(index) => {
+                let reason = "an offset that is not above the one before";
+                Err(RecordsError::Malformed { index, reason }.into())
+            }
         }
     }
 }
@@ -130,7 +145,7 @@ impl<R: Runtime> Log<R> {
             && (HEADER_BYTES..=AT_ONCE_BYTES_MAX).contains(&batch.len());
         let is_well = is_short
             && asked.limits.is_none()
-            && every_record_has_key(header, &batch[HEADER_BYTES..]);
+            && records_suit_compaction(header, &batch[HEADER_BYTES..]);
         !is_well
     }
 
@@ -149,7 +164,7 @@ impl<R: Runtime> Log<R> {
     }
 
     /// Judges the records of a batch that is about to be appended: their timestamps, and, in a
-    /// compacted topic, whether they have keys. They may have to be walked, decompressed if need be,
+    /// compacted topic, whether they have keys, and offsets that rise. They may have to be walked, decompressed if need be,
     /// in turns with other tasks: batches that must stay in order have to wait for each other. A batch
     /// that [`Log::append`] will refuse for something else may pass.
     ///

@@ -1,6 +1,7 @@
 //! What a fetch holds while its answer is on the way: memory, or a range of an open file. Either
 //! stays valid whatever happens to the partition meanwhile.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -103,18 +104,41 @@ pub struct FileLease<F> {
     /// The wanted offset.
     pub(crate) offset: i64,
     pub(crate) max_bytes: u64,
+    /// The answer goes no further: a batch ends here, or the log does.
+    pub(crate) stop: u64,
+    /// `from..stop` is the answer, and the file has all of it.
+    pub(crate) is_whole: bool,
     /// Keeps the file from being removed.
     pub(crate) _reader: Arc<()>,
 }
 
 impl<F: File> FileLease<F> {
+    /// The file. It is not removed while this lease lives.
+    pub fn file(&self) -> &F {
+        &self.file
+    }
+
+    /// The wanted offset.
+    pub fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// The bytes of the file that are the answer, where that is known without a look at them: they
+    /// lie in a segment that nothing is written to any more, between places that its index names.
+    pub fn whole(&self) -> Option<Range<u64>> {
+        self.is_whole.then_some(self.from..self.stop)
+    }
+
     async fn load(self) -> Result<Vec<AlignedSlice>, ReadError> {
         let mut upto = self.from + self.max_bytes + LOOKAHEAD_BYTES;
         loop {
             upto = upto.min(self.file_end);
             let bytes = self.gather(upto).await?;
-            match bytes.select(self.offset, self.max_bytes) {
-                Selected::Range(from, to) => return Ok(bytes.slices(from, to)),
+            match bytes.select(self.offset, self.max_bytes, self.stop) {
+                Selected::Range(from, to) => {
+                    debug_assert!(self.whole().is_none_or(|whole| whole == (from..to)));
+                    return Ok(bytes.slices(from, to));
+                }
                 Selected::Needs(position) if position > upto && upto < self.file_end => {
                     upto = position;
                 }
@@ -167,13 +191,16 @@ impl Pieces {
         self.start + self.pieces.iter().map(|p| p.len() as u64).sum::<u64>()
     }
 
-    /// The whole batches from the one that holds `offset`, no more than `max_bytes` of them but
-    /// at least one (KIP-74).
-    fn select(&self, offset: i64, max_bytes: u64) -> Selected {
+    /// The whole batches from the one that holds `offset` up to `stop`, no more than `max_bytes` of
+    /// them but at least one (KIP-74).
+    fn select(&self, offset: i64, max_bytes: u64, stop: u64) -> Selected {
         let end = self.end();
         let mut position = self.start;
         let mut first = None;
         while position < end {
+            if let Some(from) = first.filter(|_| position >= stop) {
+                return Selected::Range(from, position);
+            }
             let (size, last_offset) = match self.batch_at(position) {
                 Ok(batch) => batch,
                 Err(selected) => match first {

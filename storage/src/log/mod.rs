@@ -178,6 +178,11 @@ impl<R: Runtime> Log<R> {
         self.publish();
     }
 
+    /// Whether its config makes an acknowledgement wait for a flush.
+    pub fn waits_for_flush(&self) -> bool {
+        self.inner.state.borrow().config.durability == Durability::Flushed
+    }
+
     /// Whether its config lets records be deleted: `cleanup.policy` contains `delete`.
     pub fn has_delete_policy(&self) -> bool {
         self.inner.state.borrow().config.delete_policy
@@ -240,6 +245,11 @@ impl<R: Runtime> Log<R> {
                 self.roll(state, now_ms);
             }
         });
+    }
+
+    /// An error keeps it from being compacted.
+    pub(crate) fn is_uncleanable(&self) -> bool {
+        self.with_state(|s| s.is_uncleanable && s.config.compact_policy && s.offline.is_none())
     }
 
     /// Leaves it uncompacted until its config is set, or the broker starts again.

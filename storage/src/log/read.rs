@@ -225,10 +225,16 @@ fn locate<F: File>(
     let Some(file) = segment.file.clone() else {
         return Ok(Located::Missing(segment.name(), Need::File));
     };
-    let lease = file_lease(segment, file, from, offset, max_bytes as u64, limit.position);
-    let bytes = max_bytes.min((limit.position - from.position) as usize);
+    let stop = indexed_end(segment, from, max_bytes as u64, limit);
+    let lease = file_lease(segment, file, from, offset, max_bytes as u64, limit.position, stop);
+    let whole = lease.whole();
+    let next_offset = whole.is_some().then_some(stop.offset);
+    let bytes = match whole {
+        Some(whole) => (whole.end - whole.start) as usize,
+        None => max_bytes.min((limit.position - from.position) as usize),
+    };
     let leases = vec![Lease::File(lease)];
-    Ok(Located::File(ReadPlan { leases, bytes, offsets, next_offset: None }))
+    Ok(Located::File(ReadPlan { leases, bytes, offsets, next_offset }))
 }
 
 /// The bytes, and the offset behind their last batch. `limit` is the end of what may be read.
@@ -269,6 +275,23 @@ fn memory_leases<F>(
     (tail.slices(from, end.position).collect(), end.offset)
 }
 
+/// The last place at or before `limit` at which a batch is known to end and that `max_bytes` from
+/// `from` on reach; `limit` if none is known.
+///
+/// A fetch that ends there lets the next one begin at a place that the index names.
+fn indexed_end<F>(
+    segment: &Segment<F>,
+    from: IndexPosition,
+    max_bytes: u64,
+    limit: IndexPosition,
+) -> IndexPosition {
+    if limit.position - from.position <= max_bytes {
+        return limit;
+    }
+    let indexed = segment.index.as_ref().map(|i| i.floor_position(from.position + max_bytes));
+    indexed.filter(|end| end.position > from.position).unwrap_or(limit)
+}
+
 fn file_lease<F>(
     segment: &Segment<F>,
     file: F,
@@ -276,8 +299,10 @@ fn file_lease<F>(
     offset: i64,
     max_bytes: u64,
     limit: u64,
+    stop: IndexPosition,
 ) -> FileLease<F> {
-    let memory_start = segment.tail.start().min(limit);
+    // A settled segment's file has what memory has.
+    let memory_start = if segment.settled { limit } else { segment.tail.start().min(limit) };
     // Enough to end the batch that straddles the border, and to fill the answer.
     let boundary = segment.tail.first_batch().map_or(limit, |b| b.position);
     let memory_end = boundary.max(memory_start.saturating_add(max_bytes)).min(limit);
@@ -293,6 +318,10 @@ fn file_lease<F>(
         memory,
         offset,
         max_bytes,
+        stop: stop.position,
+        is_whole: segment.settled
+            && from.offset == offset
+            && stop.position - from.position <= max_bytes,
         _reader: segment.readers.clone(),
     }
 }

@@ -132,7 +132,7 @@ pub(super) async fn walk_with_pauses<R: Runtime>(
 }
 
 /// Slices, read one after the other.
-struct Chain {
+pub(super) struct Chain {
     slices: std::vec::IntoIter<AlignedSlice>,
     current: Option<AlignedSlice>,
     /// Bytes of `current` that were read.
@@ -140,7 +140,7 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(slices: Vec<AlignedSlice>) -> Self {
+    pub(super) fn new(slices: Vec<AlignedSlice>) -> Self {
         let mut slices = slices.into_iter();
         Chain { current: slices.next(), slices, read: 0 }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::log::checkpoint_file::{Compacted, CompactedSegment};
 use crate::log::remove::Condemned;
 use crate::log::segment::{Segment, SegmentName};
+use crate::log::write::{DIRECT_BYTES_MIN, DIRECT_FLUSHED_BYTES_MIN};
 use crate::notify::Signal;
 use crate::producers::ProducerStates;
 
@@ -261,6 +262,15 @@ impl<F> LogState<F> {
 
     pub(crate) fn active_mut(&mut self) -> &mut Segment<F> {
         self.segments.back_mut().expect("a log has a segment")
+    }
+
+    /// What was appended since the last cut is enough to go straight into the segment.
+    pub(crate) fn has_long_run(&self) -> bool {
+        let bytes_min = match self.config.durability {
+            Durability::Written => DIRECT_BYTES_MIN,
+            Durability::Flushed => DIRECT_FLUSHED_BYTES_MIN,
+        };
+        self.active().run_bytes() >= bytes_min
     }
 
     /// The segment with this base offset; `None` once it was deleted.

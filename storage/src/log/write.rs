@@ -22,6 +22,10 @@ use crate::store::shared::Shared;
 /// and are written twice.
 pub(crate) const DIRECT_BYTES_MIN: u64 = 32 << 10;
 
+/// The same where an acknowledgement waits for an fdatasync: one of the journal serves all partitions,
+/// one of a segment only its own.
+pub(crate) const DIRECT_FLUSHED_BYTES_MIN: u64 = 128 << 10;
+
 /// Journalled bytes follow into the segment once they are this many, or fewer if many logs have some.
 pub(crate) const FILL_BYTES_MIN: u64 = CHUNK_BYTES_MAX as u64;
 
@@ -57,7 +61,7 @@ impl<R: Runtime> Log<R> {
             shared.dirty.borrow_mut().push(self.clone());
             shared.work.notify_all();
         }
-        if !state.is_long && state.active().run_bytes() >= DIRECT_BYTES_MIN {
+        if !state.is_long && state.has_long_run() {
             state.is_long = true;
             shared.long.borrow_mut().push(self.clone());
             shared.long_work.notify_all();
@@ -87,10 +91,7 @@ impl<R: Runtime> Log<R> {
     pub(crate) fn cut_long_run(&self) {
         let state = &mut *self.inner.state.borrow_mut();
         state.is_long = false;
-        if state.offline.is_none()
-            && state.active().run_bytes() >= DIRECT_BYTES_MIN
-            && !self.cut(state, false)
-        {
+        if state.offline.is_none() && state.has_long_run() && !self.cut(state, false) {
             state.is_long = true;
             self.inner.shared.long.borrow_mut().push(self.clone());
         }
@@ -101,14 +102,13 @@ impl<R: Runtime> Log<R> {
     pub(crate) fn cut(&self, state: &mut LogState<R::File>, closing: bool) -> bool {
         let shared = &self.inner.shared;
         let has_slot = shared.has_segment_slot();
-        let end = state.end();
+        let (end, is_direct) = (state.end(), state.has_long_run());
         let segment = state.active_mut();
         let (from, to) = (segment.run_from, segment.end);
         if from == to {
             return true;
         }
         let full_blocks = block_floor(to);
-        let is_direct = to - from >= DIRECT_BYTES_MIN;
         if is_direct && !has_slot && !closing {
             return false;
         }

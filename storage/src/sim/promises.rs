@@ -46,6 +46,7 @@ fn promises_are_kept() {
     assert!(total.acknowledged > 0 && total.duplicates > 0 && total.clean_stops > 0);
     assert!(total.records_gone > 0, "nothing was compacted");
     assert!(total.deletions > 0 && total.expirations > 0 && total.times_found > 0);
+    assert!(total.whole_ranges > 0, "no read could have been sent from a file");
     let counters = total.counters;
     assert!(counters.kills > 0 && counters.power_losses > 0 && counters.writes_torn > 0);
 }

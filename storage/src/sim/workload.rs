@@ -58,6 +58,8 @@ pub(crate) struct Outcome {
     pub(crate) duplicates: u64,
     pub(crate) reads: u64,
     pub(crate) times_found: u64,
+    /// Reads whose bytes are just a range of a file.
+    pub(crate) whole_ranges: u64,
     pub(crate) deletions: u64,
     /// Log starts seen that nobody but retention has moved.
     pub(crate) expirations: u64,
@@ -77,6 +79,7 @@ impl Outcome {
             duplicates: self.duplicates + other.duplicates,
             reads: self.reads + other.reads,
             times_found: self.times_found + other.times_found,
+            whole_ranges: self.whole_ranges + other.whole_ranges,
             deletions: self.deletions + other.deletions,
             expirations: self.expirations + other.expirations,
             records_gone: self.records_gone + other.records_gone,

@@ -49,12 +49,16 @@ async fn choose<R: Runtime>(
     left_alone: &HashSet<PartitionId>,
 ) -> Option<(Log<R>, Cleanable)> {
     let mut best: Option<(Log<R>, Cleanable)> = None;
+    let (mut uncleanable, mut dirty_ppm_max) = (0, 0);
     for (i, log) in logs.into_iter().enumerate() {
         if !may_work(shared) {
             return None;
         }
-        if !left_alone.contains(&log.id())
-            && let Some(found) = log.cleanable().await
+        uncleanable += usize::from(log.is_uncleanable());
+        let (dirty_ppm, found) = log.cleanable().await;
+        dirty_ppm_max = dirty_ppm_max.max(dirty_ppm);
+        if let Some(found) = found
+            && !left_alone.contains(&log.id())
         {
             let urgency = |c: &Cleanable| (c.is_overdue, c.dirty_ppm());
             if best.as_ref().is_none_or(|(_, best)| urgency(best) < urgency(&found)) {
@@ -65,58 +69,64 @@ async fn choose<R: Runtime>(
             shared.runtime.yield_now().await;
         }
     }
+    shared.meters.compaction.uncleanable_logs.set(uncleanable);
+    shared.meters.compaction.dirty_ppm_max.set(dirty_ppm_max);
     best
 }
 
 /// False if the log had better be left alone for a while.
 async fn compact<R: Runtime>(shared: &Rc<Shared<R>>, log: &Log<R>, cleanable: &Cleanable) -> bool {
     let began = shared.runtime.monotonic();
-    let mut pace = Pace::new(shared);
+    let mut pace = Pace::new(shared, log);
     let compacted = log.compact(cleanable, shared.compaction.get().map_bytes, &mut pace).await;
+    let took = shared.runtime.monotonic() - began;
+    let meters = &shared.meters.compaction;
+    meters.took_us.add(took.as_micros() as u64);
     let partition = log.id();
-    match compacted {
+    let error = match compacted {
         Ok(done) => {
             let Done { first_dirty, keys, segments_before, segments_after, .. } = done;
             let (bytes_before, bytes_after) = (done.bytes_before, done.bytes_after);
-            let took_ms = (shared.runtime.monotonic() - began).as_millis() as u64;
+            meters.ended.add(1);
+            meters.freed_bytes.add(bytes_before.saturating_sub(bytes_after));
             tracing::info!(
                 %partition, first_dirty, keys, segments_before, segments_after, bytes_before,
-                bytes_after, took_ms, "compacted a log"
+                bytes_after, took_ms = took.as_millis() as u64, "compacted a log"
             );
-            true
+            return true;
         }
-        Err(CompactionError::Stopped | CompactionError::Superseded) => false,
-        Err(error) if error.is_lasting() => {
-            tracing::error!(
-                %partition, %error,
-                "a log can't be compacted, and grows: what is wrong has to be put right first; it \
-                 is tried again after a restart, or when the topic's configs are set"
-            );
-            log.set_uncleanable();
-            false
-        }
-        Err(error) => {
-            tracing::warn!(%partition, %error, "a compaction has failed; it is tried again");
-            false
-        }
+        Err(CompactionError::Stopped | CompactionError::Superseded) => return false,
+        Err(error) => error,
+    };
+    meters.failed.add(1);
+    if error.is_lasting() {
+        tracing::error!(
+            %partition, %error,
+            "a log can't be compacted, and grows: what is wrong has to be put right first; it is \
+             tried again after a restart, or when the topic's configs are set"
+        );
+        log.set_uncleanable();
+    } else {
+        tracing::warn!(%partition, %error, "a compaction has failed; it is tried again");
     }
+    false
 }
 
 impl<R: Runtime> Log<R> {
-    /// What of it is worth being compacted now. Closes the active segment where its records have
-    /// waited for too long.
-    async fn cleanable(&self) -> Option<Cleanable> {
+    /// How much of it is dirty, in millionths, and what of it is worth being compacted now. Closes the
+    /// active segment where its records have waited for too long.
+    async fn cleanable(&self) -> (u32, Option<Cleanable>) {
         loop {
             let now_ms = self.inner_runtime().now_ms();
             self.close_overdue(now_ms);
             match self.judge_compaction(now_ms) {
-                Judged::Nothing => return None,
-                Judged::Cleanable(found) => return Some(found),
+                Judged::Nothing { dirty_ppm } => return (dirty_ppm, None),
+                Judged::Cleanable(found) => return (found.dirty_ppm(), Some(found)),
                 Judged::Unknown(segment_base) => {
                     if let Err(error) = self.learn_max_timestamp(segment_base).await {
                         let partition = self.id();
                         tracing::warn!(%partition, segment_base, %error, "compaction can't tell a segment's age");
-                        return None;
+                        return (0, None);
                     }
                 }
             }

@@ -21,6 +21,10 @@ pub struct StoreGauges {
     pub journal_files: usize,
     /// Logs that are offline and not deleted.
     pub offline_logs: usize,
+    /// Compacted logs that an error keeps from being compacted.
+    pub uncleanable_logs: usize,
+    /// The largest dirty share of a compacted log when compaction last looked, in millionths.
+    pub dirty_ppm_max: u32,
     /// Writes wait because the disk is full.
     pub disk_full: bool,
     /// The journal is lost: nothing can be appended to any log of this shard.
@@ -44,6 +48,8 @@ impl<R: Runtime> Store<R> {
             journal_buffer_bytes: shared.journal.buffered_bytes(),
             journal_files: shared.journal.file_count(),
             offline_logs: shared.meters.offline_logs.get(),
+            uncleanable_logs: shared.meters.compaction.uncleanable_logs.get(),
+            dirty_ppm_max: shared.meters.compaction.dirty_ppm_max.get(),
             disk_full: shared.meters.waiting_for_space.get() > 0,
             failed: shared.failed.borrow().is_some(),
         }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use corelane_net::codec::Records;
+use corelane_net::extent::Extent;
 use corelane_storage::buffer::AlignedSlice;
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::{Lease, LogOffsets, ReadPlan};
+use corelane_storage::log::{FileLease, Lease, LogOffsets, ReadPlan};
 use futures_util::future::join_all;
 
 use super::Refusal;
@@ -14,10 +15,14 @@ use super::plan::{Fetch, Plans};
 use super::share::{Offer, share_out};
 use crate::metrics::counters::Sent;
 use crate::partition::{EpochEnd, PartitionError, Planned, Want, batches};
-use crate::runtime::DiskFile;
+use crate::runtime::{DiskFile, SendableFile};
 use crate::shard::Shard;
 use crate::shard::budget::Credit;
+use crate::shard::socket::LeasedFile;
 use crate::shard::turns::Turn;
+
+/// Ranges of a file below this are read, directly: the way through a pipe costs more than a copy.
+const SEND_FILE_BYTES_MIN: u64 = 64 << 10;
 
 /// What one partition is answered with.
 pub(super) enum Loaded {
@@ -34,6 +39,8 @@ struct Load {
     place: usize,
     plan: ReadPlan<DiskFile>,
     share: usize,
+    /// It is sent from here as it is.
+    file: Option<SendableFile>,
 }
 
 /// Shares `max_bytes` out and brings what is sent into memory; files are read here, on the shard of
@@ -41,11 +48,15 @@ struct Load {
 pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> {
     let offers: Vec<Offer> = plans.iter().zip(&fetch.wants).map(offer).collect();
     let shares = share_out(&offers, fetch.limit_bytes);
-    let total: usize = shares.iter().sum();
-    let (mut loaded, loads) = sort(plans, &shares);
-    let credit = match total {
+    let (mut loaded, mut loads) = sort(plans, &shares);
+    for load in &mut loads {
+        load.file = file_to_send(load).await;
+    }
+    // What is sent from files takes no memory, but has its turn as well.
+    let total: usize = loads.iter().filter(|load| load.file.is_none()).map(|load| load.share).sum();
+    let credit = match loads.len() {
         0 => None,
-        total => Some(Arc::new(fetch.shard.fetch_budget.acquire(total, turn).await)),
+        _ => Some(Arc::new(fetch.shard.fetch_budget.acquire(total.max(1), turn).await)),
     };
     let loading = loads.into_iter().enumerate().map(|(number, load)| {
         let credit = credit.clone();
@@ -72,7 +83,7 @@ fn sort(plans: Plans, shares: &[usize]) -> (Vec<Option<Loaded>>, Vec<Load>) {
     for (place, (plan, share)) in plans.into_iter().zip(shares).enumerate() {
         loaded.push(match plan {
             Ok(Planned::Read(plan)) if *share > 0 => {
-                loads.push(Load { place, plan, share: *share });
+                loads.push(Load { place, plan, share: *share, file: None });
                 None
             }
             Ok(Planned::Read(plan)) => {
@@ -93,21 +104,26 @@ fn offer((plan, want): (&Result<Planned, PartitionError>, &Want)) -> Offer {
     Offer { bytes, limit_bytes: want.max_bytes }
 }
 
+/// Where the batches of an answer come from.
+#[derive(Clone, Copy)]
+enum Source {
+    Memory,
+    /// Read, at least in part.
+    Disk,
+    /// Sent as it is.
+    File,
+}
+
 /// What was read of one partition, for counting.
 struct Read {
-    from_disk: bool,
+    from: Source,
     sent: Sent,
 }
 
 impl Read {
     /// `keep` bytes of `slices` are sent; `next_offset` is the offset behind all of them, where the
     /// plan knew it.
-    fn new(
-        slices: &[AlignedSlice],
-        keep: usize,
-        next_offset: Option<i64>,
-        from_disk: bool,
-    ) -> Read {
+    fn new(slices: &[AlignedSlice], keep: usize, next_offset: Option<i64>, from: Source) -> Read {
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         let end = match next_offset {
             _ if keep < total => batches::base_offset(slices, keep),
@@ -116,13 +132,17 @@ impl Read {
         };
         let records = batches::base_offset(slices, 0).zip(end).filter(|_| keep > 0);
         let records = records.map_or(0, |(begin, end)| end.saturating_sub(begin).max(0));
-        Read { from_disk, sent: Sent { bytes: keep as u64, records: records.unsigned_abs() } }
+        Read { from, sent: Sent { bytes: keep as u64, records: records.unsigned_abs() } }
     }
 }
 
 fn count(shard: &Shard, partition: PartitionId, read: Read) {
     let counters = &shard.counters;
-    let reads = if read.from_disk { &counters.disk_reads } else { &counters.memory_reads };
+    let reads = match read.from {
+        Source::Memory => &counters.memory_reads,
+        Source::Disk => &counters.disk_reads,
+        Source::File => &counters.file_reads,
+    };
     reads.count.add(1);
     reads.bytes.add(read.sent.bytes);
     let exists = || shard.catalog().topic_by_id(partition.topic_id).is_some();
@@ -134,12 +154,16 @@ async fn load_one(
     at_least_one: bool,
     credit: Option<Arc<Credit>>,
 ) -> (Loaded, Option<Read>) {
+    if let Some(file) = load.file {
+        return send_file(load.plan, file, credit);
+    }
     let ReadPlan { leases, offsets, next_offset, .. } = load.plan;
-    let from_disk = leases.iter().any(|lease| matches!(lease, Lease::File(_)));
+    let on_disk = leases.iter().any(|lease| matches!(lease, Lease::File(_)));
+    let from = if on_disk { Source::Disk } else { Source::Memory };
     match load_leases(leases).await {
         Ok(slices) => {
             let keep = batches::whole(&slices, load.share, at_least_one);
-            let read = Read::new(&slices, keep, next_offset, from_disk);
+            let read = Read::new(&slices, keep, next_offset, from);
             let records = records(slices, keep, credit.as_ref());
             (Loaded::Records { records, offsets }, Some(read))
         }
@@ -148,6 +172,46 @@ async fn load_one(
             (Loaded::Refused(Refusal::Refused(error)), None)
         }
     }
+}
+
+/// The file, if all that is sent of a partition is a large range of it: the kernel sends that.
+async fn file_to_send(load: &Load) -> Option<SendableFile> {
+    let lease = whole_file(&load.plan.leases).filter(|_| load.share >= load.plan.bytes)?;
+    match lease.file().sendable().await {
+        Ok(file) => Some(file),
+        Err(error) => {
+            // Reading takes no further descriptor.
+            tracing::debug!(%error, "a file is read, not sent");
+            None
+        }
+    }
+}
+
+fn whole_file(leases: &[Lease<DiskFile>]) -> Option<&FileLease<DiskFile>> {
+    let [Lease::File(lease)] = leases else { return None };
+    let range = lease.whole()?;
+    (range.end - range.start >= SEND_FILE_BYTES_MIN).then_some(lease)
+}
+
+fn send_file(
+    plan: ReadPlan<DiskFile>,
+    file: SendableFile,
+    credit: Option<Arc<Credit>>,
+) -> (Loaded, Option<Read>) {
+    let ReadPlan { leases, bytes, offsets, next_offset } = plan;
+    let leases = leases.into_iter().filter_map(|lease| match lease {
+        Lease::File(lease) => Some((lease.whole()?.start, lease)),
+        Lease::Memory(_) => None,
+    });
+    let mut records = Records::new();
+    let mut count = 0;
+    for (from, lease) in leases {
+        count = next_offset.map_or(0, |next| next.saturating_sub(lease.offset()).max(0));
+        let source = Arc::new(LeasedFile { file: file.clone(), lease, credit: credit.clone() });
+        records = Extent::new(source, from, bytes).into();
+    }
+    let sent = Sent { bytes: records.len_bytes() as u64, records: count.unsigned_abs() };
+    (Loaded::Records { records, offsets }, Some(Read { from: Source::File, sent }))
 }
 
 async fn load_leases(leases: Vec<Lease<DiskFile>>) -> Result<Vec<AlignedSlice>, PartitionError> {

@@ -19,6 +19,7 @@ use corelane_net::messages::{FetchRequest, FetchResponse};
 use corelane_storage::runtime::Runtime;
 
 use crate::fetch_session::SessionError;
+use crate::metrics::stages::Stage;
 use crate::partition::PartitionError;
 use crate::shard::turns::Turn;
 use crate::shard::{ListenerId, Shard};
@@ -54,7 +55,9 @@ pub async fn answer(
     };
     let mut fetch = plan::Fetch::new(&shard, &request, &begun.asked);
     let plans = fetch.wait_for_plans(request.min_bytes, deadline).await;
+    let mut watch = shard.stopwatch();
     let loaded = load::load(fetch, plans, turn).await;
+    shard.lap(&mut watch, Stage::Read);
     let read_committed = request.isolation_level == READ_COMMITTED;
     respond::Answered { shard: &shard, listener, begun, loaded, read_committed, version }.response()
 }

@@ -17,6 +17,7 @@ use super::super::topics::Finder;
 use super::Refusal;
 use crate::catalog::{Catalog, Topic};
 use crate::fetch_session::{Asked, TopicKey};
+use crate::metrics::stages::Stage;
 use crate::partition::{PartitionError, Planned, Want};
 use crate::shard::Shard;
 use crate::shard::read::{Subscription, is_short};
@@ -84,9 +85,11 @@ impl Fetch {
             // What is there but too little is not held while waiting: it is planned again.
             let nothing_yet = is_short(&plans, 1).then_some(plans);
             let _parked = self.shard.counters.parked_fetch();
+            let mut watch = self.shard.stopwatch();
             let timeout = self.shard.runtime.sleep(left).boxed_local();
             let stop = self.shard.stopping.recv_async().map(|_| ()).boxed_local();
             select(signal.fired().boxed_local(), select(timeout, stop)).await;
+            self.shard.lap(&mut watch, Stage::Wait);
             if let Some(plans) = nothing_yet
                 && !signal.has_fired()
             {

@@ -10,7 +10,8 @@ use corelane_net::messages::{
 use corelane_storage::ids::TopicId;
 use corelane_storage::log::Durability;
 
-use crate::api::{alter_partition_reassignments, describe_topic_partitions};
+use crate::api::alter_partition_reassignments;
+use crate::api::describe_topic_partitions::{Asked, page};
 use crate::catalog::config::Settings;
 use crate::catalog::{Catalog, Command, Topic};
 use crate::shard::Broker;
@@ -52,7 +53,7 @@ fn pages(catalog: &Catalog, names: &[&str], limit: i32) -> Vec<Vec<(String, Vec<
             response_partition_limit: limit,
             cursor,
         };
-        let response = describe_topic_partitions::answer(catalog, &broker(), request);
+        let response = page(catalog, &broker(), &Asked::of(request));
         let topic = |topic: &DescribeTopicPartitionsResponseTopic| {
             let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
             (topic.name.as_ref().unwrap().to_string(), indexes.collect())
@@ -92,14 +93,31 @@ fn a_page_is_bounded_and_a_cursor_checked() {
         cursor: Some(TopicPartitionCursor { topic_name: "large".into(), partition_index }),
         ..Default::default()
     };
-    let refused = describe_topic_partitions::answer(&catalog, &broker(), cursor(-1));
+    let refused = page(&catalog, &broker(), &Asked::of(cursor(-1)));
     assert!(refused.topics.is_empty() && refused.next_cursor.is_none());
-    let behind = describe_topic_partitions::answer(&catalog, &broker(), cursor(i32::MAX));
+    let behind = page(&catalog, &broker(), &Asked::of(cursor(i32::MAX)));
     assert!(behind.topics[0].partitions.is_empty() && behind.next_cursor.is_none());
     let named = DescribeTopicPartitionsTopic { name: "other".into() };
     let elsewhere = DescribeTopicPartitionsRequest { topics: vec![named], ..cursor(0) };
-    let refused = describe_topic_partitions::answer(&catalog, &broker(), elsewhere);
+    let refused = page(&catalog, &broker(), &Asked::of(elsewhere));
     assert_eq!(refused.topics[0].error_code, ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn any_number_of_names_is_told_of_in_pages_of_a_bounded_size() {
+    let catalog = catalog_of(&[("n3", 2)]);
+    // In descending order, and each twice.
+    let names: Vec<String> = (0..5_000).rev().map(|n| format!("n{n}")).collect();
+    let mut asked: Vec<&str> = names.iter().map(String::as_str).collect();
+    asked.extend_from_within(..);
+    let pages = pages(&catalog, &asked, i32::MAX);
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2_000, 2_000, 1_000]);
+    let mut sorted = names.clone();
+    sorted.sort();
+    let told: Vec<_> = pages.concat().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(told, sorted);
+    let known: Vec<_> = pages.concat().into_iter().filter(|(_, all)| !all.is_empty()).collect();
+    assert_eq!(known, [("n3".to_owned(), vec![0, 1])]);
 }
 
 #[test]

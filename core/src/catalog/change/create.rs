@@ -8,6 +8,7 @@ use crate::catalog::config::{Configs, KEYS_MAX, check_topic};
 use crate::catalog::name;
 use crate::catalog::topic::MAX_PARTITIONS_PER_TOPIC;
 use crate::group::placement::OFFSETS_TOPIC;
+use crate::group::rules::Rules;
 
 /// Most partitions that one request may make, as in Kafka.
 const PARTITIONS_PER_REQUEST_MAX: u64 = 10_000;
@@ -88,18 +89,15 @@ fn check_total(view: &View<'_>, partitions: u32) -> Result<(), Refusal> {
 }
 
 /// The topic in which groups are kept, as Kafka makes it.
-pub fn create_offsets_topic(
-    view: &View<'_>,
-    partitions: i32,
-    id: TopicId,
-) -> Result<Topic, Refusal> {
+pub fn create_offsets_topic(view: &View<'_>, rules: &Rules, id: TopicId) -> Result<Topic, Refusal> {
+    let segment_bytes = rules.offsets_topic_segment_bytes.to_string();
     let configs = [
         ("cleanup.policy", "compact"),
         ("compression.type", "producer"),
-        ("segment.bytes", "104857600"),
+        ("segment.bytes", &segment_bytes),
     ];
     let configs = configs.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let partitions = chosen(view, partitions, 1)?;
+    let partitions = chosen(view, rules.offsets_topic_partitions, 1)?;
     check_total(view, partitions)?;
     Ok(Topic { name: OFFSETS_TOPIC.into(), id, partitions, configs: configs.into() })
 }

@@ -151,6 +151,8 @@ static OWN: &[BrokerKey] = &[
         "Minutes for which offsets are kept that nobody uses any more."),
     key("offsets.topic.num.partitions", Int, AtLeast(1), Some("50"), false,
         "Partitions of __consumer_offsets, when the first group makes it."),
+    key("offsets.topic.segment.bytes", Int, AtLeast(1_048_576), Some("104857600"), false,
+        "segment.bytes of __consumer_offsets, when the first group makes it."),
     fixed("process.roles", List, "broker,controller", "What this process does: it is a whole cluster."),
     fixed("producer.id.expiration.ms", Int, "86400000",
         "Milliseconds after which an idle producer's sequence numbers are forgotten."),

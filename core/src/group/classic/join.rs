@@ -245,7 +245,10 @@ impl ClassicGroup {
             let leader = leader.cloned().unwrap_or_default();
             JoinGroupResponse { leader, ..self.current_answer(id, false) }
         };
-        self.complete_join(id, answer, turn);
+        if self.complete_join(id, answer, turn) {
+            // Its session may have ended while it waited, and had no say.
+            self.show_life(id, turn);
+        }
     }
 }
 

@@ -1,10 +1,7 @@
 //! Who is in, who leads, what all of them speak.
 
-use std::collections::HashSet;
-
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
-use corelane_net::group_records::subscribed_topics;
 use corelane_net::messages::{JoinGroupRequestProtocol, JoinGroupResponse, SyncGroupResponse};
 
 use super::super::turn::{Turn, Waiter};
@@ -99,35 +96,6 @@ impl ClassicGroup {
         }
         let most = votes.iter().map(|(_, count)| *count).max()?;
         votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.clone())
-    }
-
-    /// Topics that the members have subscribed to in this generation's protocol.
-    pub(super) fn learn_subscriptions(&mut self) {
-        self.subscribed = self.subscriptions();
-    }
-
-    fn subscriptions(&self) -> Option<HashSet<Str>> {
-        if !self.is_of_consumers() {
-            return None;
-        }
-        if self.members.is_empty() {
-            return Some(HashSet::new());
-        }
-        let protocol = self.protocol.as_ref()?;
-        let mut topics = HashSet::new();
-        for member in self.members.values() {
-            let theirs = subscribed_topics(&member.metadata(protocol)).ok()?;
-            topics.extend(theirs.iter().map(Str::detached));
-        }
-        Some(topics)
-    }
-
-    /// Whether offsets of this topic are still read; in doubt they are.
-    pub fn is_subscribed(&self, topic: &str) -> bool {
-        match &self.subscribed {
-            Some(topics) => topics.contains(topic),
-            None => self.is_of_consumers(),
-        }
     }
 
     pub(super) fn all_have_joined(&self) -> bool {

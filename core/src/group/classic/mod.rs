@@ -11,6 +11,7 @@
 //!
 //! - `member.rs`: one member
 //! - `members.rs`: who is in, who leads, what all of them speak
+//! - `subscriptions.rs`: which topics they read
 //! - `join.rs`: JoinGroup
 //! - `rebalance.rs`: from one generation to the next
 //! - `sync.rs`: SyncGroup
@@ -28,6 +29,7 @@ mod member;
 mod members;
 mod rebalance;
 mod record;
+mod subscriptions;
 mod sync;
 mod time;
 
@@ -153,13 +155,6 @@ impl ClassicGroup {
     /// Members, and those that are to come back with the id they were given.
     pub fn size(&self) -> usize {
         self.members.len() + self.pending_joins.len()
-    }
-
-    /// Who waits for an answer.
-    pub fn waiters(&self) -> impl Iterator<Item = super::turn::Waiter> + '_ {
-        self.members
-            .values()
-            .flat_map(|member| member.join_waiter.into_iter().chain(member.sync_waiter))
     }
 
     fn go_to(&mut self, state: State, now: Now) {

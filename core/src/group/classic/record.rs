@@ -9,9 +9,8 @@ use corelane_net::group_records::{
 };
 use corelane_net::messages::JoinGroupRequestProtocol;
 
-use super::super::turn::Now;
+use super::super::turn::{Now, Turn};
 use super::member::Member;
-use super::time::millis;
 use super::{ClassicGroup, State};
 
 /// What a member's record has beside its texts: lengths and time-outs.
@@ -95,15 +94,14 @@ impl ClassicGroup {
         group
     }
 
-    /// Begins the members' sessions.
-    pub fn resume(&mut self, now: Now) {
-        let mut soonest = self.soonest;
-        for member in self.members.values_mut() {
-            let deadline = now.monotonic + millis(member.session_timeout_ms);
-            member.session_deadline = Some(deadline);
-            soonest = Some(soonest.map_or(deadline, |soonest| soonest.min(deadline)));
+    /// Begins the members' sessions. A group that is larger than it may be by now has to find out who
+    /// stays.
+    pub fn resume(&mut self, turn: &mut Turn<'_>) {
+        let ids: Vec<Str> = self.members.keys().cloned().collect();
+        ids.iter().for_each(|id| self.show_life(id, turn));
+        if self.members.len() > turn.rules.group_size_max {
+            self.prepare_rebalance(turn);
         }
-        self.soonest = soonest;
     }
 }
 

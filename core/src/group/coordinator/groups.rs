@@ -1,22 +1,25 @@
-//! Listing, describing, deleting groups, and what grows old.
+//! Listing, describing, deleting groups.
+
+use std::ops::ControlFlow;
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{DescribedGroup, ListedGroup};
 
-use super::super::offsets::Committed;
+use super::super::offsets::Place;
+use super::super::rules::STEP_MAX;
 use super::super::turn::{Then, Turn};
 use super::Coordinator;
 
 impl Coordinator {
-    /// The groups, in no order.
-    pub fn list(&self) -> impl Iterator<Item = ListedGroup> {
-        self.groups.values().map(|slot| slot.group.listed())
+    /// Some groups behind one of them, by name; none at the end.
+    pub fn list(&self, after: Option<&Str>) -> Vec<ListedGroup> {
+        self.behind(after).take(STEP_MAX).map(|(_, slot)| slot.group.listed()).collect()
     }
 
-    /// The ids of all groups.
-    pub fn group_ids(&self) -> Vec<Str> {
-        self.groups.keys().cloned().collect()
+    /// Ids of some groups behind one of them, by name; none at the end.
+    pub fn ids(&self, after: Option<&Str>) -> Vec<Str> {
+        self.behind(after).take(STEP_MAX).map(|(id, _)| id.clone()).collect()
     }
 
     /// A group, if it is there.
@@ -24,63 +27,41 @@ impl Coordinator {
         self.groups.get(group).map(|slot| slot.group.described())
     }
 
-    /// Deletes a group without members, with its offsets.
+    /// Deletes a group without members, with its offsets, of which each step takes some: callers let
+    /// others have their turn, and come again with the same `place`.
     ///
     /// # Errors
-    /// GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP.
-    pub fn delete(&mut self, group: &Str, turn: &mut Turn<'_>) -> Result<(), ErrorCode> {
-        let slot = self.groups.get(group).ok_or(ErrorCode::GroupIdNotFound)?;
-        slot.group.check_delete()?;
-        self.erase(group, turn);
-        Ok(())
-    }
-
-    fn erase(&mut self, group: &Str, turn: &mut Turn<'_>) {
-        let partitions = self.offsets.partitions_of(group);
-        let partitions: Vec<_> = partitions.map(|(topic, index)| (topic.clone(), index)).collect();
-        self.forget(group, partitions, turn);
-        if let Some(slot) = self.groups.get(group) {
-            turn.write(slot.group.tombstone(), Then::Nothing);
-        }
-        self.remove(group);
-    }
-
-    /// Forgets offsets of a group that nobody has used for long (KIP-211), and the group if it has neither
-    /// offsets nor members.
-    pub fn grow_old(&mut self, group: &Str, turn: &mut Turn<'_>) {
-        let Some(slot) = self.groups.get(group) else { return };
-        let (now_ms, retention_ms) = (turn.now.wall_ms, turn.rules.offsets_retention_ms);
-        let is_over = |topic: &str, offset: &Committed| {
-            if slot.group.is_subscribed(topic) {
-                return false;
-            }
-            let Some(since_ms) = slot.group.unused_since_ms(offset.commit_timestamp_ms) else {
-                return false;
-            };
-            match offset.expire_timestamp_ms {
-                -1 => now_ms.saturating_sub(since_ms) >= retention_ms,
-                expires_ms => now_ms >= expires_ms,
-            }
+    /// GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP: also in a later step, if somebody has joined meanwhile.
+    pub fn delete(
+        &mut self,
+        group: &Str,
+        place: &mut Option<Place>,
+        turn: &mut Turn<'_>,
+    ) -> ControlFlow<Result<(), ErrorCode>> {
+        let Some(slot) = self.groups.get(group) else {
+            return ControlFlow::Break(Err(ErrorCode::GroupIdNotFound));
         };
-        let total = self.offsets.partitions_of(group).count();
-        let old = self.offsets.settled(group).filter(|(topic, _, offset)| is_over(topic, offset));
-        let old: Vec<_> = old.map(|(topic, index, _)| (topic.clone(), index)).collect();
-        let is_empty = old.len() == total && slot.group.check_delete().is_ok();
-        match is_empty {
-            true => self.erase(group, turn),
-            false => self.forget(group, old, turn),
+        if let Err(code) = slot.group.check_delete() {
+            return ControlFlow::Break(Err(code));
         }
+        let some: Vec<Place> =
+            self.offsets.behind(group, place.as_ref()).take(STEP_MAX).map(|k| k.place()).collect();
+        *place = some.last().cloned();
+        self.forget(group, some, turn);
+        if self.erase_if_unused(group, turn) {
+            return ControlFlow::Break(Ok(()));
+        }
+        ControlFlow::Continue(())
     }
 
-    /// Forgets the offsets of a topic that is deleted, and says which groups had some.
-    pub fn topic_deleted(&mut self, topic: &str, turn: &mut Turn<'_>) {
-        let groups: Vec<Str> = self.offsets.groups_of_topic(topic).cloned().collect();
-        for group in groups {
-            let partitions = self.offsets.partitions_of(&group);
-            let partitions = partitions.filter(|(name, _)| ***name == *topic);
-            let partitions: Vec<_> =
-                partitions.map(|(name, index)| (name.clone(), index)).collect();
-            self.forget(&group, partitions, turn);
+    /// Removes a group without members and offsets; false if it has some.
+    pub(super) fn erase_if_unused(&mut self, group: &Str, turn: &mut Turn<'_>) -> bool {
+        let Some(slot) = self.groups.get(group) else { return false };
+        if self.offsets.live_count(group) > 0 || slot.group.check_delete().is_err() {
+            return false;
         }
+        turn.write(slot.group.tombstone(), Then::Nothing);
+        self.remove(group);
+        true
     }
 }

@@ -3,9 +3,11 @@
 //!
 //! - `members.rs`: joining, syncing, living, leaving
 //! - `offsets.rs`: committing, fetching and deleting offsets
-//! - `groups.rs`: listing, describing, deleting groups, and what grows old
+//! - `groups.rs`: listing, describing, deleting groups
+//! - `age.rs`: offsets that nobody needs any more
 //! - `stored.rs`: records: read back at the start, durable later
 
+mod age;
 mod groups;
 mod members;
 mod offsets;
@@ -13,19 +15,21 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 
+pub use age::TopicSearch;
 pub use members::JoinContext;
 pub use offsets::{AskedOffset, CommitContext};
 
 use super::classic::ClassicGroup;
 use super::offsets::Offsets;
 use super::rules::GROUPS_MAX;
-use super::turn::{Now, Turn, Waiter};
+use super::turn::{Now, Turn};
 
 /// A group, and when it is to be looked at.
 #[derive(Debug)]
@@ -38,7 +42,8 @@ struct Slot {
 /// One partition's groups and offsets.
 #[derive(Debug, Default)]
 pub struct Coordinator {
-    groups: HashMap<Str, Slot>,
+    /// By name, so that a look at all of them can go on where it paused.
+    groups: BTreeMap<Str, Slot>,
     offsets: Offsets,
     /// When which group is to be looked at; at most one entry a group.
     wakes: BTreeSet<(Duration, Str)>,
@@ -62,11 +67,6 @@ impl Coordinator {
         self.wakes.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Everybody who waits for an answer.
-    pub fn waiters(&self) -> Vec<Waiter> {
-        self.groups.values().flat_map(|slot| slot.group.waiters()).collect()
-    }
-
     /// Does what is due, at most for one group: callers let others have their turn between two. False
     /// if nothing was.
     pub fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
@@ -77,6 +77,12 @@ impl Coordinator {
             }
             _ => false,
         }
+    }
+
+    /// The groups behind one of them, by name.
+    fn behind(&self, after: Option<&Str>) -> impl Iterator<Item = (&Str, &Slot)> {
+        let first = after.map_or(Bound::Unbounded, |group| Bound::Excluded(&**group));
+        self.groups.range::<str, _>((first, Bound::Unbounded))
     }
 
     /// Works on a group, and keeps the books of it; `None` if there is no such group.

@@ -6,8 +6,8 @@ use corelane_net::group_records::{GroupRecord, OffsetCommitKey, OffsetCommitValu
 use corelane_net::messages::OffsetCommitRequestPartition;
 
 use super::super::classic::ClassicGroup;
-use super::super::offsets::Committed;
-use super::super::rules::{OFFSETS_MAX, OFFSETS_METADATA_BYTES_MAX};
+use super::super::offsets::{Committed, Place};
+use super::super::rules::{OFFSETS_MAX, OFFSETS_METADATA_BYTES_MAX, STEP_MAX};
 use super::super::turn::{Then, Turn, Write};
 use super::Coordinator;
 
@@ -34,7 +34,7 @@ pub struct CommitContext {
 /// A partition whose offset is committed.
 #[derive(Clone, Debug)]
 pub struct AskedOffset {
-    /// The topic.
+    /// The topic, in memory of its own: it is kept.
     pub topic: Str,
     /// Its id.
     pub topic_id: Uuid,
@@ -43,7 +43,8 @@ pub struct AskedOffset {
 }
 
 impl Coordinator {
-    /// Remembers offsets, as soon as the write that the turn gets is durable; one code for each.
+    /// Remembers offsets, as soon as the write that the turn gets is durable; one code for each. More
+    /// than [`STEP_MAX`] are a matter of several steps.
     ///
     /// # Errors
     /// The code for all of them.
@@ -53,6 +54,7 @@ impl Coordinator {
         asked: &[AskedOffset],
         turn: &mut Turn<'_>,
     ) -> Result<Vec<ErrorCode>, ErrorCode> {
+        debug_assert!(asked.len() <= STEP_MAX);
         if !self.groups.contains_key(&context.group_id) {
             match context.generation {
                 ..0 => self.ensure(&context.group_id, turn.now).map(drop)?,
@@ -111,12 +113,9 @@ impl Coordinator {
             },
             topic_id: asked.topic_id,
         };
-        let key = OffsetCommitKey {
-            group: context.group_id.detached(),
-            topic: asked.topic.detached(),
-            partition: index,
-        };
-        self.offsets.announce(&key);
+        let (group, topic) = (context.group_id.clone(), asked.topic.clone());
+        let key = OffsetCommitKey { group, topic, partition: index };
+        self.offsets.announce(&key, Some(asked.topic_id));
         Ok(GroupRecord::Offset(key, Some(value)))
     }
 
@@ -126,10 +125,21 @@ impl Coordinator {
         self.offsets.get(group, topic, partition)
     }
 
-    /// All visible offsets of a group.
-    pub fn offsets(&self, group: &str) -> impl Iterator<Item = (&Str, i32, &Committed)> {
-        let is_there = self.groups.contains_key(group);
-        self.offsets.of_group(group).filter(move |_| is_there)
+    /// Some visible offsets of a group behind a place, and the next place; `None` at the end.
+    pub fn offsets<'a>(
+        &'a self,
+        group: &str,
+        after: Option<&Place>,
+    ) -> (Vec<(&'a Str, i32, &'a Committed)>, Option<Place>) {
+        let (mut some, mut looked, mut last) = (Vec::new(), 0, None);
+        if self.groups.contains_key(group) {
+            for kept in self.offsets.behind(group, after).take(STEP_MAX) {
+                looked += 1;
+                last = Some(kept);
+                some.extend(kept.visible().map(|offset| (kept.topic, kept.partition, offset)));
+            }
+        }
+        (some, last.filter(|_| looked == STEP_MAX).map(|kept| kept.place()))
     }
 
     /// Forgets offsets; one code for each partition.
@@ -139,18 +149,18 @@ impl Coordinator {
     pub fn delete_offsets(
         &mut self,
         group: &Str,
-        asked: &[(Str, i32)],
+        asked: &[Place],
         turn: &mut Turn<'_>,
     ) -> Result<Vec<ErrorCode>, ErrorCode> {
         let slot = self.groups.get(group).ok_or(ErrorCode::GroupIdNotFound)?;
         slot.group.check_delete_offsets()?;
-        let code = |(topic, _): &(Str, i32)| match slot.group.is_subscribed(topic) {
+        let code = |(topic, _): &Place| match slot.group.is_subscribed(topic) {
             true => ErrorCode::GroupSubscribedToTopic,
             false => ErrorCode::None,
         };
         let codes: Vec<ErrorCode> = asked.iter().map(code).collect();
         let free = asked.iter().zip(&codes).filter(|(_, code)| code.is_none());
-        let free: Vec<(Str, i32)> = free.map(|(asked, _)| asked.clone()).collect();
+        let free: Vec<Place> = free.map(|(asked, _)| asked.clone()).collect();
         self.forget(group, free, turn);
         Ok(codes)
     }
@@ -159,15 +169,14 @@ impl Coordinator {
     pub(super) fn forget(
         &mut self,
         group: &Str,
-        partitions: impl IntoIterator<Item = (Str, i32)>,
+        partitions: impl IntoIterator<Item = Place>,
         turn: &mut Turn<'_>,
     ) {
         let mut records = Vec::new();
         for (topic, partition) in partitions {
-            if self.offsets.contains(group, &topic, partition) {
-                let group = group.detached();
-                let key = OffsetCommitKey { group, topic: topic.detached(), partition };
-                self.offsets.announce(&key);
+            if self.offsets.is_live(group, &topic, partition) {
+                let key = OffsetCommitKey { group: group.clone(), topic, partition };
+                self.offsets.announce(&key, None);
                 records.push(GroupRecord::Offset(key, None));
             }
         }

@@ -1,5 +1,6 @@
 //! Records: read back at the start, durable later.
 
+use corelane_net::codec::Str;
 use corelane_net::group_records::GroupRecord;
 
 use super::super::classic::ClassicGroup;
@@ -25,11 +26,14 @@ impl Coordinator {
         }
     }
 
-    /// Everything is read back: the members' sessions begin.
-    pub fn resume(&mut self, now: Now) {
-        for id in self.group_ids() {
-            self.with_group(&id, |group| group.resume(now));
+    /// Everything is read back: the sessions of some groups' members begin, of those behind `after`.
+    /// The last of them; `None` at the end.
+    pub fn resume(&mut self, after: Option<&Str>, turn: &mut Turn<'_>) -> Option<Str> {
+        let ids = self.ids(after);
+        for id in &ids {
+            self.with_group(id, |group| group.resume(turn));
         }
+        ids.last().cloned()
     }
 
     /// A write is durable. Writes come here in the order in which turns had them.

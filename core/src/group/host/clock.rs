@@ -1,12 +1,16 @@
 //! What happens when nobody does anything: sessions end, rebalances go on, offsets grow old.
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
+use corelane_net::codec::Str;
+use corelane_net::error_code::ErrorCode;
 use corelane_storage::runtime::Runtime;
 
 use super::{Host, Phase};
+use crate::api::topics::topic_id;
 use crate::shard::Shard;
 
 /// The task that gives a coordinator the time; there is one only while something is due some day.
@@ -77,10 +81,31 @@ pub(super) async fn forget_old(shard: Rc<Shard>) {
     loop {
         shard.runtime.sleep(shard.groups.rules().retention_check_interval).await;
         for host in shard.groups.all() {
-            let Ok(groups) = host.look(|coordinator| coordinator.group_ids()) else { continue };
-            for group in groups {
-                shard.store.admit().await;
-                let _ = host.step(&shard, |coordinator, turn| coordinator.grow_old(&group, turn));
+            // One that is loading, or has failed, has its turn the next time.
+            let _ = host.forget_old(&shard).await;
+        }
+    }
+}
+
+impl Host {
+    async fn forget_old(self: &Rc<Self>, shard: &Rc<Shard>) -> Result<(), ErrorCode> {
+        let mut after: Option<Str> = None;
+        loop {
+            let ids = self.look(|coordinator| coordinator.ids(after.as_ref()))?;
+            let Some(last) = ids.last().cloned() else { return Ok(()) };
+            after = Some(last);
+            for id in ids {
+                let mut place = None;
+                let old = self.steps(shard, |coordinator, turn| {
+                    let catalog = shard.catalog();
+                    let is_there = |topic| catalog.topic_by_id(topic_id(topic)).is_some();
+                    match coordinator.grow_old(&id, &mut place, is_there, turn) {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                });
+                // Whether it is durable matters to nobody: what is lost is found again.
+                let ((), _stored) = old.await?;
                 shard.runtime.yield_now().await;
             }
         }

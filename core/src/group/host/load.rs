@@ -10,6 +10,7 @@ use corelane_storage::runtime::Runtime;
 use super::super::batch::{BadBatch, next_batch};
 use super::super::coordinator::Coordinator;
 use super::super::placement::OFFSETS_TOPIC;
+use super::super::turn::Turn;
 use super::{Host, Phase, clock};
 use crate::partition::{Partition, PartitionError, Planned, Want};
 use crate::runtime::DiskFile;
@@ -99,8 +100,16 @@ async fn load(shard: &Rc<Shard>, id: PartitionId) -> Result<Coordinator, LoadErr
             return Err(LoadError::Short(next));
         }
     }
-    coordinator.resume(shard.group_time());
-    Ok(coordinator)
+    let mut after = None;
+    loop {
+        let mut turn = Turn::new(shard.group_time(), shard.groups.rules());
+        after = coordinator.resume(after.as_ref(), &mut turn);
+        debug_assert!(turn.answers.is_empty() && turn.writes.is_empty(), "nobody waits yet");
+        if after.is_none() {
+            return Ok(coordinator);
+        }
+        shard.runtime.yield_now().await;
+    }
 }
 
 async fn read(partition: &Rc<Partition>, id: PartitionId, offset: i64) -> Result<Bytes, LoadError> {

@@ -14,6 +14,7 @@ mod write;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
@@ -73,6 +74,11 @@ pub(super) enum Parked {
 pub(super) struct Stored(Option<flume::Receiver<()>>);
 
 impl Stored {
+    /// These and, if there are none, those of an earlier step: writes become durable in their order.
+    fn or(self, earlier: Stored) -> Stored {
+        Stored(self.0.or(earlier.0))
+    }
+
     /// False if they are lost.
     pub async fn wait(self) -> bool {
         match self.0 {
@@ -173,6 +179,28 @@ impl Host {
         Ok((value, stored))
     }
 
+    /// Takes steps until one of them breaks, with a pause after each, so that work on very many offsets
+    /// does not hold the shard.
+    ///
+    /// # Errors
+    /// As [`Host::step`].
+    pub async fn steps<T>(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        mut work: impl FnMut(&mut Coordinator, &mut Turn<'_>) -> ControlFlow<T>,
+    ) -> Result<(T, Stored), ErrorCode> {
+        let mut stored = Stored(None);
+        loop {
+            shard.store.admit().await;
+            let (flow, more) = self.step(shard, &mut work)?;
+            stored = more.or(stored);
+            if let ControlFlow::Break(value) = flow {
+                return Ok((value, stored));
+            }
+            shard.runtime.yield_now().await;
+        }
+    }
+
     /// As [`Host::step`], for a request that may be answered later.
     ///
     /// # Errors
@@ -203,6 +231,16 @@ impl Host {
             Phase::Failed(_) => Err(ErrorCode::CoordinatorNotAvailable),
             Phase::Gone => Err(ErrorCode::NotCoordinator),
         }
+    }
+
+    /// Resolves when what is written by now is durable.
+    pub fn settled(&self) -> Stored {
+        let mut pending = self.pending.borrow_mut();
+        Stored(pending.back_mut().map(|last| {
+            let (done, stored) = flume::bounded(1);
+            last.done.push(done);
+            stored
+        }))
     }
 
     fn send(&self, waiter: Waiter, answer: Answer) {

@@ -18,7 +18,7 @@ pub(super) struct Pending {
     next_offset: i64,
     write: Write,
     /// Told when it is; dropped when it is lost.
-    done: Option<flume::Sender<()>>,
+    pub(super) done: Vec<flume::Sender<()>>,
 }
 
 impl Host {
@@ -37,7 +37,7 @@ impl Host {
         for (number, write) in writes.into_iter().enumerate() {
             match self.append_one(shard, &write) {
                 Ok(next_offset) => {
-                    let done = if number == last { done.take() } else { None };
+                    let done = done.take_if(|_| number == last).into_iter().collect();
                     self.pending.borrow_mut().push_back(Pending { next_offset, write, done });
                 }
                 Err(error) => {
@@ -55,7 +55,7 @@ impl Host {
         let now_ms = shard.group_time().wall_ms;
         let mut next_offset = 0;
         for batch in batches(&write.records, now_ms)? {
-            let appended = partition.append_at_once(&batch)?.ok_or(WriteError::MustWait)?;
+            let appended = partition.append_own(&batch)?;
             next_offset = appended.last_offset + 1;
         }
         Ok(next_offset)
@@ -95,11 +95,11 @@ impl Host {
         let first = self.pending.borrow_mut().pop_front();
         let Some(Pending { write, done, .. }) = first else { return };
         debug_assert!(matches!(&*self.phase.borrow(), Phase::Active(_)), "else none is pending");
-        if self.step(shard, |coordinator, turn| coordinator.stored(write, turn)).is_ok()
-            && let Some(done) = done
-        {
-            // Nobody listens any more if the connection is closed.
-            let _ = done.try_send(());
+        if self.step(shard, |coordinator, turn| coordinator.stored(write, turn)).is_ok() {
+            for done in done {
+                // Nobody listens any more if the connection is closed.
+                let _ = done.try_send(());
+            }
         }
     }
 }
@@ -111,8 +111,6 @@ enum WriteError {
     Partition(#[from] PartitionError),
     #[error(transparent)]
     Encode(#[from] corelane_net::codec::EncodeError),
-    #[error("the topic's limits of timestamps do not take the time that it is")]
-    MustWait,
 }
 
 fn code(error: &WriteError) -> ErrorCode {
@@ -123,7 +121,7 @@ fn code(error: &WriteError) -> ErrorCode {
             ErrorCode::InvalidCommitOffsetSize
         }
         WriteError::Partition(PartitionError::UnknownPartition) => ErrorCode::NotCoordinator,
-        WriteError::Partition(_) | WriteError::MustWait => ErrorCode::CoordinatorNotAvailable,
+        WriteError::Partition(_) => ErrorCode::CoordinatorNotAvailable,
         WriteError::Encode(_) => ErrorCode::UnknownServerError,
     }
 }

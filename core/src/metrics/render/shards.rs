@@ -8,6 +8,7 @@ use super::ShardView;
 use crate::metrics::counters::CloseReason;
 use crate::metrics::families::{self as f, Family};
 use crate::metrics::snapshot::ShardSnapshot;
+use crate::metrics::stages::Stage;
 use crate::metrics::text::Page;
 
 /// The shards that are up, each with its label.
@@ -66,6 +67,7 @@ pub fn render(page: &mut Page, shards: &[ShardView]) {
     }
     executors(&mut shown);
     disk(&mut shown);
+    compaction(&mut shown);
     fetches(&mut shown);
 }
 
@@ -84,6 +86,12 @@ fn executors(shards: &mut Shards<'_>) {
         vec![("user", thread.user.as_secs_f64()), ("system", thread.system.as_secs_f64())]
     });
     shards.histogram(&f::TIMER_LATENESS, |shard| &shard.timer_lateness);
+    shards.page.family(&f::STAGE);
+    for (label, shard) in &shards.up {
+        for (stage, durations) in Stage::ALL.into_iter().zip(&shard.stages) {
+            shards.page.histogram(&format!("{label},stage=\"{}\"", stage.name()), durations);
+        }
+    }
     shards.each(&f::MAILBOX_DEPTH, |shard| shard.mailbox_depth);
     shards.each(&f::SHARD_CALLS, |shard| shard.calls);
     shards.each(&f::SCRAPE_HOLD, |shard| shard.longest_hold.as_secs_f64());
@@ -113,12 +121,25 @@ fn disk(shards: &mut Shards<'_>) {
     shards.each(&f::JOURNAL_FAILED, |shard| u8::from(shard.store.failed));
 }
 
+fn compaction(shards: &mut Shards<'_>) {
+    shards.each(&f::COMPACTIONS, |shard| shard.disk.compaction.ended);
+    shards.each(&f::COMPACTIONS_FAILED, |shard| shard.disk.compaction.failed);
+    shards.each(&f::COMPACTION_SECONDS, |shard| shard.disk.compaction.took.as_secs_f64());
+    shards.each(&f::COMPACTION_READ, |shard| shard.disk.compaction.read_bytes);
+    shards.each(&f::COMPACTION_WRITTEN, |shard| shard.disk.compaction.written_bytes);
+    shards.each(&f::COMPACTION_FREED, |shard| shard.disk.compaction.freed_bytes);
+    shards.each(&f::COMPACTION_DIRTY, |shard| f64::from(shard.store.dirty_ppm_max) / 1e6);
+    shards.each(&f::UNCLEANABLE, |shard| shard.store.uncleanable_logs);
+}
+
 fn fetches(shards: &mut Shards<'_>) {
     shards.each_of(&f::READS, "source", |shard| {
-        vec![("memory", shard.memory_reads.count), ("disk", shard.disk_reads.count)]
+        let (memory, disk) = (shard.memory_reads.count, shard.disk_reads.count);
+        vec![("memory", memory), ("disk", disk), ("file", shard.file_reads.count)]
     });
     shards.each_of(&f::READ_BYTES, "source", |shard| {
-        vec![("memory", shard.memory_reads.bytes), ("disk", shard.disk_reads.bytes)]
+        let (memory, disk) = (shard.memory_reads.bytes, shard.disk_reads.bytes);
+        vec![("memory", memory), ("disk", disk), ("file", shard.file_reads.bytes)]
     });
     shards.each(&f::FETCHES_PARKED, |shard| shard.fetches_parked);
     shards.each(&f::FETCH_SESSIONS, |shard| shard.fetch_sessions.0);

@@ -20,7 +20,7 @@ fn locks_and_writes_until_killed() {
     let Some(dir) = std::env::var_os("CORELANE_TEST_DIR") else { return };
     let dir = std::path::PathBuf::from(dir);
     let lock = Arc::new(DataDirLock::acquire(&dir).unwrap());
-    let config = ShardsConfig { shards: SHARDS, lock: Some(lock) };
+    let config = ShardsConfig { shards: SHARDS, lock: Some(lock), ..Default::default() };
     let running = Shards::start(&config, move |rt: ShardRuntime| {
         let path = dir.join(format!("data-{}", rt.index()));
         async move {

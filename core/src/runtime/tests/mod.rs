@@ -49,7 +49,16 @@ where
     F: Fn(ShardRuntime) -> M + Clone + Send + 'static,
     M: Future<Output = T> + 'static,
 {
-    let config = ShardsConfig { shards, lock: None };
+    on_shards_of(ShardsConfig { shards, ..Default::default() }, main)
+}
+
+/// As [`on_shards`], of any configuration.
+fn on_shards_of<T, F, M>(config: ShardsConfig, main: F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Fn(ShardRuntime) -> M + Clone + Send + 'static,
+    M: Future<Output = T> + 'static,
+{
     let running = Shards::start(&config, main).unwrap();
     running.join().into_iter().map(Result::unwrap).collect()
 }

@@ -66,7 +66,7 @@ fn a_panicking_task_harms_no_other() {
 
 #[test]
 fn a_panicking_main_is_reported_and_the_others_go_on() {
-    let config = ShardsConfig { shards: 2, lock: None };
+    let config = ShardsConfig { shards: 2, ..Default::default() };
     let running = Shards::start(&config, |rt: ShardRuntime| async move {
         if rt.index() == 1 {
             panic!("expected by the test");
@@ -103,7 +103,7 @@ fn an_idle_shard_uses_no_cpu() {
 #[test]
 fn starting_is_measured() {
     let started = Instant::now();
-    let config = ShardsConfig { shards: 2, lock: None };
+    let config = ShardsConfig { shards: 2, ..Default::default() };
     let running = Shards::start(&config, |rt: ShardRuntime| async move { rt.monotonic() });
     let up = started.elapsed();
     let mains: Vec<_> = running.unwrap().join().into_iter().map(Result::unwrap).collect();

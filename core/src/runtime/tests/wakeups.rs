@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use corelane_storage::runtime::Runtime;
 
-use super::{on_shard, on_shards};
+use super::{ShardsConfig, on_shard, on_shards, on_shards_of};
 
 /// Far beyond what a loaded machine needs.
 const DEADLINE: Duration = Duration::from_secs(240);
@@ -31,12 +31,13 @@ impl Watchdog {
 
 /// Messages that cross back and forth, each only when the one before has come: every hop finds the
 /// other executor parked or about to park.
-fn ping_pong(messages: u64, in_flight: u64) {
+fn ping_pong(spin: Duration, messages: u64, in_flight: u64) {
     let progress = Arc::new(AtomicU64::new(0));
     let _watchdog = Watchdog::start("ping-pong", progress.clone());
     let (to_second, at_second) = flume::bounded::<u64>(in_flight as usize);
     let (to_first, at_first) = flume::bounded::<u64>(in_flight as usize);
-    on_shards(2, move |rt| {
+    let config = ShardsConfig { shards: 2, spin, ..Default::default() };
+    on_shards_of(config, move |rt| {
         let (to_second, at_second) = (to_second.clone(), at_second.clone());
         let (to_first, at_first) = (to_first.clone(), at_first.clone());
         let progress = progress.clone();
@@ -64,12 +65,19 @@ fn ping_pong(messages: u64, in_flight: u64) {
 
 #[test]
 fn a_flume_receiver_is_woken_by_a_sender_on_another_shard() {
-    ping_pong(50_000, 1);
+    ping_pong(Duration::ZERO, 50_000, 1);
 }
 
 #[test]
 fn a_million_messages_lose_no_wake_up() {
-    ping_pong(1_000_000, 64);
+    ping_pong(Duration::ZERO, 1_000_000, 64);
+}
+
+#[test]
+fn shards_that_spin_before_they_sleep_lose_no_wake_up() {
+    for spin_us in [1, 20, 1_000] {
+        ping_pong(Duration::from_micros(spin_us), 20_000, 1);
+    }
 }
 
 #[test]

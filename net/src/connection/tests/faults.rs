@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::world::*;
 use crate::codec::Str;
 use crate::error_code::ErrorCode;
-use crate::messages::{Api, ProduceResponse, Response, TopicProduceResponse};
+use crate::limits::Limits;
+use crate::messages::{
+    Api, MetadataRequest, MetadataRequestTopic, ProduceResponse, Response, TopicProduceResponse,
+};
 use crate::service::Answer;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,6 +36,28 @@ fn frame_lengths_that_no_request_has() {
         let reason = ends_with(&i32::to_be_bytes(length));
         assert_eq!(reason, format!("frame length {length}, allowed are 10 to 104857600"));
     }
+}
+
+#[test]
+fn more_elements_than_a_request_may_have() {
+    let limits = Limits { request_elements_max: 5_000, ..Limits::default() };
+    let world = World::with(limits, 64 << 20);
+    let named = |names: usize| {
+        let names = (0..names).map(|n| MetadataRequestTopic {
+            name: Some(format!("a topic with a name of some length, number {n}").into()),
+            ..Default::default()
+        });
+        MetadataRequest { topics: Some(names.collect()), ..Default::default() }.into()
+    };
+    let client = world.connect();
+    // Long enough to be decoded aside, and short enough to be decoded here.
+    client.send(&[(1, named(5_000)), (2, named(10))]);
+    client.answer_default(1);
+    client.answer_default(2);
+    assert_eq!(client.received_ids(), [1, 2]);
+    client.send(&[(3, named(5_001))]);
+    let reason = client.closed();
+    assert!(reason.contains("more than 5000 elements in one request at byte"), "{reason}");
 }
 
 #[test]

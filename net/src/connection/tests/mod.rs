@@ -3,4 +3,5 @@
 mod faults;
 mod order;
 mod pressure;
+mod slow;
 mod world;

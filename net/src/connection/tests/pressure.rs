@@ -195,7 +195,7 @@ fn a_frame_that_stands_still_over_the_limit_is_ended_and_those_that_wait_are_not
             }
         }
     }
-    assert!(clients[0].closed().ends_with("bytes was not completed in time"));
+    assert!(clients[0].closed().ends_with("came too slowly while others waited for its memory"));
     for client in &clients[1..] {
         assert_eq!((client.is_open(), client.received_ids()), (false, vec![1]));
         assert_eq!(client.closed(), "idle for too long");

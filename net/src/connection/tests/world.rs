@@ -18,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use crate::budget::ByteBudget;
 use crate::codec::Encoder;
 use crate::connection::{Closed, Shared, serve};
+use crate::extent::Part;
 use crate::limits::Limits;
 use crate::messages::{
     Api, ApiVersionsRequest, FetchRequest, MetadataRequest, PartitionProduceData, ProduceRequest,
@@ -132,8 +133,8 @@ impl WireInner {
         Some(len)
     }
 
-    fn poll_write(&self, parts: &[Bytes]) -> Option<usize> {
-        let all = parts.concat();
+    fn poll_write(&self, parts: &[Part]) -> Option<usize> {
+        let all: Vec<u8> = parts.iter().flat_map(sent).collect();
         assert!(!all.is_empty(), "a write of nothing");
         let len = self.step(all.len().min(self.room_bytes.get()));
         if len == 0 {
@@ -143,6 +144,17 @@ impl WireInner {
         self.room_bytes.set(self.room_bytes.get() - len);
         self.to_client.borrow_mut().extend_from_slice(&all[..len]);
         Some(len)
+    }
+}
+
+/// The bytes of a part; an extent of these tests is one of a `Vec<u8>`.
+fn sent(part: &Part) -> Vec<u8> {
+    match part {
+        Part::Bytes(bytes) => bytes.to_vec(),
+        Part::Extent(extent) => {
+            let source = extent.source::<Vec<u8>>().expect("an extent of these tests");
+            source[extent.from() as usize..][..extent.len_bytes()].to_vec()
+        }
     }
 }
 
@@ -163,7 +175,7 @@ impl Stream for Wire {
         Ok(until(&self.0, || self.0.poll_read(buf, max_bytes)).await)
     }
 
-    async fn write(&self, parts: &[Bytes]) -> io::Result<usize> {
+    async fn write(&self, parts: &[Part]) -> io::Result<usize> {
         Ok(until(&self.0, || self.0.poll_write(parts)).await)
     }
 

@@ -2,21 +2,24 @@
 //! then all segments from the log start on are written again without what is superseded.
 
 use std::collections::HashSet;
-use std::io;
 
 use super::error::CompactionError;
 use super::offset_map::OffsetMap;
+use super::output::Output;
 use super::pace::Pace;
 use super::plan::{Cleanable, Part};
-use super::retain::{Fate, Rules, Tally};
-use super::source::Source;
-use super::target::Target;
-use crate::batch::{BatchHeader, HEADER_BYTES, RawRecord, RawRecords, RawStep, Rewrite, emptied};
+use super::records::{cant_rewrite, map_batch, rewritten, tally};
+use super::retain::{Fate, Rules};
+use super::source::{Source, SourceBatch};
+use crate::batch::emptied;
+use crate::log::Log;
 use crate::log::checkpoint_file::CompactedSegment;
 use crate::log::segment::SegmentName;
-use crate::log::{CHECKED_BYTES_MAX, Log};
 use crate::mutants::{Mutant, active};
 use crate::runtime::Runtime;
+
+/// Pieces of the map's memory that are given back at once.
+const SHRINK_STEP: usize = 16;
 
 /// What a compaction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,8 +51,8 @@ impl<R: Runtime> Log<R> {
         let dirty_offsets = (end - cleanable.first_dirty).max(0) as u64;
         let mut map = OffsetMap::new(dirty_offsets, map_bytes);
         let compacted = self.compact_with(&mut map, cleanable, pace).await;
-        while map.shrink() {
-            pace.worked(usize::MAX >> 1, 0).await;
+        while map.shrink(SHRINK_STEP) {
+            pace.rest().await;
         }
         tasks.set(tasks.get() - 1);
         self.inner.changed.notify_all();
@@ -74,14 +77,17 @@ impl<R: Runtime> Log<R> {
             let is_last = i + 1 == groups.len();
             let new = self.write_again(group, &rules, &last_offsets, pace).await?;
             done.segments_before += group.len();
-            done.segments_after += 1;
+            done.segments_after += new.len();
             done.bytes_before += group.iter().map(|part| part.bytes).sum::<u64>();
-            done.bytes_after += new.bytes;
-            let swapped = self.swap(group, new, is_last.then_some(until)).await;
+            done.bytes_after += new.iter().map(|segment| segment.bytes).sum::<u64>();
+            let swapped = self.swap(group, &new, is_last.then_some(until)).await;
             if let Err(error) = swapped {
-                self.remove_unless_in_log(new.name).await;
+                for segment in new {
+                    self.remove_unless_in_log(segment.name).await;
+                }
                 return Err(error);
             }
+            pace.step().await?;
         }
         Ok(done)
     }
@@ -104,11 +110,12 @@ impl<R: Runtime> Log<R> {
         let dirty = cleanable.parts.iter().filter(|part| part.until > cleanable.first_dirty);
         for part in dirty {
             let mut source = self.source(part).await?;
-            while let Some((header, batch)) = source.next(pace).await? {
+            while let Some(batch) = source.next(pace).await? {
+                let header = &batch.header;
                 if header.last_offset() < cleanable.first_dirty {
                     continue;
                 }
-                let is_mapped = header.is_control() || map_batch(map, &header, batch, pace).await?;
+                let is_mapped = header.is_control() || map_batch(map, &batch, pace).await?;
                 if !is_mapped && until == cleanable.first_dirty {
                     let base_offset = header.base_offset();
                     return Err(CompactionError::MapTooSmall { base_offset });
@@ -117,7 +124,6 @@ impl<R: Runtime> Log<R> {
                     return Ok(until);
                 }
                 until = header.last_offset().saturating_add(1);
-                self.check_online()?;
             }
             until = part.until;
         }
@@ -138,9 +144,7 @@ impl<R: Runtime> Log<R> {
             let before = offset;
             for batch in batches {
                 offset = batch.header.last_offset() + 1;
-                let mut bytes = vec![0; HEADER_BYTES];
-                batch.records.iter().for_each(|slice| bytes.extend_from_slice(slice));
-                map_batch(map, &batch.header, &bytes, pace).await?;
+                map_batch(map, &SourceBatch::new(batch.header, batch.records), pace).await?;
             }
             if offset == before {
                 break;
@@ -149,76 +153,66 @@ impl<R: Runtime> Log<R> {
         Ok(())
     }
 
-    /// Writes the segments of `group` again, as one.
+    /// Writes the segments of `group` again: as one, unless batches have grown.
     async fn write_again(
         &self,
         group: &[Part],
         rules: &Rules<'_>,
         last_offsets: &HashSet<i64>,
         pace: &mut Pace<R>,
-    ) -> Result<CompactedSegment, CompactionError> {
-        let mut target = self.target(group[0].name.base_offset).await?;
-        let name = target.name();
+    ) -> Result<Vec<CompactedSegment>, CompactionError> {
+        let mut output = Output::new(self, group, self.last_append_ms(group));
         let written = async {
+            output.begin(group[0].name.base_offset).await?;
             for part in group {
                 let mut source = self.source(part).await?;
-                self.copy(&mut source, &mut target, rules, last_offsets, pace).await?;
+                self.copy(&mut source, &mut output, rules, last_offsets, pace).await?;
             }
-            let until = group.last().map_or(0, |part| part.until);
-            let last_append_ms = self.last_append_ms(group);
-            let (new, index) = target.finish(until, last_append_ms).await?;
-            self.write_index(name, &index, 0).await?;
-            self.inner_runtime().sync_dir(&self.inner.dir).await?;
-            Ok(new)
+            output.end(group.last().map_or(0, |part| part.until), pace).await?;
+            Ok(self.inner_runtime().sync_dir(&self.inner.dir).await?)
         };
-        let written = written.await;
-        if written.is_err() {
-            self.remove_unless_in_log(name).await;
+        let written: Result<(), CompactionError> = written.await;
+        if let Err(error) = written {
+            for name in output.names() {
+                self.remove_unless_in_log(name).await;
+            }
+            return Err(error);
         }
-        written
+        Ok(output.into_segments())
     }
 
     /// Copies what stays of a segment.
     async fn copy(
         &self,
         source: &mut Source<R>,
-        target: &mut Target<R>,
+        output: &mut Output<'_, R>,
         rules: &Rules<'_>,
         last_offsets: &HashSet<i64>,
         pace: &mut Pace<R>,
     ) -> Result<(), CompactionError> {
-        while let Some((header, batch)) = source.next(pace).await? {
-            self.check_online()?;
-            if rules.pass_over(&header) {
-                target.put(batch, pace).await?;
+        while let Some(batch) = source.next(pace).await? {
+            let header = &batch.header;
+            if rules.pass_over(header) {
+                output.put(&batch, pace).await?;
                 continue;
             }
-            let tally = tally(rules, &header, batch, pace).await?;
+            let tally = tally(rules, &batch, pace).await?;
             let is_last_of_producer =
                 header.has_producer_id() && last_offsets.contains(&header.last_offset());
-            match rules.fate(&header, &tally, is_last_of_producer) {
+            match rules.fate(header, &tally, is_last_of_producer) {
                 Fate::Dropped => {}
-                Fate::Stays => target.put(batch, pace).await?,
+                Fate::Stays => output.put(&batch, pace).await?,
                 Fate::Emptied => {
-                    let empty = emptied(&header).map_err(cant_rewrite(&header))?;
-                    target.put(&empty, pace).await?;
+                    let empty = emptied(header).map_err(cant_rewrite(header.base_offset()))?;
+                    output.put_again(&empty, pace).await?;
                 }
                 Fate::Rewritten { delete_horizon_ms } => {
-                    let rewrite = Rewrite::new(&header, delete_horizon_ms);
-                    let rewrite = rewrite.map_err(cant_rewrite(&header))?;
-                    let again = rewritten(rewrite, &header, batch, &tally, pace).await?;
-                    target.put(&again, pace).await?;
+                    let again = rewritten(&batch, &tally, delete_horizon_ms, pace).await?;
+                    output.put_again(&again, pace).await?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn check_online(&self) -> Result<(), CompactionError> {
-        match self.offline_reason() {
-            Some(_) => Err(CompactionError::Superseded),
-            None => Ok(()),
-        }
     }
 
     fn last_append_ms(&self, group: &[Part]) -> i64 {
@@ -236,116 +230,4 @@ impl<R: Runtime> Log<R> {
             tracing::warn!(partition = %self.id(), %error, "a file of a failed compaction is left until the next start");
         }
     }
-}
-
-fn cant_rewrite(header: &BatchHeader) -> impl Fn(io::Error) -> CompactionError + use<> {
-    let base_offset = header.base_offset();
-    move |source| CompactionError::Rewrite { base_offset, source }
-}
-
-/// Shows `visit` the batch's records, in turns with other tasks.
-async fn visit_records<R: Runtime>(
-    header: &BatchHeader,
-    batch: &[u8],
-    pace: &mut Pace<R>,
-    mut visit: impl FnMut(RawRecord<'_>) -> bool,
-) -> Result<(), CompactionError> {
-    let base_offset = header.base_offset();
-    let failed = |source| CompactionError::Records { base_offset, source };
-    let limit_bytes = CHECKED_BYTES_MAX.max(batch.len() as u64);
-    let records = &batch[HEADER_BYTES..];
-    let mut records = RawRecords::new(header, records, limit_bytes).map_err(failed)?;
-    loop {
-        match records.step().map_err(failed)? {
-            RawStep::End => return Ok(()),
-            RawStep::Paused => pace.worked(64 << 10, 0).await,
-            RawStep::Record(record) => {
-                let bytes = record.bytes.len();
-                if !visit(record) {
-                    return Ok(());
-                }
-                pace.worked(bytes / 4, 1).await;
-            }
-        }
-    }
-}
-
-/// Notes the batch's keys; false if there is no room for all of them. Those that were noted do no
-/// harm: their records are there.
-async fn map_batch<R: Runtime>(
-    map: &mut OffsetMap,
-    header: &BatchHeader,
-    batch: &[u8],
-    pace: &mut Pace<R>,
-) -> Result<bool, CompactionError> {
-    let mut has_room = true;
-    let note = |record: RawRecord<'_>| {
-        has_room = record.key.is_none_or(|key| map.put(key, record.offset));
-        has_room
-    };
-    visit_records(header, batch, pace, note).await?;
-    Ok(has_room)
-}
-
-async fn tally<R: Runtime>(
-    rules: &Rules<'_>,
-    header: &BatchHeader,
-    batch: &[u8],
-    pace: &mut Pace<R>,
-) -> Result<Tally, CompactionError> {
-    let mut tally = Tally::default();
-    let note = |record: RawRecord<'_>| {
-        tally.note(rules.keep(header, &record), !record.has_value);
-        true
-    };
-    visit_records(header, batch, pace, note).await?;
-    Ok(tally)
-}
-
-/// The batch with the records that `tally` keeps.
-async fn rewritten<R: Runtime>(
-    mut rewrite: Rewrite,
-    header: &BatchHeader,
-    batch: &[u8],
-    tally: &Tally,
-    pace: &mut Pace<R>,
-) -> Result<Vec<u8>, CompactionError> {
-    let base_offset = header.base_offset();
-    let failed = |source| CompactionError::Records { base_offset, source };
-    let limit_bytes = CHECKED_BYTES_MAX.max(batch.len() as u64);
-    let records = &batch[HEADER_BYTES..];
-    let mut records = RawRecords::new(header, records, limit_bytes).map_err(failed)?;
-    loop {
-        match records.step().map_err(failed)? {
-            RawStep::End => break,
-            RawStep::Paused => pace.worked(64 << 10, 0).await,
-            RawStep::Record(record) => {
-                if tally.is_kept(record.index) {
-                    rewrite.put(&record);
-                }
-            }
-        }
-        compress_pending(&mut rewrite, header, pace, COMPRESS_BYTES_MIN).await?;
-    }
-    compress_pending(&mut rewrite, header, pace, 1).await?;
-    rewrite.finish().map_err(cant_rewrite(header))
-}
-
-/// Records are compressed once they are so many bytes.
-const COMPRESS_BYTES_MIN: usize = 16 << 10;
-
-async fn compress_pending<R: Runtime>(
-    rewrite: &mut Rewrite,
-    header: &BatchHeader,
-    pace: &mut Pace<R>,
-    least_bytes: usize,
-) -> Result<(), CompactionError> {
-    while rewrite.pending_bytes() >= least_bytes {
-        let has_more = rewrite.step().map_err(cant_rewrite(header))?;
-        pace.worked(64 << 10, 0).await;
-        if !has_more {
-            break;
-        }
-    }
-    Ok(())
 }

@@ -34,6 +34,20 @@ pub(crate) enum CompactionError {
         /// What does not fit.
         source: RecordsError,
     },
+    /// A batch is longer than any that is taken, or was when the topic took larger ones.
+    #[error(
+        "{path} at byte {position}: a batch of {batch_bytes} bytes, more than compaction takes ({limit_bytes}): if it is none that is damaged, raise max.message.bytes to its size"
+    )]
+    BatchTooLong {
+        /// The segment file.
+        path: PathBuf,
+        /// Where in it.
+        position: u64,
+        /// What the batch says of its length.
+        batch_bytes: usize,
+        /// What it may be.
+        limit_bytes: usize,
+    },
     /// A batch can't be compressed again.
     #[error("the batch at offset {base_offset} can't be written again: {source}")]
     Rewrite {
@@ -53,8 +67,8 @@ pub(crate) enum CompactionError {
     /// All 2^32 generations of segments are used up.
     #[error("no generation of segments is left")]
     GenerationsExhausted,
-    /// What was to be compacted is not there any more.
-    #[error("the segments were deleted meanwhile")]
+    /// What was to be compacted is not there any more, or is not to be compacted any more.
+    #[error("the segments were deleted meanwhile, or the topic is no longer compacted")]
     Superseded,
     /// The store is stopping.
     #[error("the broker is stopping")]

@@ -6,9 +6,11 @@
 //! offset_map.rs  key -> last offset, in bounded memory: pure
 //! retain.rs      which records and batches stay: pure
 //! source.rs      batches of closed segments, read from their files
+//! records.rs     a batch is opened, and written again, in steps
 //! target.rs      a segment that is written anew, under a name of its own
+//! output.rs      the segments that a group of them becomes
 //! clean.rs       the two passes: the map of the dirty part, then all segments from the log start on
-//! swap.rs        a checkpoint makes the new segment a part of the log, and the old ones none
+//! swap.rs        a checkpoint makes the new segments a part of the log, and the old ones none
 //! error.rs       why a log is not compacted
 //! pace.rs        how much of the shard and of the disk it may take
 //! ```
@@ -20,8 +22,10 @@
 mod clean;
 mod error;
 mod offset_map;
+mod output;
 mod pace;
 mod plan;
+mod records;
 mod retain;
 mod source;
 mod swap;

@@ -4,7 +4,7 @@
 //! outside knows. That two of a billion keys meet in all of them happens once in 10^20 passes, and
 //! can't be brought about. (Kafka keeps MD5, and ignores collisions too.)
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
 use crate::mutants::{Mutant, active};
 
@@ -20,6 +20,25 @@ const SLOTS_MIN: u64 = 8;
 
 /// Of ten slots, eight are used at most: probes stay short.
 const LOAD: (usize, usize) = (8, 10);
+
+/// What is kept of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyHash([u64; 2]);
+
+/// Takes in a key, piece by piece: a long one takes longer than a step may.
+#[derive(Debug)]
+pub(super) struct KeyHasher([DefaultHasher; 2]);
+
+impl KeyHasher {
+    pub(super) fn write(&mut self, piece: &[u8]) {
+        self.0.iter_mut().for_each(|hasher| hasher.write(piece));
+    }
+
+    pub(super) fn finish(&self) -> KeyHash {
+        let [first, second] = &self.0;
+        KeyHash([first.finish(), second.finish()])
+    }
+}
 
 /// Offsets by key. Memory is taken as it is needed.
 #[derive(Debug)]
@@ -39,9 +58,13 @@ impl OffsetMap {
         OffsetMap { hashers: [RandomState::new(), RandomState::new()], chunks, slots, used: 0 }
     }
 
-    /// Notes that `key` is at `offset`, which is behind all offsets before; false if there is no room.
-    pub(super) fn put(&mut self, key: &[u8], offset: i64) -> bool {
-        let hash = self.hash(key);
+    /// Begins to hash a key for this map.
+    pub(super) fn hasher(&self) -> KeyHasher {
+        KeyHasher([self.hashers[0].build_hasher(), self.hashers[1].build_hasher()])
+    }
+
+    /// Notes that a key is at `offset`, which is behind all offsets before; false if there is no room.
+    pub(super) fn put(&mut self, KeyHash(hash): KeyHash, offset: i64) -> bool {
         let slot = self.find(hash);
         let is_full = self.used >= self.slots * LOAD.0 / LOAD.1;
         let words = self.words_mut(slot);
@@ -60,9 +83,9 @@ impl OffsetMap {
         true
     }
 
-    /// The last offset of `key`.
-    pub(super) fn get(&self, key: &[u8]) -> Option<i64> {
-        let slot = self.find(self.hash(key));
+    /// The last offset of a key.
+    pub(super) fn get(&self, KeyHash(hash): KeyHash) -> Option<i64> {
+        let slot = self.find(hash);
         self.words(slot)[2].checked_sub(1).map(|offset| offset as i64)
     }
 
@@ -71,14 +94,11 @@ impl OffsetMap {
         self.used
     }
 
-    /// Gives back a piece of its memory; false if there is none left. Nothing can be asked any more.
-    pub(super) fn shrink(&mut self) -> bool {
-        self.chunks.pop().is_some()
-    }
-
-    fn hash(&self, key: &[u8]) -> [u64; 2] {
-        let [first, second] = &self.hashers;
-        [first.hash_one(key), second.hash_one(key)]
+    /// Gives back some pieces of its memory; false if there are none left. Nothing can be asked any
+    /// more.
+    pub(super) fn shrink(&mut self, pieces: usize) -> bool {
+        self.chunks.truncate(self.chunks.len().saturating_sub(pieces));
+        !self.chunks.is_empty()
     }
 
     /// The slot that has this hash, or the empty one where it belongs.
@@ -119,31 +139,51 @@ mod tests {
     use super::*;
     use crate::sim::rng::Rng;
 
+    fn hash(map: &OffsetMap, key: &[u8]) -> KeyHash {
+        let mut hasher = map.hasher();
+        hasher.write(key);
+        hasher.finish()
+    }
+
     #[test]
     fn it_says_what_a_hash_map_says() {
         let rng = Rng::new(7);
         let (mut map, mut model) = (OffsetMap::new(20_000, u64::MAX), HashMap::new());
         for offset in 0..60_000 {
             let key = rng.within(0..20_000).to_string();
-            assert!(map.put(key.as_bytes(), offset));
+            assert!(map.put(hash(&map, key.as_bytes()), offset));
             model.insert(key, offset);
         }
         assert_eq!(map.len(), model.len());
         for key in 0..25_000 {
             let key = key.to_string();
-            assert_eq!(map.get(key.as_bytes()), model.get(&key).copied(), "{key}");
+            assert_eq!(map.get(hash(&map, key.as_bytes())), model.get(&key).copied(), "{key}");
         }
     }
 
     #[test]
     fn it_is_full_at_its_limit_and_still_knows_what_it_has() {
         let mut map = OffsetMap::new(u64::MAX, 24 * 10_000);
-        let taken = (0..).take_while(|key: &i64| map.put(&key.to_be_bytes(), *key)).count();
+        let taken =
+            (0..).take_while(|key: &i64| map.put(hash(&map, &key.to_be_bytes()), *key)).count();
         assert_eq!(taken, 8_000);
-        assert!(map.put(&5i64.to_be_bytes(), 9_999), "a key that it has takes no room");
-        assert_eq!(map.get(&5i64.to_be_bytes()), Some(9_999));
-        assert_eq!(map.get(&7_999i64.to_be_bytes()), Some(7_999));
-        assert_eq!(map.get(&8_000i64.to_be_bytes()), None);
+        assert!(map.put(hash(&map, &5i64.to_be_bytes()), 9_999), "a key that it has takes no room");
+        assert_eq!(map.get(hash(&map, &5i64.to_be_bytes())), Some(9_999));
+        assert_eq!(map.get(hash(&map, &7_999i64.to_be_bytes())), Some(7_999));
+        assert_eq!(map.get(hash(&map, &8_000i64.to_be_bytes())), None);
+    }
+
+    #[test]
+    fn a_key_is_the_same_in_whatever_pieces_it_comes() {
+        let map = OffsetMap::new(1, u64::MAX);
+        let key: Vec<u8> = (0..100).collect();
+        for at in 0..=key.len() {
+            let mut hasher = map.hasher();
+            hasher.write(&key[..at]);
+            hasher.write(&key[at..]);
+            assert_eq!(hasher.finish(), hash(&map, &key));
+        }
+        assert_ne!(hash(&map, &key), hash(&map, &key[1..]));
     }
 
     #[test]
@@ -152,8 +192,9 @@ mod tests {
         assert_eq!(map.chunks.len(), 1);
         let mut map = OffsetMap::new(100_000, 1 << 30);
         assert!(map.chunks.iter().all(Vec::is_empty));
-        assert!(map.put(b"", 0));
-        assert_eq!(map.get(b""), Some(0));
-        assert!(map.shrink());
+        assert!(map.put(hash(&map, b""), 0));
+        assert_eq!(map.get(hash(&map, b"")), Some(0));
+        assert!(map.shrink(1));
+        assert!(!map.shrink(usize::MAX));
     }
 }

@@ -66,7 +66,10 @@ impl Cleanable {
 /// What a look at a log finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Judged {
-    Nothing,
+    /// It is not worth it; so much of it is dirty, in millionths.
+    Nothing {
+        dirty_ppm: u32,
+    },
     /// The highest timestamp of the segment with this base offset has to be looked up first.
     Unknown(i64),
     Cleanable(Cleanable),
@@ -84,7 +87,7 @@ pub(crate) fn must_close_active<F>(state: &LogState<F>, now_ms: i64) -> bool {
 /// the next, where it means the same, and does not hold the segment.
 pub(crate) fn judge<F>(state: &mut LogState<F>, now_ms: i64) -> Judged {
     if !state.config.compact_policy || state.offline.is_some() || state.is_uncleanable {
-        return Judged::Nothing;
+        return Judged::Nothing { dirty_ppm: 0 };
     }
     move_marks(state);
     let config = &state.config;
@@ -124,7 +127,10 @@ pub(crate) fn judge<F>(state: &mut LogState<F>, now_ms: i64) -> Judged {
     }
     let is_worth_it = found.dirty_bytes > 0
         && (found.is_overdue || found.dirty_ppm() > config.min_cleanable_dirty_ppm);
-    if is_worth_it { Judged::Cleanable(found) } else { Judged::Nothing }
+    match is_worth_it {
+        true => Judged::Cleanable(found),
+        false => Judged::Nothing { dirty_ppm: found.dirty_ppm() },
+    }
 }
 
 fn is_overdue<F>(config: &LogConfig, segment: &Segment<F>, now_ms: i64) -> bool {

@@ -1,7 +1,7 @@
 //! Which records and batches stay: pure. The rules are Kafka's (`Cleaner.checkBatchRetention`,
 //! `Cleaner.shouldRetainRecord`, `MemoryRecords.filterTo`).
 
-use super::offset_map::OffsetMap;
+use super::offset_map::{KeyHash, OffsetMap};
 use crate::batch::{BatchHeader, RawRecord};
 use crate::mutants::{Mutant, active};
 
@@ -34,21 +34,29 @@ pub(super) struct Tally {
     kept: Vec<u64>,
     records: usize,
     kept_count: usize,
+    /// Bytes of the records that stay.
+    kept_bytes: u64,
     has_tombstone: bool,
 }
 
 impl Tally {
     /// Takes in the batch's next record.
-    pub(super) fn note(&mut self, is_kept: bool, is_tombstone: bool) {
+    pub(super) fn note(&mut self, record: &RawRecord<'_>, is_kept: bool) {
         if self.records.is_multiple_of(64) {
             self.kept.push(0);
         }
         if is_kept {
             self.kept[self.records / 64] |= 1 << (self.records % 64);
             self.kept_count += 1;
-            self.has_tombstone |= is_tombstone;
+            self.kept_bytes += record.bytes.len() as u64;
+            self.has_tombstone |= !record.has_value;
         }
         self.records += 1;
+    }
+
+    /// Bytes of the records that stay, before compression.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.kept_bytes
     }
 
     /// Whether the record with this place in the batch stays.
@@ -65,8 +73,14 @@ impl Rules<'_> {
     }
 
     /// Whether a record stays: the last of its key, and, if it has no value, not yet to be forgotten.
-    pub(super) fn keep(&self, header: &BatchHeader, record: &RawRecord<'_>) -> bool {
-        let Some(key) = record.key else { return false };
+    /// `key` is `None` if it has none.
+    pub(super) fn keep(
+        &self,
+        header: &BatchHeader,
+        record: &RawRecord<'_>,
+        key: Option<KeyHash>,
+    ) -> bool {
+        let Some(key) = key else { return false };
         let keeps_older = active(Mutant::CompactKeepsOlder);
         let is_last = self.map.get(key).is_none_or(|last| {
             if keeps_older { record.offset <= last } else { record.offset >= last }

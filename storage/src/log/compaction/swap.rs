@@ -1,7 +1,7 @@
-//! A compacted segment becomes a part of the log, and those that it stands for none, at once: by one
-//! checkpoint slot that names it.
+//! Compacted segments become a part of the log, and those that they stand for none, at once: by one
+//! checkpoint slot that names them.
 //!
-//! Before, its file is complete, synced, and its name is durable; afterwards, the old files are
+//! Before, their files are complete, synced, and their names are durable; afterwards, the old files are
 //! removed as soon as nobody reads them. A crash in between leaves files that the checkpoint does
 //! not name, and the next start removes them.
 
@@ -15,12 +15,12 @@ use crate::log::state::LogState;
 use crate::runtime::Runtime;
 
 impl<R: Runtime> Log<R> {
-    /// Puts `new` in the place of the segments `group`; with `first_dirty`, everything below it is
-    /// compacted now.
+    /// Puts `new`, which follow each other and span as much, in the place of the segments `group`; with
+    /// `first_dirty`, everything below it is compacted now.
     pub(super) async fn swap(
         &self,
         group: &[Part],
-        new: CompactedSegment,
+        new: &[CompactedSegment],
         first_dirty: Option<i64>,
     ) -> Result<(), CompactionError> {
         let inner = &*self.inner;
@@ -37,8 +37,8 @@ impl<R: Runtime> Log<R> {
         let compacted = &mut checkpoint.compacted;
         compacted.segments = self.with_state(|state| state.compacted().segments);
         compacted.segments.retain(|s| !group.iter().any(|part| part.name == s.name));
-        let at = compacted.segments.partition_point(|s| s.name < new.name);
-        compacted.segments.insert(at, new);
+        compacted.segments.extend_from_slice(new);
+        compacted.segments.sort_by_key(|segment| segment.name);
         compacted.first_dirty = first_dirty.unwrap_or(compacted.first_dirty);
         let first_dirty = compacted.first_dirty;
         if let Err(error) = self.write_slot(&checkpoint).await {
@@ -55,19 +55,21 @@ impl<R: Runtime> Log<R> {
     }
 }
 
-/// Takes what lies between `new`'s ends out of the log, and `new` in; returns the memory that was
+/// Takes what lies between the ends of `new` out of the log, and `new` in; returns the memory that was
 /// held, in bytes. Some of it may have been deleted while the slot was written.
-fn replace<F>(state: &mut LogState<F>, new: CompactedSegment, first_dirty: i64) -> usize {
-    let first = state.segments.partition_point(|s| s.base_offset < new.name.base_offset);
-    let behind = state.segments.partition_point(|s| s.base_offset < new.until);
-    let segment = Segment::compacted(&new);
+fn replace<F>(state: &mut LogState<F>, new: &[CompactedSegment], first_dirty: i64) -> usize {
+    let (Some(front), Some(back)) = (new.first(), new.last()) else { return 0 };
+    let first = state.segments.partition_point(|s| s.base_offset < front.name.base_offset);
+    let behind = state.segments.partition_point(|s| s.base_offset < back.until);
     let mut freed = 0;
     let old: Vec<_> = state.segments.drain(first..behind).collect();
     for segment in old {
         freed += segment.tail.held_bytes();
         state.condemned.push(Condemned::new(segment));
     }
-    state.segments.insert(first, segment);
+    for (i, written) in new.iter().enumerate() {
+        state.segments.insert(first + i, Segment::compacted(written));
+    }
     state.first_dirty = first_dirty;
     freed
 }

@@ -1,4 +1,5 @@
 //! Compaction of one log in the simulated world, one thing at a time; and the rules, over bytes.
 
+mod faults;
 mod rules;
 mod swaps;

@@ -26,7 +26,7 @@ fn small_segments() -> LogConfig {
 pub(crate) struct Broker {
     pub(crate) runtime: SimRuntime,
     manifest: Manifest<SimRuntime>,
-    store: Store<SimRuntime>,
+    pub(crate) store: Store<SimRuntime>,
     pub(crate) log: Log<SimRuntime>,
 }
 

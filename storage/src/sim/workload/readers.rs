@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Broker, World};
-use crate::log::{Log, ReadError};
-use crate::runtime::Runtime;
+use crate::log::{Lease, Log, ReadError};
+use crate::runtime::{File, Runtime};
+use crate::sim::SimFile;
 use crate::sim::compacted::Look;
 use crate::sim::runtime::SimRuntime;
 
@@ -27,7 +28,13 @@ impl World {
         let end = plan.offsets.high_watermark;
         let mut bytes = Vec::new();
         for lease in plan.leases {
+            let sent = self.sent_from_file(&lease);
             let slices = lease.load().await.map_err(|e| format!("load at {from}: {e}"))?;
+            if sent.is_some_and(|sent| {
+                sent != slices.iter().flat_map(|s| s.to_vec()).collect::<Vec<_>>()
+            }) {
+                return Err(format!("the file's range at {from} is not what loading yields"));
+            }
             slices.iter().for_each(|s| bytes.extend_from_slice(s));
         }
         if bytes.is_empty() && from < end {
@@ -40,6 +47,15 @@ impl World {
         }
         self.count(|o| o.reads += 1);
         Ok((next, seen))
+    }
+
+    /// What is sent without being loaded, as it lies in the file.
+    fn sent_from_file(&self, lease: &Lease<SimFile>) -> Option<Vec<u8>> {
+        let Lease::File(lease) = lease else { return None };
+        let whole = lease.whole()?;
+        self.count(|o| o.whole_ranges += 1);
+        let file = self.sim.bytes_of(lease.file().path()).unwrap_or_default();
+        Some(file.get(whole.start as usize..whole.end as usize).unwrap_or_default().to_vec())
     }
 
     /// A look at partition `i` now.

@@ -274,7 +274,7 @@ fn ten_thousand_one_shot_joins_cost_little_and_leave_nothing() {
     world.pass(u64::try_from(SESSION_MS).unwrap());
     assert_eq!(world.coordinator.groups[GROUP].group.size(), 0);
     world.pass(0);
-    world.take(|coordinator, turn| coordinator.grow_old(&GROUP.into(), turn));
+    world.take(grow_old);
     assert_eq!(world.coordinator.group_count(), 0);
 }
 

@@ -5,10 +5,11 @@ mod model;
 mod offsets;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelane_net::codec::Str;
+use corelane_net::codec::{Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::group_records::GroupRecord;
 use corelane_net::messages::{
@@ -19,7 +20,7 @@ use corelane_net::messages::{
 
 use super::super::rules::Rules;
 use super::super::turn::{Answer, Now, Turn, Waiter, Write};
-use super::{AskedOffset, CommitContext, Coordinator, JoinContext};
+use super::{AskedOffset, CommitContext, Coordinator, JoinContext, TopicSearch};
 use crate::catalog::config::Settings;
 
 const GROUP: &str = "group";
@@ -193,7 +194,12 @@ impl World {
     fn reread(&self) -> Coordinator {
         let mut coordinator = Coordinator::default();
         self.log.iter().for_each(|record| coordinator.replay(record, self.now));
-        coordinator.resume(self.now);
+        let mut turn = Turn::new(self.now, &self.rules);
+        let mut after = None;
+        while let Some(last) = coordinator.resume(after.as_ref(), &mut turn) {
+            after = Some(last);
+        }
+        assert!(turn.answers.is_empty() && turn.writes.is_empty());
         coordinator
     }
 
@@ -285,4 +291,20 @@ fn asked(topic: &str, partition_index: i32, committed_offset: i64) -> AskedOffse
     let partition =
         OffsetCommitRequestPartition { partition_index, committed_offset, ..Default::default() };
     AskedOffset { topic: topic.into(), topic_id: Default::default(), partition }
+}
+
+/// Deletes the group, in as many steps as that takes.
+fn delete(groups: &mut Coordinator, turn: &mut Turn<'_>) -> Result<(), ErrorCode> {
+    let mut place = None;
+    loop {
+        if let ControlFlow::Break(deleted) = groups.delete(&GROUP.into(), &mut place, turn) {
+            return deleted;
+        }
+    }
+}
+
+/// Lets the group grow old, in as many steps as that takes; all topics are there.
+fn grow_old(groups: &mut Coordinator, turn: &mut Turn<'_>) {
+    let mut place = None;
+    while !groups.grow_old(&GROUP.into(), &mut place, |_| true, turn) {}
 }

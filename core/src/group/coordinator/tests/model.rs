@@ -219,7 +219,7 @@ impl Run {
         assert!(coordinator.groups.values().all(|slot| slot.group.size() == 0));
         let old = self.world.offset();
         self.world.pass(8 * 24 * 3_600_000);
-        self.world.take(|groups, turn| groups.grow_old(&GROUP.into(), turn));
+        self.world.take(grow_old);
         assert_eq!(self.world.coordinator.offset_count(), 0, "{old:?} is kept");
         assert_eq!(self.world.reread().group_count(), 0);
     }

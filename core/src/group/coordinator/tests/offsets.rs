@@ -50,19 +50,18 @@ fn a_group_deleted_while_commits_are_under_way_is_gone() {
     let mut world = World::new();
     let context = commit_context("", -1);
     world.step(|groups, turn| groups.commit(&context, &[asked("t", 0, 3)], turn)).unwrap();
-    let group = Str::from(GROUP);
-    assert_eq!(world.step(|groups, turn| groups.delete(&group, turn)), Ok(()));
+    assert_eq!(world.step(delete), Ok(()));
     assert_eq!(world.state(), "Dead");
     world.settle();
     assert_eq!((world.coordinator.offset_count(), world.reread().offset_count()), (0, 0));
     assert_eq!(world.reread().group_count(), 0);
-    let again = world.take(|groups, turn| groups.delete(&group, turn));
+    let again = world.take(delete);
     assert_eq!(again, Err(ErrorCode::GroupIdNotFound));
     let ids = world.stable(&[None]);
-    let refused = world.take(|groups, turn| groups.delete(&group, turn));
+    let refused = world.take(delete);
     assert_eq!(refused, Err(ErrorCode::NonEmptyGroup));
     world.leave(&[(&ids[0], None)]);
-    assert_eq!(world.take(|groups, turn| groups.delete(&group, turn)), Ok(()));
+    assert_eq!(world.take(delete), Ok(()));
 }
 
 #[test]
@@ -105,12 +104,11 @@ fn single_offsets_are_deleted_unless_they_are_read() {
 #[test]
 fn offsets_grow_old_when_their_group_is_empty() {
     let mut world = World::new();
-    let group = Str::from(GROUP);
     let ids = world.stable(&[None]);
     let context = commit_context(&ids[0], 1);
     let both = [asked("t", 0, 1), asked("u", 0, 1)];
     world.take(|groups, turn| groups.commit(&context, &both, turn)).unwrap();
-    let look = |world: &mut World| world.take(|groups, turn| groups.grow_old(&group, turn));
+    let look = |world: &mut World| world.take(grow_old);
     // A topic that the group does not read any more grows old while the group lives.
     for _ in 0..7 * 24 * 3_600 / 5 {
         world.pass(5_000);
@@ -131,18 +129,17 @@ fn offsets_grow_old_when_their_group_is_empty() {
 #[test]
 fn offsets_without_members_grow_old_by_their_commit() {
     let mut world = World::new();
-    let group = Str::from(GROUP);
     world.commit("", -1, 1).unwrap();
     let short = CommitContext { retention_ms: 1_000, ..commit_context("", -1) };
     world.take(|groups, turn| groups.commit(&short, &[asked("t", 1, 1)], turn)).unwrap();
     world.pass(1_000);
-    world.take(|groups, turn| groups.grow_old(&group, turn));
+    world.take(grow_old);
     assert_eq!(world.coordinator.offset_count(), 1);
     world.pass(7 * DAY_MS);
     // One that is on its way is not old.
     let context = commit_context("", -1);
     world.step(|groups, turn| groups.commit(&context, &[asked("t", 0, 9)], turn)).unwrap();
-    world.step(|groups, turn| groups.grow_old(&group, turn));
+    world.step(grow_old);
     world.settle();
     assert_eq!(world.offset(), Some(9));
 }
@@ -153,7 +150,9 @@ fn offsets_of_a_deleted_topic_are_forgotten() {
     let context = commit_context("", -1);
     let both = [asked("t", 0, 1), asked("u", 0, 1)];
     world.take(|groups, turn| groups.commit(&context, &both, turn)).unwrap();
-    world.take(|groups, turn| groups.topic_deleted("t", turn));
+    world.take(|groups, turn| {
+        groups.topic_deleted("t", Uuid::ZERO, &mut TopicSearch::default(), turn)
+    });
     assert_eq!((world.offset(), world.coordinator.offset_count()), (None, 1));
     assert_eq!(world.reread().offset_count(), 1);
 }

@@ -9,7 +9,7 @@ use crate::batch::{
     BatchBuilder, BatchHeader, Compression, HEADER_BYTES, RawRecords, RawStep, Record, Rewrite,
     TimestampType, emptied,
 };
-use crate::log::compaction::offset_map::OffsetMap;
+use crate::log::compaction::offset_map::{KeyHash, OffsetMap};
 use crate::log::compaction::retain::{Fate, Rules, Tally};
 
 const CODECS: [Compression; 5] = [
@@ -56,31 +56,43 @@ fn records(batch: &[u8]) -> Vec<Seen> {
 fn pass(batches: &[Vec<u8>], now_ms: i64, last_of_producers: &HashSet<i64>) -> Vec<Vec<u8>> {
     let mut map = OffsetMap::new(1_000, u64::MAX);
     for record in batches.iter().flat_map(|batch| records(batch)) {
-        assert!(record.key.is_none_or(|key| map.put(&key, record.offset)));
+        let Some(key) = record.key else { continue };
+        let hash = hash(&map, &key);
+        assert!(map.put(hash, record.offset));
     }
     let until = batches.last().map_or(0, |b| BatchHeader::read(b).unwrap().last_offset() + 1);
     let rules = Rules { map: &map, until, now_ms, delete_retention_ms: 100 };
     batches.iter().filter_map(|batch| compacted(&rules, batch, last_of_producers)).collect()
 }
 
+fn hash(map: &OffsetMap, key: &[u8]) -> KeyHash {
+    let mut hasher = map.hasher();
+    hasher.write(key);
+    hasher.finish()
+}
+
 fn compacted(rules: &Rules<'_>, batch: &[u8], last_of_producers: &HashSet<i64>) -> Option<Vec<u8>> {
     let header = BatchHeader::read(batch).unwrap();
     let mut tally = Tally::default();
-    each(batch, |record| tally.note(rules.keep(header, &record), !record.has_value));
+    each(batch, |record| {
+        let key = record.key.map(|key| hash(rules.map, key));
+        tally.note(&record, rules.keep(header, &record, key));
+    });
     let is_last = last_of_producers.contains(&header.last_offset());
     match rules.fate(header, &tally, is_last) {
         Fate::Dropped => None,
         Fate::Stays => Some(batch.to_vec()),
         Fate::Emptied => Some(emptied(header).unwrap()),
         Fate::Rewritten { delete_horizon_ms } => {
-            let mut rewrite = Rewrite::new(header, delete_horizon_ms).unwrap();
+            let mut rewrite = Rewrite::new(header, delete_horizon_ms, tally.kept_bytes()).unwrap();
             each(batch, |record| {
                 if tally.is_kept(record.index) {
-                    rewrite.put(&record);
+                    let rest = rewrite.put(&record);
+                    rewrite.extend(rest);
                 }
             });
             while rewrite.step().unwrap() {}
-            Some(rewrite.finish().unwrap())
+            Some(rewrite.finish().unwrap().sealed())
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::sim::Simulation;
 
 const PAD: usize = 3_000;
 
-fn config() -> LogConfig {
+pub(super) fn config() -> LogConfig {
     LogConfig {
         compact_policy: true,
         delete_policy: false,
@@ -24,7 +24,7 @@ fn config() -> LogConfig {
 }
 
 /// A batch of one record; `None` is a tombstone.
-fn one(key: u8, value: Option<u8>, timestamp_ms: i64) -> Vec<u8> {
+pub(super) fn one(key: u8, value: Option<u8>, timestamp_ms: i64) -> Vec<u8> {
     let value = value.map(|byte| vec![byte; PAD]);
     let record = Record { key: Some(vec![key]), value, headers: Vec::new(), timestamp_ms };
     compress(&BatchBuilder::new().record(record).build(), Compression::None)
@@ -32,7 +32,7 @@ fn one(key: u8, value: Option<u8>, timestamp_ms: i64) -> Vec<u8> {
 
 /// Appends `count` records of keys 0..5, the newest at the end, and waits until all but the last
 /// segment are compacted.
-async fn fill(broker: &Broker, count: u8) {
+pub(super) async fn fill(broker: &Broker, count: u8) {
     for i in 0..count {
         let now_ms = broker.runtime.now_ms();
         broker.append(&one(i % 5, Some(i), now_ms)).await;
@@ -41,7 +41,7 @@ async fn fill(broker: &Broker, count: u8) {
 }
 
 /// Offset and first byte of the value (`None`: a tombstone) of each record that can be read.
-async fn read_all(broker: &Broker) -> BTreeMap<i64, (u8, Option<u8>)> {
+pub(super) async fn read_all(broker: &Broker) -> BTreeMap<i64, (u8, Option<u8>)> {
     let offsets = broker.log.offsets();
     let (mut next, mut found) = (offsets.log_start, BTreeMap::new());
     while next < offsets.high_watermark {
