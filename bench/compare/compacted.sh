@@ -94,7 +94,11 @@ for program in "$@"; do
     echo "== $program"
     "$program" serve --listen "127.0.0.1:$port" --data-dir "$work/data" --default-partitions 1 >"$work/log" 2>&1 &
     broker=$!
-    for _ in $(seq 300); do "$corelane" cluster >/dev/null 2>&1 && break; sleep 0.2; done
+    for _ in $(seq 300); do
+        "$corelane" cluster >/dev/null 2>&1 && break
+        kill -0 "$broker" 2>/dev/null || { tail "$work/log" >&2; exit 1; }
+        sleep 1
+    done
     create kept 86400000
     create gone 0
     for topic in kept gone; do

@@ -2,7 +2,7 @@
 # Apache Kafka behind the command line of `corelane serve`, so that the same scripts and tests drive both.
 #
 #   KAFKA_LIB=/path/to/kafka/jars bench/compare/kafka.sh serve --listen 127.0.0.1:9092 --data-dir DIR
-#       [--default-partitions N] [--auto-create-topics true|false] [--max-request-bytes N] [--durability default|strict]
+#       [--default-partitions N] [--auto-create-topics true|false] [--max-request-bytes N] [--durability default|strict] [--set KEY=VALUE]...
 #
 # One node, broker and controller in one process (KRaft). The controller listens on a port of its own: the broker's plus one.
 # --durability strict becomes log.flush.interval.messages=1; --shards, --cache-bytes and --http-listen have no counterpart and are passed over.
@@ -11,7 +11,7 @@ set -euo pipefail
 : "${KAFKA_LIB:?set KAFKA_LIB to the directory of Kafka\'s jars (docs/measuring.md)}"
 [ "${1:-}" = serve ] || { echo "usage: kafka.sh serve --listen IP:PORT --data-dir DIR ..." >&2; exit 2; }
 shift
-listen=127.0.0.1:9092 data_dir= partitions=4 auto_create=true request_bytes=104857600 durability=default
+listen=127.0.0.1:9092 data_dir= partitions=4 auto_create=true request_bytes=104857600 durability=default settings=
 while [ $# -gt 0 ]; do
     case $1 in
         --listen) listen=$2 ;;
@@ -20,6 +20,7 @@ while [ $# -gt 0 ]; do
         --auto-create-topics) auto_create=$2 ;;
         --max-request-bytes) request_bytes=$2 ;;
         --durability) durability=$2 ;;
+        --set) settings+=$2$'\n' ;;
         --shards | --cache-bytes | --http-listen) ;;
         *) echo "kafka.sh: unknown option $1" >&2; exit 2 ;;
     esac
@@ -49,6 +50,7 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 PROPERTIES
+printf %s "$settings" >> "$properties"
 [ "$durability" = strict ] && echo log.flush.interval.messages=1 >> "$properties"
 if [ ! -e "$data_dir/logs/meta.properties" ]; then
     id=$(java -cp "$KAFKA_LIB/*" kafka.tools.StorageTool random-uuid | tail -1)

@@ -8,6 +8,7 @@ pub use cluster::ClusterCommand;
 pub use completions::CompletionsOptions;
 pub use config::ConfigCommand;
 pub use consume::ConsumeOptions;
+pub use group::GroupCommand;
 pub use log::LogCommand;
 pub use produce::ProduceOptions;
 pub use settings::SettingOptions;
@@ -23,6 +24,7 @@ pub mod completions;
 pub mod config;
 pub mod consume;
 pub mod escapes;
+pub mod group;
 pub mod load;
 pub mod log;
 pub mod produce;
@@ -79,6 +81,10 @@ pub enum Command {
     /// From the first to the last there is now, and ends; with --follow what is produced from now on,
     /// until interrupted. Records of a partition come in their order, partitions in any.
     Consume(ConsumeOptions),
+
+    /// List, describe, reset and delete consumer groups of any Kafka-compatible broker
+    #[command(subcommand)]
+    Group(GroupCommand),
 
     /// Look at a cluster, of any Kafka-compatible brokers
     #[command(subcommand)]

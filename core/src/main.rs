@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Topic(command) => Ok(commands::finish(commands::topic::run(command))),
         Command::Produce(options) => Ok(commands::finish(commands::produce::run(&options))),
         Command::Consume(options) => Ok(commands::finish(commands::consume::run(&options))),
+        Command::Group(command) => Ok(commands::finish(commands::group::run(command))),
         Command::Cluster(command) => Ok(commands::finish(commands::cluster::run(command))),
         Command::Config(command) => {
             corelane::settings::print(command).map_err(|error| error.to_string())

@@ -2,14 +2,20 @@
 //! protocol a coordinator reads.
 //!
 //! A key and a value begin with their version, an `i16`. The key's version says what the record is
-//! about: 0 and 1 an offset, 2 a group of the classic protocol, 3 and up the groups of KIP-848 and later.
+//! about: 0 and 1 an offset, 2 a group of the classic protocol, 3 to 8 and 16 a group of the consumer protocol
+//! (`group_records/consumer.rs`).
 //! A null value is a tombstone. Schemas: `OffsetCommitKey.json`, `OffsetCommitValue.json`,
 //! `GroupMetadataKey.json`, `GroupMetadataValue.json`, `ConsumerProtocolSubscription.json`.
 
+mod consumer;
+mod embedded;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
+
+pub use consumer::*;
+pub use embedded::*;
 
 use crate::codec::declare::message;
 use crate::codec::{
@@ -109,6 +115,8 @@ pub enum GroupRecord {
     Offset(OffsetCommitKey, Option<OffsetCommitValue>),
     /// A group of the classic protocol.
     Group(GroupMetadataKey, Option<GroupMetadataValue>),
+    /// Of a group of the consumer protocol.
+    Consumer(ConsumerRecord),
 }
 
 impl GroupRecord {
@@ -130,6 +138,7 @@ impl GroupRecord {
                 let value = value.as_ref().map(|value| versioned(value, GROUP_VALUE_VERSION));
                 Ok((versioned(key, GROUP_KEY_VERSION)?, value.transpose()?))
             }
+            GroupRecord::Consumer(record) => record.encode(),
         }
     }
 
@@ -149,7 +158,7 @@ impl GroupRecord {
                 let key = GroupMetadataKey::decode(&mut input, plain(version))?;
                 Some(GroupRecord::Group(key, value.map(read).transpose()?))
             }
-            _ => None,
+            _ => ConsumerRecord::decode(version, &mut input, value)?.map(GroupRecord::Consumer),
         })
     }
 }
@@ -172,10 +181,14 @@ fn plain(number: i16) -> Version {
 }
 
 fn versioned(body: &impl Field, number: i16) -> Result<Bytes, EncodeError> {
+    encoded(body, Version { number, flexible: number >= FLEXIBLE_SINCE })
+}
+
+fn encoded(body: &impl Field, version: Version) -> Result<Bytes, EncodeError> {
     let mut out = Encoder::new();
     out.frame(|out| {
-        out.put(&number.to_be_bytes());
-        body.encode(out, Version { number, flexible: number >= FLEXIBLE_SINCE });
+        out.put(&version.number.to_be_bytes());
+        body.encode(out, version);
     })?;
     // Without the frame's length.
     Ok(out.take_bytes().slice(4..))

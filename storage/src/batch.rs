@@ -33,6 +33,7 @@ mod raw_records;
 mod record_reader;
 mod records;
 mod rewrite;
+mod snappy_block;
 #[cfg(test)]
 pub(crate) mod tests;
 

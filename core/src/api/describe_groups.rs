@@ -67,12 +67,17 @@ fn too_much(group_id: Str) -> DescribedGroup {
 
 async fn describe(shard: &Rc<Shard>, group_id: Str, version: i16) -> DescribedGroup {
     let id = group_id.clone();
-    let found = shard.ask_group(&group_id, move |groups, _| groups.describe(&id)).await;
-    match found {
-        Ok(Some(group)) => group,
-        Ok(None) => {
+    let found = shard.ask_group(&group_id, move |groups, _| {
+        groups.describe(&id).ok_or_else(|| groups.has_group(&id))
+    });
+    match found.await {
+        Ok(Ok(group)) => group,
+        Ok(Err(is_other)) => {
             let is_error = version >= NOT_FOUND_SINCE;
-            let words = Str::from(format!("Group {group_id} not found."));
+            let words = Str::from(match is_other {
+                true => format!("Group {group_id} is not a classic group."),
+                false => format!("Group {group_id} not found."),
+            });
             DescribedGroup {
                 error_code: if is_error { ErrorCode::GroupIdNotFound } else { ErrorCode::None },
                 error_message: is_error.then_some(words),

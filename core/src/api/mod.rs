@@ -14,6 +14,8 @@ mod alter_partition_reassignments;
 mod api_versions;
 mod authorized;
 mod config_changes;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
@@ -114,6 +116,8 @@ pub const APIS: &[SupportedApi] = &[
     supported(Api::OffsetDelete, 0, 0),
     supported(Api::DescribeUserScramCredentials, 0, 0),
     supported(Api::DescribeCluster, 0, 2),
+    supported(Api::ConsumerGroupHeartbeat, 0, 1),
+    supported(Api::ConsumerGroupDescribe, 0, 1),
     supported(Api::ListConfigResources, 0, 1),
     supported(Api::DescribeTopicPartitions, 0, 0),
 ];
@@ -207,6 +211,14 @@ impl Handler {
             }
             Request::ListGroups(request) => {
                 let response = list_groups::answer(shard.clone(), request);
+                later_encoded_aside(shard, version, response)
+            }
+            Request::ConsumerGroupHeartbeat(request) => {
+                let context = join_group::context(context);
+                later(consumer_group_heartbeat::answer(shard, request, context))
+            }
+            Request::ConsumerGroupDescribe(request) => {
+                let response = consumer_group_describe::answer(shard.clone(), request);
                 later_encoded_aside(shard, version, response)
             }
             Request::DeleteGroups(request) => later(delete_groups::answer(shard, request)),

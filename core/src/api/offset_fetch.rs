@@ -114,6 +114,18 @@ fn older_topic(topic: OffsetFetchResponseTopics) -> OffsetFetchResponseTopic {
 
 type Topics = Vec<OffsetFetchResponseTopics>;
 
+/// A member of the consumer protocol says who it is, and in which epoch.
+struct Asker {
+    member_id: Option<Str>,
+    epoch: i32,
+}
+
+impl Asker {
+    fn check(&self, groups: &Coordinator, group: &str) -> Result<(), ErrorCode> {
+        groups.check_fetch(group, self.member_id.as_ref(), self.epoch)
+    }
+}
+
 /// What counts for all groups that one request asks about.
 struct Asked {
     shard: Rc<Shard>,
@@ -125,9 +137,10 @@ struct Asked {
 impl Asked {
     async fn fetch(&mut self, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
         let group_id = group.group_id.clone();
+        let asker = Asker { member_id: group.member_id, epoch: group.member_epoch };
         let found = match group.topics {
-            Some(asked) => self.fetch_some(&group_id, asked).await,
-            None => self.fetch_all(&group_id).await,
+            Some(asked) => self.fetch_some(&group_id, asked, asker).await,
+            None => self.fetch_all(&group_id, asker).await,
         };
         match found {
             Ok((topics, bytes)) => {
@@ -150,26 +163,35 @@ impl Asked {
         &self,
         group: &Str,
         asked: Vec<OffsetFetchRequestTopics>,
+        asker: Asker,
     ) -> Result<(Topics, usize), ErrorCode> {
         let room = self.room()?;
         let (asked, unknown) = resolve(&self.shard, asked, self.version).await;
         let group_id = group.clone();
         let mut search =
             Search { group: group_id, asked, next: (0, 0), found: Vec::new(), bytes: 0 };
-        let look = move |groups: &Coordinator| match search.go_on(groups) {
-            _ if search.bytes > room => ControlFlow::Break(Err(ErrorCode::PolicyViolation)),
-            true => ControlFlow::Break(Ok((std::mem::take(&mut search.found), search.bytes))),
-            false => ControlFlow::Continue(()),
+        let look = move |groups: &Coordinator| {
+            if let Err(code) = asker.check(groups, &search.group) {
+                return ControlFlow::Break(Err(code));
+            }
+            match search.go_on(groups) {
+                _ if search.bytes > room => ControlFlow::Break(Err(ErrorCode::PolicyViolation)),
+                true => ControlFlow::Break(Ok((std::mem::take(&mut search.found), search.bytes))),
+                false => ControlFlow::Continue(()),
+            }
         };
         let (mut found, bytes) = self.shard.read_group(group, self.is_stable, look).await??;
         found.extend(unknown);
         Ok((found, bytes))
     }
 
-    async fn fetch_all(&self, group: &Str) -> Result<(Topics, usize), ErrorCode> {
+    async fn fetch_all(&self, group: &Str, asker: Asker) -> Result<(Topics, usize), ErrorCode> {
         let room = self.room()?;
         let (id, mut all, mut place, mut bytes) = (group.clone(), Vec::new(), None, 0);
         let look = move |groups: &Coordinator| {
+            if let Err(code) = asker.check(groups, &id) {
+                return ControlFlow::Break(Err(code));
+            }
             let (some, next) = groups.offsets(&id, place.as_ref());
             bytes += some.iter().map(|(_, _, offset)| bytes_of(offset)).sum::<usize>();
             let owned = some.into_iter().map(|(t, index, o)| (t.clone(), index, o.clone()));
@@ -257,18 +279,13 @@ impl Search {
                 continue;
             };
             let offset = groups.offset(&self.group, &topic.name, index);
-            let offset = offset.filter(|offset| is_of(offset, *current));
+            let offset = offset.filter(|offset| offset.is_of(*current));
             self.bytes += offset.map_or(size_of::<OffsetFetchResponsePartitions>(), bytes_of);
             found.partitions.push(offset.map_or_else(|| none(index), |offset| told(index, offset)));
             self.next.1 += 1;
         }
         false
     }
-}
-
-/// Whether an offset is of the topic that has this name now, not of one that had it before.
-fn is_of(offset: &Committed, current: Option<Uuid>) -> bool {
-    offset.topic_id == Uuid::ZERO || current == Some(offset.topic_id)
 }
 
 async fn told_by_topic(
@@ -282,7 +299,7 @@ async fn told_by_topic(
         pauses.after(1).await;
         let current = shard.catalog().topic(&name).map(|topic| topics::uuid(topic.id));
         let can_be_named = version < IDS_SINCE || current.is_some();
-        if !can_be_named || !is_of(&offset, current) {
+        if !can_be_named || !offset.is_of(current) {
             continue;
         }
         let topic = by_topic.entry(name.clone()).or_insert_with(|| OffsetFetchResponseTopics {

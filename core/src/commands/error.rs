@@ -34,6 +34,15 @@ pub enum Error {
         /// Partitions that it has.
         count: usize,
     },
+    /// A group that is not there.
+    #[error("group '{name}' does not exist{}; `corelane group list` shows what is there",
+            did_you_mean(.nearest.as_deref()))]
+    NoGroup {
+        /// The name given.
+        name: String,
+        /// The name perhaps meant.
+        nearest: Option<String>,
+    },
     /// A command line that makes no sense here.
     #[error("{0}")]
     Usage(String),

@@ -4,8 +4,10 @@
 //! - `topic/`: create, list, describe, alter, delete
 //! - `produce/`: standard input into a topic
 //! - [`consume`]: a topic to standard output
+//! - `group/`: list, describe, reset and delete consumer groups
 //! - `cluster.rs`: brokers and how partitions are
 //! - `session.rs`: from options to a cluster, and what is known of a topic
+//! - `confirm.rs`: a question before what can't be undone
 //! - `print.rs`: tables for people, lines and JSON for scripts
 //! - `error.rs`: failures and their exit codes
 //!
@@ -20,8 +22,10 @@
 
 pub mod cluster;
 pub mod completions;
+mod confirm;
 pub mod consume;
 mod error;
+pub mod group;
 pub mod log;
 mod output;
 mod print;
@@ -36,6 +40,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use corelane_net::client::retry::is_retriable as retriable;
 pub use error::Error;
 
 /// Some of several things were done, or a part of one.

@@ -115,7 +115,8 @@ pub(super) fn no_topic(cluster: &mut Cluster, name: &str) -> Error {
     Error::NoTopic { name: name.to_owned(), nearest }
 }
 
-fn nearest(name: &str, names: Vec<String>) -> Option<String> {
+/// The most similar of `names`, if it is similar enough to be meant.
+pub(super) fn nearest(name: &str, names: Vec<String>) -> Option<String> {
     let likeness = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
     let rated = names.into_iter().map(|other| (likeness(&other), other));
     let best = rated.max_by(|(a, _), (b, _)| a.total_cmp(b));

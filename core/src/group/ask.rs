@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    JoinGroupRequest, JoinGroupResponse, SyncGroupRequest, SyncGroupResponse,
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, JoinGroupRequest,
+    JoinGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use corelane_storage::ids::PartitionId;
 use corelane_storage::runtime::Runtime;
 use futures_util::future::{Either, join_all, select};
 
-use super::coordinator::{Coordinator, JoinContext, TopicSearch};
+use super::coordinator::{BeatContext, Coordinator, JoinContext, TopicSearch};
 use super::host::{Parked, load};
 use super::placement::{OFFSETS_TOPIC, partition_of};
 use super::turn::Turn;
@@ -173,6 +174,29 @@ impl Shard {
             let host = shard.groups.host(shard, id)?;
             host.park(shard, Parked::Sync(to), |coordinator, waiter, turn| {
                 coordinator.sync(&request, waiter, turn);
+            })
+        };
+        let parked = self.call(self.owner(id), park).await;
+        parked.unwrap_or(Err(ErrorCode::CoordinatorNotAvailable))?;
+        self.late_answer(answer).await
+    }
+
+    /// A member of the consumer protocol lives, joins or leaves; returns when it is known what it is to own, and that is
+    /// durable.
+    ///
+    /// # Errors
+    /// Why there is no coordinator.
+    pub async fn beat_group(
+        self: &Rc<Self>,
+        request: ConsumerGroupHeartbeatRequest,
+        context: BeatContext,
+    ) -> Result<ConsumerGroupHeartbeatResponse, ErrorCode> {
+        let (to, answer) = flume::bounded(1);
+        let id = self.group_partition(&request.group_id)?;
+        let park = move |shard: &Rc<Shard>| {
+            let host = shard.groups.host(shard, id)?;
+            host.park(shard, Parked::Beat(to), |coordinator, waiter, turn| {
+                coordinator.beat(&request, &context, waiter, turn);
             })
         };
         let parked = self.call(self.owner(id), park).await;

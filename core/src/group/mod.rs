@@ -8,8 +8,10 @@
 //!
 //! - `coordinator/`: the groups and offsets of one partition
 //! - `classic/`: one group of the classic protocol
+//! - `consumer/`: one group of the consumer protocol
 //! - `offsets.rs`: how far groups have read
 //! - `rules.rs`: Kafka's configs for groups, and limits of memory
+//! - `topics.rs`: what coordinators know of topics
 //! - `turn.rs`: what one step of a coordinator is given, and what it wants done
 //! - `batch.rs`: records of groups as record batches, and back
 //! - `placement.rs`: which partition a group belongs to
@@ -22,11 +24,13 @@
 pub mod ask;
 mod batch;
 pub mod classic;
+pub mod consumer;
 pub mod coordinator;
 pub mod host;
 pub mod offsets;
 pub mod placement;
 pub mod rules;
+pub mod topics;
 pub mod turn;
 
-pub use host::Groups;
+pub use host::{Groups, Standing};

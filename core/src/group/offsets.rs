@@ -29,6 +29,13 @@ pub struct Committed {
 /// One partition of one topic: where a look at many of a group's offsets goes on.
 pub type Place = (Str, i32);
 
+impl Committed {
+    /// Whether it is of the topic that has its name now, not of one that had it before.
+    pub fn is_of(&self, current: Option<Uuid>) -> bool {
+        self.topic_id == Uuid::ZERO || current == Some(self.topic_id)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Entry {
     visible: Option<Committed>,

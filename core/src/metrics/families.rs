@@ -161,7 +161,7 @@ families! {
     }
     "Fetches" {
         READS: Counter "corelane_reads_total" ["shard", "source"]
-            "Partitions in answers to fetches, by where their batches came from: memory alone, the disk as well (read, directly), or a file that the kernel sends (through the page cache).", kafka "";
+            "Partitions in answers to fetches, by where their batches came from: memory alone, the disk as well (read, directly), or a file that the kernel sends (through the page cache). The hit rate of the cache is the share of `memory`.", kafka "";
         READ_BYTES: Counter "corelane_read_bytes_total" ["shard", "source"]
             "Bytes of those batches.", kafka "";
         FETCHES_PARKED: Gauge "corelane_fetches_parked" ["shard"]
@@ -194,5 +194,29 @@ families! {
             "Segments of the log.", kafka "kafka.log:type=Log,name=NumLogSegments,topic=*,partition=*";
         OFFLINE: Gauge "corelane_partition_offline" ["topic", "partition"]
             "1 if the partition is offline, else 0.", kafka "";
+    }
+    "Groups" {
+        COORDINATORS: Gauge "corelane_group_coordinators" ["shard", "state"]
+            "Partitions of __consumer_offsets: those whose groups are being read back (loading), can be asked (active), or have stopped (failed).", kafka "kafka.server:type=group-coordinator-metrics, num-partitions";
+        GROUP_LOAD: Histogram "corelane_group_load_duration_seconds" ["shard"]
+            "How long it took to read the groups of one partition back.", kafka "kafka.server:type=group-coordinator-metrics, partition-load-time-avg and partition-load-time-max";
+        REBALANCES: Counter "corelane_group_rebalances_total" ["shard"]
+            "Rebalances that were completed.", kafka "kafka.server:type=group-coordinator-metrics, group-completed-rebalance-count";
+        OFFSETS: Gauge "corelane_group_offsets" ["shard"]
+            "Committed offsets that are kept, of all groups.", kafka "kafka.coordinator.group:type=GroupMetadataManager,name=NumOffsets";
+        OFFSET_COMMITS: Counter "corelane_group_offset_commits_total" ["shard"]
+            "Offsets that were committed; one request may commit many.", kafka "kafka.server:type=group-coordinator-metrics, offset-commit-count";
+        OFFSETS_EXPIRED: Counter "corelane_group_offsets_expired_total" ["shard"]
+            "Offsets that were forgotten because no one has used them for offsets.retention.minutes.", kafka "kafka.server:type=group-coordinator-metrics, offset-expiration-count";
+        GROUPS: Gauge "corelane_groups" ["type", "state"]
+            "Groups there are.", kafka "kafka.server:type=group-coordinator-metrics, group-count and consumer-group-count";
+        GROUPS_OMITTED: Gauge "corelane_groups_omitted" []
+            "Groups that are missing from the metrics below, for they would make the page too long.", kafka "";
+        GROUP_MEMBERS: Gauge "corelane_group_members" ["group"]
+            "Members of the group.", kafka "";
+        GROUP_COMMITTED: Gauge "corelane_group_committed_offset" ["group", "topic", "partition"]
+            "Offset that the group has committed: that of the next record to read.", kafka "";
+        GROUP_LAG: Gauge "corelane_group_lag" ["group", "topic", "partition"]
+            "Offsets between what the group has committed and the high watermark.", kafka "kafka.consumer:type=consumer-fetch-manager-metrics, records-lag";
     }
 }

@@ -7,6 +7,7 @@
 //! - [`stages`]: how long each stage of a request takes
 //! - [`status`]: whether the broker lives and serves
 //! - [`snapshot`]: one shard's numbers at one instant
+//! - [`groups`]: how far its groups have read
 //! - `slices.rs`: how a shard makes it without being held
 //! - [`scrape`]: from all shards' snapshots to one page
 //! - `process.rs`: what the kernel says of this process
@@ -16,10 +17,11 @@
 
 pub mod counters;
 mod families;
+pub mod groups;
 mod process;
 mod render;
 pub mod scrape;
-mod slices;
+pub mod slices;
 pub mod snapshot;
 pub mod stages;
 pub mod status;

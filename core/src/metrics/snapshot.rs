@@ -11,6 +11,7 @@ use corelane_storage::runtime::Runtime;
 use corelane_storage::store::StoreGauges;
 
 use super::counters::{ApiTotals, CloseReason, Reads, Sent};
+use super::groups::{self, GroupsSnapshot};
 use super::slices::Slices;
 use super::stages::Stage;
 use crate::catalog::Topic;
@@ -79,6 +80,8 @@ pub struct ShardSnapshot {
     pub partitions: Vec<Vec<PartitionSnapshot>>,
     /// What its connections were sent, in chunks.
     pub sent: Vec<SentChunk>,
+    /// Its groups.
+    pub groups: GroupsSnapshot,
     /// Processor time that making this took from the shard without a pause, at most.
     pub longest_hold: Duration,
 }
@@ -212,6 +215,8 @@ pub async fn take(shard: &Rc<Shard>) -> ShardSnapshot {
             slices.after(HISTOGRAM_WEIGHT).await;
         }
     }
+    // Before the partitions: what was committed by now is not ahead of where they end then.
+    snapshot.groups = groups::take(shard, &mut slices).await;
     topics(shard, &mut snapshot, &mut slices).await;
     snapshot.longest_hold = slices.longest();
     snapshot

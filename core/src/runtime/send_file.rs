@@ -23,7 +23,7 @@ use super::stream::TcpStream;
 
 /// How long a filled pipe waits for room in its socket. Then it is closed, and what was in it comes from
 /// the page cache once more.
-const STALL_MAX: Duration = Duration::from_millis(100);
+pub(super) const STALL_MAX: Duration = Duration::from_millis(100);
 
 /// A file as it is sent: read through the page cache. Clones share the descriptor.
 #[derive(Clone, Debug)]

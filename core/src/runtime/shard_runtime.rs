@@ -168,10 +168,12 @@ impl Runtime for ShardRuntime {
 
     fn yield_now(&self) -> impl Future<Output = ()> + 'static {
         let mut yielded = false;
+        let shard = Rc::clone(&self.shard);
         poll_fn(move |cx| {
             if mem::replace(&mut yielded, true) {
                 return Poll::Ready(());
             }
+            shard.wakes.yielded();
             // Behind every task that is runnable now.
             cx.waker().wake_by_ref();
             Poll::Pending

@@ -8,8 +8,8 @@
 //! used: the preemption timer is set beyond reach, and our tasks' wakers carry a wake-up from
 //! another thread through a queue and an eventfd of the shard's own, which a task reads through
 //! the main ring. Without the timer, busy tasks would keep the reactor from ever looking at
-//! sockets and timers; so every [`POLLS_PER_PASS`] polls all runnable tasks wait until the
-//! reactor has brought the shard's own eventfd.
+//! sockets and timers; so every [`POLLS_PER_PASS`] polls, and after [`PASS_MAX`] where a task yields,
+//! all runnable tasks wait until the reactor has brought the shard's own eventfd.
 //!
 //! Two ways into that trap remain that are not ours to close: more completions in one pass than a
 //! ring has entries, and a timer that ends while it is cancelled. [`beat`] bounds their harm.
@@ -23,10 +23,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Polls of tasks after which the reactor has its turn: at 2 to 5 us a poll about 0.5 ms.
 const POLLS_PER_PASS: u32 = 128;
+
+/// A task that yields has worked for longer than others do: so long after its last turn the reactor
+/// has the next one, however few polls there were.
+const PASS_MAX: Duration = Duration::from_micros(200);
 
 /// How long tasks can be left lying by the executor, at most.
 const BEAT_INTERVAL: Duration = Duration::from_millis(100);
@@ -113,6 +117,8 @@ pub(super) struct Wakes {
     doorbell: Arc<Doorbell>,
     queue: Receiver<Waker>,
     polls: Cell<u32>,
+    /// When the reactor has last had its turn.
+    passed: Cell<Instant>,
     deferred: RefCell<Vec<Waker>>,
 }
 
@@ -134,6 +140,7 @@ impl Wakes {
             doorbell,
             queue,
             polls: Cell::new(0),
+            passed: Cell::new(Instant::now()),
             deferred: RefCell::new(Vec::new()),
         }))
     }
@@ -163,9 +170,17 @@ impl Wakes {
         false
     }
 
+    /// A task yields: whatever is runnable waits for the reactor if that had no turn for long.
+    pub(super) fn yielded(&self) {
+        if self.passed.get().elapsed() >= PASS_MAX {
+            self.polls.set(POLLS_PER_PASS);
+        }
+    }
+
     /// Wakes what others asked to wake, and what waited for this pass of the reactor.
     pub(super) fn answer(&self) {
         self.polls.set(0);
+        self.passed.set(Instant::now());
         let mut deferred = mem::take(&mut *self.deferred.borrow_mut());
         deferred.drain(..).for_each(Waker::wake);
         *self.deferred.borrow_mut() = deferred;

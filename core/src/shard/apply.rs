@@ -64,6 +64,7 @@ impl Shard {
     fn change_catalog(&self, command: &Command) {
         self.catalog.borrow_mut().apply(command);
         self.metadata_cache.borrow_mut().clear();
+        self.catalog_version.set(self.catalog_version.get() + 1);
     }
 
     fn topic_by_id(&self, id: TopicId) -> Option<Arc<Topic>> {

@@ -37,7 +37,7 @@ pub mod turns;
 #[cfg(test)]
 mod tests;
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -146,6 +146,8 @@ pub struct Shard {
     controller: Option<Controller>,
     mailbox: Rc<Mailbox<Rc<Shard>>>,
     catalog: RefCell<Catalog>,
+    /// Counts the changes of `catalog`.
+    catalog_version: Cell<u64>,
     /// Answers made from `catalog` as it is.
     pub metadata_cache: RefCell<MetadataCache>,
     partitions: RefCell<HashMap<PartitionId, Rc<Partition>>>,
@@ -215,6 +217,7 @@ impl Shard {
             controller: parts.controller,
             mailbox: parts.mailbox,
             catalog: RefCell::default(),
+            catalog_version: Cell::new(0),
             metadata_cache: RefCell::default(),
             partitions: RefCell::default(),
             search_calls: Semaphore::new(RECORD_SEARCHES_MAX),
@@ -253,6 +256,11 @@ impl Shard {
     /// The catalog's replica; not to be held across an await.
     pub fn catalog(&self) -> Ref<'_, Catalog> {
         self.catalog.borrow()
+    }
+
+    /// Another one after every change of the catalog; as long as this process lives.
+    pub fn catalog_version(&self) -> u64 {
+        self.catalog_version.get()
     }
 
     /// The topic of this name.

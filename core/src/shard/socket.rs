@@ -18,11 +18,13 @@ use crate::runtime::{DiskFile, SendableFile, ShardRuntime, TcpStream};
 /// Most parts of one write.
 const WRITE_PARTS_MAX: usize = 256;
 
-/// A file that answers are sent from, and what keeps it as it is meanwhile.
+/// A range of a file that an answer is sent from.
 pub struct LeasedFile {
     /// The file.
     pub file: SendableFile,
-    /// The range in it.
+    /// Where in it the range begins.
+    pub from: u64,
+    /// What keeps the range as it is.
     pub lease: FileLease<DiskFile>,
     /// The answer counts until it is sent.
     pub credit: Option<Arc<Credit>>,

@@ -9,7 +9,7 @@ use corelane_storage::batch::BatchBuilder;
 use super::false_broker;
 use super::run::run;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 13] = [
     "topic list",
     "topic create t",
     "topic describe t",
@@ -18,6 +18,11 @@ const COMMANDS: [&str; 8] = [
     "produce t",
     "consume t",
     "cluster info",
+    "group list",
+    "group describe g",
+    "group delete --yes g",
+    "group reset-offsets g --topic t --to-latest",
+    "group delete-offsets --yes g --topic t",
 ];
 
 /// A server that reads a little and sends `answer`; without one it says nothing and holds on.

@@ -8,6 +8,7 @@ mod broken;
 mod cluster;
 mod consume;
 mod false_broker;
+mod group;
 mod produce;
 mod run;
 mod topic;

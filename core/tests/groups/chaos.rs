@@ -1,7 +1,7 @@
 //! Consumers that are killed, paused and added while records flow, and the broker killed in between: each
 //! record is read at least once, in its partition's order, and commits never go back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ const GROUP: &str = "chaos";
 const CHAOS: Duration = Duration::from_secs(24);
 /// Where a process that is a consumer finds its broker.
 const BOOTSTRAP: &str = "CORELANE_TEST_CHAOS_BOOTSTRAP";
+/// And which protocol it speaks: `classic` or `consumer`.
+const PROTOCOL: &str = "CORELANE_TEST_CHAOS_PROTOCOL";
 
 /// What a consumer tells of itself, a line each.
 #[derive(Debug)]
@@ -58,17 +60,23 @@ impl ConsumerContext for Rebalances {
 #[ignore = "run as a process of its own by the test below"]
 fn consumer() {
     let Ok(bootstrap) = std::env::var(BOOTSTRAP) else { return };
-    let consumer: BaseConsumer<Rebalances> = ClientConfig::new()
+    let protocol = std::env::var(PROTOCOL).expect("a protocol");
+    let mut config = ClientConfig::new();
+    config
         .set("bootstrap.servers", bootstrap)
         .set("group.id", GROUP)
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
-        .set("session.timeout.ms", "2000")
-        .set("heartbeat.interval.ms", "300")
         .set("reconnect.backoff.max.ms", "500")
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .create_with_context(Rebalances)
-        .expect("a consumer");
+        .set("group.protocol", &protocol);
+    if protocol == "classic" {
+        config
+            .set("session.timeout.ms", "2000")
+            .set("heartbeat.interval.ms", "300")
+            .set("partition.assignment.strategy", "cooperative-sticky");
+    }
+    let consumer: BaseConsumer<Rebalances> =
+        config.create_with_context(Rebalances).expect("a consumer");
     consumer.subscribe(&[TOPIC]).expect("subscribed");
     let mut since_commit = 0;
     loop {
@@ -99,14 +107,19 @@ fn consumer() {
 /// A consumer's process.
 struct Member {
     child: Child,
-    is_paused: bool,
 }
 
 impl Member {
-    fn start(broker: &Broker, number: usize, tell: Sender<(usize, Told)>) -> Member {
+    fn start(
+        broker: &Broker,
+        protocol: &str,
+        number: usize,
+        tell: Sender<(usize, Told)>,
+    ) -> Member {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--ignored", "--exact", "chaos::consumer", "--nocapture"])
             .env(BOOTSTRAP, broker.bootstrap())
+            .env(PROTOCOL, protocol)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -121,13 +134,12 @@ impl Member {
                 }
             }
         });
-        Member { child, is_paused: false }
+        Member { child }
     }
 
     fn signal(&mut self, signal: i32) {
         // SAFETY: kill(2) touches no memory; the pid is a child that has not been reaped.
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
-        self.is_paused = signal == libc::SIGSTOP;
     }
 }
 
@@ -262,71 +274,103 @@ fn send(broker: &Broker, stop: Arc<AtomicBool>) -> thread::JoinHandle<Vec<i64>> 
     })
 }
 
+/// What may happen. Each happens once before any happens again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Strike {
+    KillBroker,
+    KillMember,
+    AddMember,
+    PauseMember,
+    GoOn,
+}
+
+const STRIKES: [Strike; 5] =
+    [Strike::KillBroker, Strike::KillMember, Strike::AddMember, Strike::PauseMember, Strike::GoOn];
+
 struct Chaos {
+    /// What the members speak, one after the other.
+    protocols: &'static [&'static str],
     rng: Random,
     members: Vec<Member>,
     started: usize,
     tell: Sender<(usize, Told)>,
+    ahead: Vec<Strike>,
 }
 
 impl Chaos {
     fn add(&mut self, broker: &Broker) {
-        self.members.push(Member::start(broker, self.started, self.tell.clone()));
+        let protocol = self.protocols[self.started % self.protocols.len()];
+        let tell = self.tell.clone();
+        self.members.push(Member::start(broker, protocol, self.started, tell));
         self.started += 1;
     }
 
     /// Something bad happens.
-    fn strike(&mut self, broker: &mut Broker) -> &'static str {
+    fn strike(&mut self, broker: &mut Broker) -> Strike {
+        if self.ahead.is_empty() {
+            self.ahead.extend(STRIKES);
+        }
+        let next = self.rng.below(self.ahead.len() as u64) as usize;
+        let strike = self.ahead.swap_remove(next);
         let number = self.rng.below(self.members.len() as u64) as usize;
-        match self.rng.below(8) {
-            0 | 1 => {
+        match strike {
+            Strike::KillBroker => {
                 broker.kill();
                 broker.start_again();
-                "the broker is killed"
             }
-            2 | 3 if self.members.len() > 1 => {
-                drop(self.members.swap_remove(number));
-                "a member is killed"
-            }
-            4 | 5 if !self.members[number].is_paused => {
-                self.members[number].signal(libc::SIGSTOP);
-                "a member is paused"
-            }
-            _ if self.members[number].is_paused => {
-                self.members[number].signal(libc::SIGCONT);
-                "a member goes on"
-            }
-            _ if self.members.len() < 5 => {
-                self.add(broker);
-                "a member is added"
-            }
-            _ => "nothing",
+            Strike::KillMember => drop(self.members.swap_remove(number)),
+            Strike::AddMember => self.add(broker),
+            Strike::PauseMember => self.members[number].signal(libc::SIGSTOP),
+            Strike::GoOn => self.members.iter_mut().for_each(|one| one.signal(libc::SIGCONT)),
         }
+        strike
     }
 }
 
 #[test]
 fn members_and_brokers_that_die_while_records_flow() {
+    play(&["classic"]);
+}
+
+#[test]
+fn members_of_the_consumer_protocol_and_brokers_that_die_while_records_flow() {
+    play(&["consumer"]);
+}
+
+#[test]
+fn members_of_both_protocols_and_brokers_that_die_while_records_flow() {
+    play(&["classic", "consumer"]);
+}
+
+fn play(protocols: &'static [&'static str]) {
     if Broker::must_skip("members_and_brokers_that_die_while_records_flow") {
         return;
     }
-    let short_sessions = vec!["--set".into(), "group.min.session.timeout.ms=1000".into()];
-    let options = Options { group_delay_ms: Some(300), more: short_sessions, ..Options::default() };
+    let short_sessions = [
+        "group.min.session.timeout.ms=1000",
+        "group.consumer.session.timeout.ms=2000",
+        "group.consumer.heartbeat.interval.ms=300",
+    ];
+    let more = short_sessions.iter().flat_map(|one| ["--set".into(), (*one).into()]).collect();
+    let options = Options { group_delay_ms: Some(300), more, ..Options::default() };
     let mut broker = Broker::start(options);
     create_ready_topic(&mut broker.connect(), TOPIC, PARTITIONS);
     let (tell, told) = channel();
     let rng = Random::from_environment(20_260_729);
-    let mut chaos = Chaos { rng, members: Vec::new(), started: 0, tell };
+    let mut chaos =
+        Chaos { protocols, rng, members: Vec::new(), started: 0, tell, ahead: Vec::new() };
     (0..3).for_each(|_| chaos.add(&broker));
     let stop = Arc::new(AtomicBool::new(false));
     let sender = send(&broker, stop.clone());
     let (mut seen, mut watcher) = (Seen::default(), Watcher::default());
+    let mut struck = BTreeSet::new();
     let began = Instant::now();
     let mut next_strike = began + Duration::from_secs(4);
     while began.elapsed() < CHAOS {
         if Instant::now() >= next_strike {
             let what = chaos.strike(&mut broker);
-            println!("{:>6} ms: {what}", began.elapsed().as_millis());
+            println!("{:>6} ms: {what:?}", began.elapsed().as_millis());
+            struck.insert(what);
             next_strike = Instant::now() + Duration::from_millis(500 + chaos.rng.below(2_000));
         }
         seen.take(&told);
@@ -347,5 +391,6 @@ fn members_and_brokers_that_die_while_records_flow() {
         assert!(*offset <= watcher.highest[*partition as usize], "{partition}: {offset}");
     }
     println!("{} of each partition, {} looks, {} members", sent[0], watcher.looks, chaos.started);
+    assert_eq!(struck.len(), STRIKES.len(), "{struck:?}");
     assert!(watcher.looks > 100 && seen.acknowledged.len() == PARTITIONS as usize);
 }

@@ -2,9 +2,11 @@
 //!
 //! - `clients.rs`: through real clients
 //! - `chaos.rs`: the same while members and the broker are killed
+//! - `consumer.rs`: members of the consumer protocol (KIP-848)
 //! - `wire.rs`: over the wire
 //! - `many.rs`: very many offsets of one group
 //! - `hostile.rs`: clients that mean harm
+//! - `load.rs`: measurements
 //! - `group.rs`: a group as these tests speak to it over the wire
 
 #[path = "../harness/mod.rs"]
@@ -12,8 +14,10 @@ mod harness;
 
 mod chaos;
 mod clients;
+mod consumer;
 mod group;
 mod hostile;
+mod load;
 mod many;
 mod wire;
 

@@ -173,7 +173,11 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok(Connection { stream, next_correlation_id: 1 })
+        Ok(Connection::over(stream))
+    }
+
+    pub fn over(stream: TcpStream) -> Connection {
+        Connection { stream, next_correlation_id: 1 }
     }
 
     pub fn send(&mut self, request: &Request) -> io::Result<i32> {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::groups::commit;
 use crate::harness::batch::Batch;
 use crate::harness::broker::Broker;
 use crate::harness::http::{address, get};
@@ -143,6 +144,7 @@ fn page_of_a_used_broker() -> String {
     let batch = Batch::of(&[b"a"]).encode();
     let answer = connection.call(&produce(-1, "a.topic-with_all", &[(0, &batch), (7, &batch)]));
     answer.expect("an answer");
+    commit(connection, "a group", "a.topic-with_all", &[(0, 0)]);
     let answer = get(address(&broker), "/metrics");
     assert_eq!(answer.status, 200);
     assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);

@@ -2,6 +2,7 @@
 //!
 //! - `figures.rs`: what is counted
 //! - `form.rs`: the page, the documentation and the dashboard
+//! - `groups.rs`: how far groups have read
 //! - `many.rs`: 10,000 partitions, many scrapers
 //! - `health.rs`: `/healthz` and `/readyz` from start to stop; ports that are taken
 //! - `hostile.rs`: clients that mean harm
@@ -11,6 +12,7 @@ mod harness;
 
 mod figures;
 mod form;
+mod groups;
 mod health;
 mod hostile;
 mod many;

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
+use crate::groups::commit;
 use crate::harness::broker::Broker;
 use crate::harness::http::{Samples, address, get};
 use crate::harness::topics;
@@ -15,6 +16,8 @@ const PARTITIONS: usize = 10_000;
 const HOLD_SECONDS_MAX: f64 = 0.005;
 /// Series of each partition.
 const SERIES: usize = 11;
+/// Groups that have committed offsets of all partitions, each one with two series of each.
+const GROUPS: usize = 2;
 
 #[test]
 fn ten_thousand_partitions_are_told_whole() {
@@ -25,6 +28,10 @@ fn ten_thousand_partitions_are_told_whole() {
     let connection = &mut broker.connect();
     let (request, version) = topics::creation("many", PARTITIONS as i32, &[]);
     typed::call(connection, version, request);
+    let offsets: Vec<(i32, i64)> = (0..PARTITIONS as i32).map(|index| (index, 0)).collect();
+    for group in 0..GROUPS {
+        commit(connection, &format!("g{group}"), "many", &offsets);
+    }
     let place = address(&broker);
     let mut before: Option<[f64; 2]> = None;
     for scrape in 0..4 {
@@ -33,7 +40,7 @@ fn ten_thousand_partitions_are_told_whole() {
         let took = began.elapsed();
         let samples = Samples::parse(&page);
         let told = samples.0.keys().filter(|series| series.contains(r#"topic="many""#)).count();
-        assert_eq!(told, PARTITIONS * SERIES);
+        assert_eq!(told, PARTITIONS * (SERIES + 2 * GROUPS));
         assert_eq!(samples.sum("corelane_shard_up"), 2.0);
         let of = |name: &str, shard: usize, more: &str| {
             samples.value(&format!(r#"corelane_shard_{name}{{shard="{shard}"{more}}}"#))

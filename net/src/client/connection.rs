@@ -85,9 +85,17 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Unsupported`].
     pub fn version(&self, api: Api) -> Result<i16, ClientError> {
+        self.version_up_to(api, *api.versions().end())
+    }
+
+    /// As [`Connection::version`], of the versions up to `most`.
+    ///
+    /// # Errors
+    /// [`ClientError::Unsupported`].
+    pub fn version_up_to(&self, api: Api, most: i16) -> Result<i16, ClientError> {
         let unsupported =
             |offered| ClientError::Unsupported { address: self.address.clone(), api, offered };
-        negotiation::choose(api, &self.offered).map_err(unsupported)
+        negotiation::choose(api, most, &self.offered).map_err(unsupported)
     }
 
     /// Requests whose answers are due.
@@ -106,11 +114,20 @@ impl Connection {
     /// Every [`ClientError`] of one connection; [`ClientError::Busy`] if answers to
     /// [`Connection::send`] are due.
     pub fn call(&mut self, request: &Request) -> Result<Response, ClientError> {
+        self.call_up_to(*request.api().versions().end(), request)
+    }
+
+    /// As [`Connection::call`], in a version up to `most`: from some on, topics are known by their
+    /// ids alone.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn call_up_to(&mut self, most: i16, request: &Request) -> Result<Response, ClientError> {
         if !self.asked.is_empty() {
             let (address, api) = (self.address.clone(), request.api());
             return Err(ClientError::Busy { address, api, due: self.asked.len() });
         }
-        self.send(request)?;
+        self.send_up_to(most, request)?;
         self.receive()
     }
 
@@ -119,7 +136,11 @@ impl Connection {
     /// # Errors
     /// Every [`ClientError`] of one connection.
     pub fn send(&mut self, request: &Request) -> Result<(), ClientError> {
-        let version = self.version(request.api())?;
+        self.send_up_to(*request.api().versions().end(), request)
+    }
+
+    fn send_up_to(&mut self, most: i16, request: &Request) -> Result<(), ClientError> {
+        let version = self.version_up_to(request.api(), most)?;
         self.send_at(request, version)?;
         let asked = Asked { correlation_id: self.correlation_id, api: request.api(), version };
         self.asked.push_back(asked);

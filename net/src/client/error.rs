@@ -1,6 +1,7 @@
 //! What went wrong between a client and a broker, and what to do about it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{Address, AddressError};
@@ -221,6 +222,9 @@ pub enum ClientError {
         #[source]
         last: Box<ClientError>,
     },
+    /// What several things have failed of.
+    #[error(transparent)]
+    Shared(Arc<ClientError>),
     /// The user wished it.
     #[error("interrupted")]
     Interrupted,
@@ -247,6 +251,7 @@ impl ClientError {
             | ClientError::NoLeader { .. } => true,
             ClientError::NoBroker(errors) => errors.iter().all(ClientError::is_retriable),
             ClientError::Refused { code, .. } => retry::is_retriable(*code),
+            ClientError::Shared(error) => error.is_retriable(),
             _ => false,
         }
     }
@@ -256,6 +261,7 @@ impl ClientError {
         match self {
             ClientError::Refused { code, .. } => Some(*code),
             ClientError::GaveUp { last, .. } => last.code(),
+            ClientError::Shared(error) => error.code(),
             _ => None,
         }
     }

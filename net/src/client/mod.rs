@@ -5,6 +5,7 @@
 //! - [`negotiation`]: which versions both sides speak (KIP-35, KIP-511)
 //! - [`foreign`]: what answers when it is no broker that was reached
 //! - [`cluster`]: the brokers behind a list of addresses: who leads, who controls, and new attempts
+//! - [`coordinator`]: questions about groups: who coordinates them, and what it says
 //! - [`partitioner`]: which partition a key goes to
 //! - [`retry`]: which errors pass, and how long to wait
 //! - [`error`]: what went wrong, and what to do about it
@@ -14,6 +15,7 @@
 pub mod address;
 pub mod cluster;
 pub mod connection;
+pub mod coordinator;
 pub mod error;
 pub mod foreign;
 pub mod negotiation;
@@ -29,6 +31,7 @@ use std::time::Duration;
 pub use address::Address;
 pub use cluster::{Broker, Cluster};
 pub use connection::Connection;
+pub use coordinator::Outcomes;
 pub use error::ClientError;
 pub use partitioner::partition_of_key;
 

@@ -68,14 +68,14 @@ fn lower(refused: i16, offered: &[ApiVersion]) -> Option<i16> {
     (refused > 0).then(|| highest.clamp(0, refused - 1))
 }
 
-/// The highest version that the broker offers and this codec knows.
+/// The highest version up to `most` that the broker offers and this codec knows.
 ///
 /// # Errors
 /// The broker's lowest and highest version, if it has the API at all.
-pub fn choose(api: Api, offered: &[ApiVersion]) -> Result<i16, Option<(i16, i16)>> {
+pub fn choose(api: Api, most: i16, offered: &[ApiVersion]) -> Result<i16, Option<(i16, i16)>> {
     let theirs = offered.iter().find(|theirs| theirs.api_key == api.key());
     let theirs = theirs.map(|theirs| (theirs.min_version, theirs.max_version)).ok_or(None)?;
     let ours = api.versions();
-    let highest = theirs.1.min(*ours.end());
+    let highest = theirs.1.min(*ours.end()).min(most);
     (highest >= theirs.0.max(*ours.start())).then_some(highest).ok_or(Some(theirs))
 }

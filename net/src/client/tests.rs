@@ -1,5 +1,7 @@
 //! Clients against servers of every kind, on real sockets.
 
+mod coordinators;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};

@@ -1,5 +1,7 @@
 //! Bytes that Apache Kafka 4.3.1's own serializers write, and bytes that nobody does.
 
+mod consumer;
+
 use bytes::Bytes;
 
 use super::*;
@@ -128,7 +130,7 @@ fn tombstones_have_no_value() {
 
 #[test]
 fn what_is_not_known_is_told_from_what_is_wrong() {
-    let newer_key = bytes("00030001670000");
+    let newer_key = bytes("00090001670000");
     assert_eq!(GroupRecord::decode(&newer_key, Some(&bytes("0000"))).unwrap(), None);
     let newer_value = GroupRecord::decode(&bytes(GROUP_KEY), Some(&bytes("0005"))).unwrap_err();
     assert_eq!(newer_value.kind(), DecodeErrorKind::UnknownVersion(5));
@@ -150,6 +152,17 @@ fn subscriptions_of_every_version_are_read() {
 }
 
 #[test]
+fn shares_of_every_version_are_read() {
+    // Version 3: two partitions of one topic, user data.
+    let share = bytes("0003000000010001740000000200000000000000070000000155");
+    let topics = vec![EmbeddedTopicPartitions { topic: "t".into(), partitions: vec![0, 7] }];
+    assert_eq!(embedded_assignment(&share).unwrap().assigned_partitions, topics);
+    assert_eq!(embedded_assignment(&Bytes::new()).unwrap(), EmbeddedAssignment::default());
+    assert!(embedded_assignment(&bytes("ffff00000000")).is_err());
+    assert!(embedded_assignment(&bytes("00007fffffff")).is_err());
+}
+
+#[test]
 fn damaged_records_are_errors_at_most() {
     let mut source = Source(11);
     let value = bytes(GROUP);
@@ -158,5 +171,6 @@ fn damaged_records_are_errors_at_most() {
         let _ = GroupRecord::decode(&bytes(GROUP_KEY), Some(&bad));
         let _ = GroupRecord::decode(&bad, Some(&value));
         let _ = subscribed_topics(&bad);
+        let _ = embedded_assignment(&bad);
     }
 }

@@ -8,6 +8,8 @@ mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_user_scram_credentials;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
@@ -52,6 +54,8 @@ pub use alter_configs::*;
 pub use alter_partition_reassignments::*;
 pub use alter_user_scram_credentials::*;
 pub use api_versions::*;
+pub use consumer_group_describe::*;
+pub use consumer_group_heartbeat::*;
 pub use create_acls::*;
 pub use create_partitions::*;
 pub use create_topics::*;
@@ -179,6 +183,12 @@ table::apis! {
     /// Lists the producers that partitions know.
     DescribeProducers = 61, versions 0..=0, flexible 0..,
         DescribeProducersRequest => DescribeProducersResponse;
+    /// Keeps a member of the consumer protocol alive, and tells it what to read.
+    ConsumerGroupHeartbeat = 68, versions 0..=1, flexible 0..,
+        ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse;
+    /// Describes groups of the consumer protocol.
+    ConsumerGroupDescribe = 69, versions 0..=1, flexible 0..,
+        ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
     /// Lists resources that have configs.
     ListConfigResources = 74, versions 0..=1, flexible 0..,
         ListConfigResourcesRequest => ListConfigResourcesResponse;

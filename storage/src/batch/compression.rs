@@ -10,13 +10,17 @@ use flate2::bufread::GzDecoder;
 
 use super::Compression;
 use super::metered::Metered;
+use super::snappy_block::SnappyBlock;
 
 /// Bytes to which one batch's records may be decompressed.
 pub const DECOMPRESSED_BYTES_MAX: u64 = 1 << 30;
 
-/// Bytes that a Snappy block, which can only be decompressed as a whole, may yield. Clients make
-/// blocks of 32 to 64 KiB; one that does not divide a batch makes a block of the whole batch.
+/// Bytes that a Snappy block, which stays in memory as a whole, may yield. Clients make blocks of 32 to
+/// 64 KiB; librdkafka does not divide a batch, and makes a block of all of it.
 const SNAPPY_BLOCK_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes that a Snappy block yields in one step.
+const SNAPPY_STEP_BYTES: usize = 64 << 10;
 
 /// Snappy yields at most 64 bytes for every 3 it reads.
 const SNAPPY_RATIO_MAX: usize = 22;
@@ -86,7 +90,7 @@ impl<R: BufRead> Read for Decompressor<R> {
     }
 }
 
-fn invalid(what: &'static str) -> io::Error {
+pub(super) fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
@@ -129,7 +133,7 @@ struct Snappy<R> {
     input: R,
     framing: Option<Framing>,
     compressed: Vec<u8>,
-    block: Vec<u8>,
+    block: SnappyBlock,
     /// Bytes of `block` that were read.
     read: usize,
 }
@@ -142,10 +146,16 @@ enum Framing {
 
 impl<R: BufRead> Snappy<R> {
     fn new(input: R) -> Self {
-        Snappy { input, framing: None, compressed: Vec::new(), block: Vec::new(), read: 0 }
+        Snappy {
+            input,
+            framing: None,
+            compressed: Vec::new(),
+            block: SnappyBlock::default(),
+            read: 0,
+        }
     }
 
-    /// Decompresses the next block; false at the end.
+    /// Begins the next block; false at the end.
     fn next_block(&mut self) -> io::Result<bool> {
         self.compressed.clear();
         match self.framing {
@@ -164,9 +174,7 @@ impl<R: BufRead> Snappy<R> {
         if length > SNAPPY_BLOCK_BYTES_MAX || length > plausible {
             return Err(invalid("a Snappy block claims to be too large"));
         }
-        self.block.resize(length, 0);
-        let written = snap::raw::Decoder::new().decompress(&self.compressed, &mut self.block)?;
-        self.block.truncate(written);
+        self.block = SnappyBlock::new(std::mem::take(&mut self.compressed), length);
         self.read = 0;
         Ok(true)
     }
@@ -216,11 +224,16 @@ impl<R: BufRead> Snappy<R> {
 
 impl<R: BufRead> Read for Snappy<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.read == self.block.len() && !self.next_block()? {
+        let is_at_end = self.read == self.block.block().len();
+        if is_at_end && self.block.is_done() && !self.next_block()? {
             return Ok(0);
         }
-        let count = buf.len().min(self.block.len() - self.read);
-        buf[..count].copy_from_slice(&self.block[self.read..self.read + count]);
+        if self.read == self.block.block().len() {
+            self.block.yield_upto(self.read + SNAPPY_STEP_BYTES)?;
+        }
+        let block = self.block.block();
+        let count = buf.len().min(block.len() - self.read);
+        buf[..count].copy_from_slice(&block[self.read..self.read + count]);
         self.read += count;
         Ok(count)
     }

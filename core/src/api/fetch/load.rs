@@ -1,5 +1,6 @@
 //! What is sent, brought into memory.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use corelane_net::codec::Records;
 use corelane_net::extent::Extent;
 use corelane_storage::buffer::AlignedSlice;
 use corelane_storage::ids::PartitionId;
-use corelane_storage::log::{FileLease, Lease, LogOffsets, ReadPlan};
+use corelane_storage::log::{Lease, LogOffsets, ReadPlan};
 use futures_util::future::join_all;
 
 use super::Refusal;
@@ -15,7 +16,7 @@ use super::plan::{Fetch, Plans};
 use super::share::{Offer, share_out};
 use crate::metrics::counters::Sent;
 use crate::partition::{EpochEnd, PartitionError, Planned, Want, batches};
-use crate::runtime::{DiskFile, SendableFile};
+use crate::runtime::DiskFile;
 use crate::shard::Shard;
 use crate::shard::budget::Credit;
 use crate::shard::socket::LeasedFile;
@@ -39,8 +40,8 @@ struct Load {
     place: usize,
     plan: ReadPlan<DiskFile>,
     share: usize,
-    /// It is sent from here as it is.
-    file: Option<SendableFile>,
+    /// Taken out of the plan: it is sent from here as it is.
+    file: Option<LeasedFile>,
 }
 
 /// Shares `max_bytes` out and brings what is sent into memory; files are read here, on the shard of
@@ -50,7 +51,7 @@ pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> 
     let shares = share_out(&offers, fetch.limit_bytes);
     let (mut loaded, mut loads) = sort(plans, &shares);
     for load in &mut loads {
-        load.file = file_to_send(load).await;
+        load.file = take_file(load).await;
     }
     // What is sent from files takes no memory, but has its turn as well.
     let total: usize = loads.iter().filter(|load| load.file.is_none()).map(|load| load.share).sum();
@@ -155,7 +156,7 @@ async fn load_one(
     credit: Option<Arc<Credit>>,
 ) -> (Loaded, Option<Read>) {
     if let Some(file) = load.file {
-        return send_file(load.plan, file, credit);
+        return send_file(&load.plan, LeasedFile { credit, ..file });
     }
     let ReadPlan { leases, offsets, next_offset, .. } = load.plan;
     let on_disk = leases.iter().any(|lease| matches!(lease, Lease::File(_)));
@@ -174,43 +175,31 @@ async fn load_one(
     }
 }
 
-/// The file, if all that is sent of a partition is a large range of it: the kernel sends that.
-async fn file_to_send(load: &Load) -> Option<SendableFile> {
-    let lease = whole_file(&load.plan.leases).filter(|_| load.share >= load.plan.bytes)?;
-    match lease.file().sendable().await {
-        Ok(file) => Some(file),
+/// Takes the lease out of a plan, if all that is sent of it is a large range of a file: the kernel
+/// sends that.
+async fn take_file(load: &mut Load) -> Option<LeasedFile> {
+    let [Lease::File(lease)] = &load.plan.leases[..] else { return None };
+    let is_large = |range: &Range<u64>| range.end - range.start >= SEND_FILE_BYTES_MIN;
+    let range = lease.whole().filter(is_large).filter(|_| load.share >= load.plan.bytes)?;
+    let file = match lease.file().sendable().await {
+        Ok(file) => file,
         Err(error) => {
             // Reading takes no further descriptor.
             tracing::debug!(%error, "a file is read, not sent");
-            None
+            return None;
         }
-    }
+    };
+    let Some(Lease::File(lease)) = load.plan.leases.pop() else { return None };
+    Some(LeasedFile { file, from: range.start, lease, credit: None })
 }
 
-fn whole_file(leases: &[Lease<DiskFile>]) -> Option<&FileLease<DiskFile>> {
-    let [Lease::File(lease)] = leases else { return None };
-    let range = lease.whole()?;
-    (range.end - range.start >= SEND_FILE_BYTES_MIN).then_some(lease)
-}
-
-fn send_file(
-    plan: ReadPlan<DiskFile>,
-    file: SendableFile,
-    credit: Option<Arc<Credit>>,
-) -> (Loaded, Option<Read>) {
-    let ReadPlan { leases, bytes, offsets, next_offset } = plan;
-    let leases = leases.into_iter().filter_map(|lease| match lease {
-        Lease::File(lease) => Some((lease.whole()?.start, lease)),
-        Lease::Memory(_) => None,
-    });
-    let mut records = Records::new();
-    let mut count = 0;
-    for (from, lease) in leases {
-        count = next_offset.map_or(0, |next| next.saturating_sub(lease.offset()).max(0));
-        let source = Arc::new(LeasedFile { file: file.clone(), lease, credit: credit.clone() });
-        records = Extent::new(source, from, bytes).into();
-    }
-    let sent = Sent { bytes: records.len_bytes() as u64, records: count.unsigned_abs() };
+fn send_file(plan: &ReadPlan<DiskFile>, source: LeasedFile) -> (Loaded, Option<Read>) {
+    let ReadPlan { bytes, offsets, next_offset, .. } = *plan;
+    let wanted = source.lease.offset();
+    let records = next_offset.map_or(0, |next| next.saturating_sub(wanted).max(0));
+    let sent = Sent { bytes: bytes as u64, records: records.unsigned_abs() };
+    let from = source.from;
+    let records = Records::from(Extent::new(Arc::new(source), from, bytes));
     (Loaded::Records { records, offsets }, Some(Read { from: Source::File, sent }))
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::definition::ConfigType::{Boolean, Double, Int, List, Long, Text};
-use super::definition::Rule::{self, Any, AtLeast, UnlimitedOrPositive};
+use super::definition::Rule::{self, Any, AtLeast, ListOf, OneOf, UnlimitedOrPositive};
 use super::definition::{ConfigType, Definition};
 use super::topic_keys::{BrokerDefault, topic_keys};
 
@@ -94,6 +94,17 @@ static OWN: &[BrokerKey] = &[
     fixed("default.replication.factor", Int, "1",
         "Replicas of a topic that is created without saying how many. There is one."),
     fixed("delete.topic.enable", Boolean, "true", "Whether topics can be deleted."),
+    key("group.consumer.assignors", List, ListOf(&["uniform", "range"]), Some("uniform,range"), false,
+        "What shares partitions out in groups of the consumer protocol; the first unless members prefer another."),
+    key("group.consumer.heartbeat.interval.ms", Int, AtLeast(1), Some("5000"), false,
+        "Milliseconds between heartbeats that members of the consumer protocol are told."),
+    key("group.consumer.max.size", Int, AtLeast(1), Some("2147483647"), false,
+        "Members that one group of the consumer protocol may have; never more than 10,000."),
+    key("group.consumer.migration.policy", Text,
+        OneOf(&["disabled", "downgrade", "upgrade", "bidirectional"]), Some("bidirectional"), false,
+        "Which groups change their protocol while members of both are in them."),
+    key("group.consumer.session.timeout.ms", Int, AtLeast(1), Some("45000"), false,
+        "Milliseconds without a heartbeat after which a member of the consumer protocol counts as dead."),
     key("group.initial.rebalance.delay.ms", Int, AtLeast(0), Some("3000"), false,
         "Milliseconds for which the first rebalance of a group without members waits for more of them."),
     key("group.max.session.timeout.ms", Int, AtLeast(0), Some("1800000"), false,

@@ -1,7 +1,6 @@
 //! `corelane topic delete`.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
 
 use corelane_net::client::{ClientError, Cluster};
 use corelane_net::codec::Str;
@@ -9,7 +8,7 @@ use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{DeleteTopicState, DeleteTopicsRequest, Response};
 use serde::Serialize;
 
-use super::super::{Error, print, session};
+use super::super::{Error, confirm, print, session};
 use crate::cli::topic::DeleteOptions;
 
 #[derive(Serialize)]
@@ -25,17 +24,12 @@ struct Failed<'a> {
 }
 
 pub(super) fn run(options: &DeleteOptions) -> Result<(), Error> {
-    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if !options.yes && !can_ask {
-        let text = "topics are not deleted without a word: there is no terminal to ask on, so give \
-                    --yes";
-        return Err(Error::Usage(text.to_owned()));
-    }
+    confirm::check_can_ask(options.yes, "topics are not deleted")?;
     let mut cluster = session::connect(&options.client, Default::default())?;
     let mut names = options.names.clone();
     names.sort();
     names.dedup();
-    if !options.yes && !is_confirmed(&names)? {
+    if !options.yes && !confirm::is_confirmed(&question(&names))? {
         return Err(Error::Data("nothing was deleted".to_owned()));
     }
     let outcomes = delete(&mut cluster, &names)?;
@@ -65,18 +59,9 @@ pub(super) fn run(options: &DeleteOptions) -> Result<(), Error> {
     }
 }
 
-fn is_confirmed(names: &[String]) -> Result<bool, Error> {
-    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+fn question(names: &[String]) -> String {
     let (noun, pronoun) = if names.len() == 1 { ("topic", "it") } else { ("topics", "them") };
-    let question =
-        format!("Delete {noun} {} and all that is in {pronoun}? [y/N] ", quoted.join(", "));
-    if io::stderr().lock().write_all(question.as_bytes()).is_err() {
-        // Nobody was asked.
-        return Ok(false);
-    }
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(Error::Input)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    format!("Delete {noun} {} and all that is in {pronoun}?", confirm::quoted(names))
 }
 
 /// What became of each.

@@ -20,6 +20,7 @@
 //! - `commit.rs`: who may commit and delete offsets
 //! - `record.rs`: the group as it is stored
 //! - `describe.rs`: the group as it is told
+//! - `migrate.rs`: members that come from the consumer protocol, or go there
 
 mod commit;
 mod describe;
@@ -27,6 +28,7 @@ mod heartbeat;
 mod join;
 mod member;
 mod members;
+mod migrate;
 mod rebalance;
 mod record;
 mod subscriptions;
@@ -40,8 +42,10 @@ use corelane_net::codec::Str;
 
 pub use join::{Joining, refusal as join_refusal};
 use member::Member;
+pub use migrate::Migrant;
 pub use sync::refusal as sync_refusal;
 use time::JoinTimer;
+pub(super) use time::millis;
 
 use super::turn::Now;
 

@@ -111,6 +111,7 @@ impl ClassicGroup {
             }
         }
         self.go_to(State::Stable, turn.now);
+        turn.tally.rebalances += 1;
     }
 
     /// Nobody has a share any more; who waits for one is told why.

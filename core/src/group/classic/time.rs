@@ -16,7 +16,7 @@ pub(super) struct JoinTimer {
 }
 
 /// A time as clients say it; a negative one is none.
-pub(super) fn millis(ms: i32) -> Duration {
+pub(in super::super) fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 

@@ -3,11 +3,11 @@
 
 use corelane_net::codec::{Str, Uuid};
 
-use super::super::classic::ClassicGroup;
 use super::super::offsets::{Committed, Place};
 use super::super::rules::STEP_MAX;
 use super::super::turn::Turn;
 use super::Coordinator;
+use super::group::Group;
 
 /// An offset of a topic that is not there has to be so old to be an orphan.
 const ORPHAN_AGE_MS: i64 = 60_000;
@@ -45,6 +45,7 @@ impl Coordinator {
             }
         }
         *place = last;
+        turn.tally.expired += old.len() as u64;
         self.forget(group, old, turn);
         let is_done = looked < STEP_MAX;
         if is_done {
@@ -100,7 +101,7 @@ fn is_orphan(offset: &Committed, is_there: impl Fn(Uuid) -> bool, turn: &Turn<'_
     is_settled && offset.topic_id != Uuid::ZERO && !is_there(offset.topic_id)
 }
 
-fn is_old(group: &ClassicGroup, topic: &str, offset: &Committed, turn: &Turn<'_>) -> bool {
+fn is_old(group: &Group, topic: &str, offset: &Committed, turn: &Turn<'_>) -> bool {
     let (now_ms, retention_ms) = (turn.now.wall_ms, turn.rules.offsets_retention_ms);
     if group.is_subscribed(topic) {
         return false;

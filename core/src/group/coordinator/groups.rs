@@ -8,8 +8,9 @@ use corelane_net::messages::{DescribedGroup, ListedGroup};
 
 use super::super::offsets::Place;
 use super::super::rules::STEP_MAX;
-use super::super::turn::{Then, Turn};
+use super::super::turn::{Then, Turn, Write};
 use super::Coordinator;
+use super::group::Group;
 
 impl Coordinator {
     /// Some groups behind one of them, by name; none at the end.
@@ -17,14 +18,28 @@ impl Coordinator {
         self.behind(after).take(STEP_MAX).map(|(_, slot)| slot.group.listed()).collect()
     }
 
+    /// The group behind this one, by name, and how many members it has.
+    pub fn group_behind(&self, after: Option<&Str>) -> Option<(ListedGroup, usize)> {
+        let (_, slot) = self.behind(after).next()?;
+        Some((slot.group.listed(), slot.group.size()))
+    }
+
     /// Ids of some groups behind one of them, by name; none at the end.
     pub fn ids(&self, after: Option<&Str>) -> Vec<Str> {
         self.behind(after).take(STEP_MAX).map(|(id, _)| id.clone()).collect()
     }
 
-    /// A group, if it is there.
+    /// Whether there is a group, of whichever protocol.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
+    /// A classic group, if it is there.
     pub fn describe(&self, group: &str) -> Option<DescribedGroup> {
-        self.groups.get(group).map(|slot| slot.group.described())
+        match self.groups.get(group).map(|slot| &slot.group) {
+            Some(Group::Classic(group)) => Some(group.described()),
+            Some(Group::Consumer(_)) | None => None,
+        }
     }
 
     /// Deletes a group without members, with its offsets, of which each step takes some: callers let
@@ -60,7 +75,8 @@ impl Coordinator {
         if self.offsets.live_count(group) > 0 || slot.group.check_delete().is_err() {
             return false;
         }
-        turn.write(slot.group.tombstone(), Then::Nothing);
+        turn.writes.push(Write { records: slot.group.tombstones(), then: Then::Nothing });
+        self.with_consumer(group, |group| group.send_away(turn));
         self.remove(group);
         true
     }

@@ -7,10 +7,11 @@ use corelane_net::messages::{
     SyncGroupRequest,
 };
 
-use super::super::classic::{Joining, join_refusal, sync_refusal};
+use super::super::classic::{ClassicGroup, Joining, join_refusal, sync_refusal};
 use super::super::rules::ALL_MEMBERS_BYTES_MAX;
 use super::super::turn::{Then, Turn, Waiter};
 use super::Coordinator;
+use super::group::Group;
 
 /// First version of JoinGroup in which a new member has to come back with its id (KIP-394).
 const KNOWN_ID_SINCE: i16 = 4;
@@ -19,6 +20,16 @@ const SKIP_SINCE: i16 = 9;
 
 /// Metadata of a member that may join again even when memory is short.
 const SMALL_METADATA_BYTES: usize = 16 << 10;
+
+/// The group that takes a member.
+enum Admitted {
+    /// A classic one that was there.
+    Old,
+    /// A classic one that was made for it.
+    Made,
+    /// One of the consumer protocol.
+    Mixed,
+}
 
 /// Who sends a JoinGroup.
 #[derive(Clone, Debug)]
@@ -43,7 +54,11 @@ impl Coordinator {
         turn: &mut Turn<'_>,
     ) {
         let is_made = match self.admit(request, turn) {
-            Ok(is_made) => is_made,
+            Ok(Admitted::Old) => false,
+            Ok(Admitted::Made) => true,
+            Ok(Admitted::Mixed) => {
+                return self.join_mixed(request, context, waiter, turn);
+            }
             Err(code) => {
                 return turn.answer_join(waiter, join_refusal(&request.member_id, code));
             }
@@ -57,7 +72,7 @@ impl Coordinator {
             may_skip: context.version >= SKIP_SINCE,
             waiter,
         };
-        self.with_group(&request.group_id, |group| {
+        self.with_classic(&request.group_id, |group| {
             // So that it is there after a restart, even if its first rebalance does not end.
             if is_made {
                 turn.write(group.first_record(), Then::Nothing);
@@ -66,8 +81,36 @@ impl Coordinator {
         });
     }
 
-    /// Whether this group takes a member; true if the group was made for it.
-    fn admit(&mut self, request: &JoinGroupRequest, turn: &Turn<'_>) -> Result<bool, ErrorCode> {
+    /// Lets a member of the classic protocol join a group of the consumer protocol.
+    fn join_mixed(
+        &mut self,
+        request: &JoinGroupRequest,
+        context: &JoinContext,
+        waiter: Waiter,
+        turn: &mut Turn<'_>,
+    ) {
+        let joining = Joining {
+            request,
+            client_id: &context.client_id,
+            client_host: &context.client_host,
+            unique_id: &context.unique_id,
+            must_know_id: context.version >= KNOWN_ID_SINCE,
+            may_skip: context.version >= SKIP_SINCE,
+            waiter,
+        };
+        let joined = self.with_consumer(&request.group_id, |group| group.join(&joining, turn));
+        if let Err(code) = joined.unwrap_or(Err(ErrorCode::UnknownMemberId)) {
+            turn.answer_join(waiter, join_refusal(&request.member_id, code));
+        }
+        self.settle_tells(turn);
+    }
+
+    /// Whether this group takes a member, and what kind of group it is.
+    fn admit(
+        &mut self,
+        request: &JoinGroupRequest,
+        turn: &mut Turn<'_>,
+    ) -> Result<Admitted, ErrorCode> {
         let rules = turn.rules;
         let sessions = rules.session_timeout_min_ms..=rules.session_timeout_max_ms;
         if !sessions.contains(&request.session_timeout_ms) {
@@ -86,20 +129,46 @@ impl Coordinator {
                 return Err(ErrorCode::InconsistentGroupProtocol);
             }
         }
-        self.ensure(&request.group_id, turn.now)
+        if let Some(Group::Consumer(group)) =
+            self.groups.get(&request.group_id).map(|slot| &slot.group)
+        {
+            if !group.is_empty() {
+                // Both ways are closed to those that speak the other protocol.
+                let is_open = turn.rules.can_mix();
+                return is_open
+                    .then_some(Admitted::Mixed)
+                    .ok_or(ErrorCode::InconsistentGroupProtocol);
+            }
+            // Its offsets stay.
+            turn.tell(group.tombstones(), None);
+            self.remove(&request.group_id);
+            self.settle_tells(turn);
+        }
+        let is_made = self.ensure(&request.group_id, turn.now)?;
+        Ok(if is_made { Admitted::Made } else { Admitted::Old })
     }
 
     /// Gets a member its share; the waiter is answered now or later.
     pub fn sync(&mut self, request: &SyncGroupRequest, waiter: Waiter, turn: &mut Turn<'_>) {
-        let synced = self.with_group(&request.group_id, |group| group.sync(request, waiter, turn));
-        if synced.is_none() {
-            turn.answer_sync(waiter, sync_refusal(ErrorCode::UnknownMemberId));
+        let synced = self.with_group(&request.group_id, |group| match group {
+            Group::Classic(group) => {
+                group.sync(request, waiter, turn);
+                Ok(())
+            }
+            Group::Consumer(group) => group.sync(request, waiter, turn),
+        });
+        if let Err(code) = synced.unwrap_or(Err(ErrorCode::UnknownMemberId)) {
+            turn.answer_sync(waiter, sync_refusal(code));
         }
+        self.settle_tells(turn);
     }
 
     /// A member lives.
     pub fn heartbeat(&mut self, request: &HeartbeatRequest, turn: &mut Turn<'_>) -> ErrorCode {
-        let beat = self.with_group(&request.group_id, |group| group.heartbeat(request, turn));
+        let beat = self.with_group(&request.group_id, |group| match group {
+            Group::Classic(group) => group.heartbeat(request, turn),
+            Group::Consumer(group) => group.classic_heartbeat(request, turn),
+        });
         beat.unwrap_or(ErrorCode::UnknownMemberId)
     }
 
@@ -109,7 +178,10 @@ impl Coordinator {
         request: &LeaveGroupRequest,
         turn: &mut Turn<'_>,
     ) -> LeaveGroupResponse {
-        let left = self.with_group(&request.group_id, |group| group.leave(&request.members, turn));
+        let leave = |group: &mut ClassicGroup| group.leave(&request.members, turn);
+        let left = self.with_classic(&request.group_id, leave);
+        let left = left.or_else(|| self.classic_leave(request, turn));
+        self.settle_tells(turn);
         let members = left.unwrap_or_else(|| {
             let unknown = request.members.iter().map(|leaving| MemberResponse {
                 member_id: leaving.member_id.clone(),

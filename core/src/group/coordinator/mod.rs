@@ -5,9 +5,13 @@
 //! - `offsets.rs`: committing, fetching and deleting offsets
 //! - `groups.rs`: listing, describing, deleting groups
 //! - `age.rs`: offsets that nobody needs any more
+//! - `consumer.rs`: groups of the consumer protocol, and those that change from one to the other
+//! - `group.rs`: a group of either protocol
 //! - `stored.rs`: records: read back at the start, durable later
 
 mod age;
+mod consumer;
+mod group;
 mod groups;
 mod members;
 mod offsets;
@@ -23,18 +27,21 @@ use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 
 pub use age::TopicSearch;
+pub use consumer::BeatContext;
 pub use members::JoinContext;
 pub use offsets::{AskedOffset, CommitContext};
 
 use super::classic::ClassicGroup;
+use super::consumer::ConsumerGroup;
 use super::offsets::Offsets;
 use super::rules::GROUPS_MAX;
 use super::turn::{Now, Turn};
+use group::Group;
 
 /// A group, and when it is to be looked at.
 #[derive(Debug)]
 struct Slot {
-    group: ClassicGroup,
+    group: Group,
     /// As it stands in `wakes`.
     wake: Option<Duration>,
 }
@@ -49,6 +56,8 @@ pub struct Coordinator {
     wakes: BTreeSet<(Duration, Str)>,
     /// What the members of all groups hold in memory.
     members_bytes: usize,
+    /// Writes of groups of the consumer protocol that are not durable yet.
+    tells: usize,
 }
 
 impl Coordinator {
@@ -72,11 +81,45 @@ impl Coordinator {
     pub fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
         match self.wakes.first().cloned() {
             Some((deadline, id)) if deadline <= turn.now.monotonic => {
-                self.with_group(&id, |group| group.expire(turn));
+                self.expire_group(&id, turn);
                 true
             }
             _ => false,
         }
+    }
+
+    fn expire_group(&mut self, id: &Str, turn: &mut Turn<'_>) {
+        let due = self.with_group(id, |group| match group {
+            Group::Classic(group) => {
+                group.expire(turn);
+                Vec::new()
+            }
+            Group::Consumer(group) => group.due(turn.now.monotonic),
+        });
+        let due = due.unwrap_or_default();
+        if !due.is_empty() {
+            tracing::info!(group = %id, members = ?due, "their time is over");
+            self.dismiss(id, &due, None, turn);
+            self.settle_tells(turn);
+        }
+    }
+
+    /// As [`Coordinator::with_group`], for a classic group.
+    fn with_classic<T>(
+        &mut self,
+        id: &str,
+        work: impl FnOnce(&mut ClassicGroup) -> T,
+    ) -> Option<T> {
+        self.with_group(id, |group| group.classic().map(work)).flatten()
+    }
+
+    /// As [`Coordinator::with_group`], for a group of the consumer protocol.
+    fn with_consumer<T>(
+        &mut self,
+        id: &str,
+        work: impl FnOnce(&mut ConsumerGroup) -> T,
+    ) -> Option<T> {
+        self.with_group(id, |group| group.consumer().map(work)).flatten()
     }
 
     /// The groups behind one of them, by name.
@@ -86,7 +129,7 @@ impl Coordinator {
     }
 
     /// Works on a group, and keeps the books of it; `None` if there is no such group.
-    fn with_group<T>(&mut self, id: &str, work: impl FnOnce(&mut ClassicGroup) -> T) -> Option<T> {
+    fn with_group<T>(&mut self, id: &str, work: impl FnOnce(&mut Group) -> T) -> Option<T> {
         let slot = self.groups.get_mut(id)?;
         let before = slot.group.bytes();
         let value = work(&mut slot.group);
@@ -114,11 +157,11 @@ impl Coordinator {
             return Err(ErrorCode::PolicyViolation);
         }
         let id = id.detached();
-        self.insert(id.clone(), ClassicGroup::new(id, now));
+        self.insert(id.clone(), Group::Classic(ClassicGroup::new(id, now)));
         Ok(true)
     }
 
-    fn insert(&mut self, id: Str, group: ClassicGroup) {
+    fn insert(&mut self, id: Str, group: Group) {
         self.remove(&id);
         self.members_bytes += group.bytes();
         let wake = group.soonest();

@@ -5,11 +5,11 @@ use corelane_net::error_code::ErrorCode;
 use corelane_net::group_records::{GroupRecord, OffsetCommitKey, OffsetCommitValue};
 use corelane_net::messages::OffsetCommitRequestPartition;
 
-use super::super::classic::ClassicGroup;
 use super::super::offsets::{Committed, Place};
 use super::super::rules::{OFFSETS_MAX, OFFSETS_METADATA_BYTES_MAX, STEP_MAX};
 use super::super::turn::{Then, Turn, Write};
 use super::Coordinator;
+use super::group::Group;
 
 /// From this version of OffsetCommit on an unknown group is called so.
 const GROUP_NOT_FOUND_SINCE: i16 = 9;
@@ -65,8 +65,15 @@ impl Coordinator {
             }
         }
         let (member_id, instance_id) = (&context.member_id, context.group_instance_id.as_ref());
-        let check = |group: &mut ClassicGroup| {
-            group.check_commit(member_id, instance_id, context.generation, turn)
+        let check = |group: &mut Group| match group {
+            Group::Classic(group) => {
+                group.check_commit(member_id, instance_id, context.generation, turn)
+            }
+            Group::Consumer(group) => {
+                let partition = |one: &AskedOffset| (one.topic_id, one.partition.partition_index);
+                let partitions = asked.iter().map(partition);
+                group.check_commit(context.version, member_id, context.generation, partitions)
+            }
         };
         self.with_group(&context.group_id, check).unwrap_or(Err(ErrorCode::UnknownMemberId))?;
         let mut codes = Vec::with_capacity(asked.len());
@@ -77,6 +84,7 @@ impl Coordinator {
             records.extend(taken.ok());
         }
         if !records.is_empty() {
+            turn.tally.commits += records.len() as u64;
             turn.writes.push(Write { records, then: Then::Nothing });
         }
         Ok(codes)
@@ -117,6 +125,20 @@ impl Coordinator {
         let key = OffsetCommitKey { group, topic, partition: index };
         self.offsets.announce(&key, Some(asked.topic_id));
         Ok(GroupRecord::Offset(key, Some(value)))
+    }
+
+    /// Whether a member may fetch offsets of its group.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH.
+    pub fn check_fetch(
+        &self,
+        group: &str,
+        member_id: Option<&Str>,
+        epoch: i32,
+    ) -> Result<(), ErrorCode> {
+        let slot = self.groups.get(group);
+        slot.map_or(Ok(()), |slot| slot.group.check_fetch(member_id, epoch))
     }
 
     /// The visible offset of a partition.

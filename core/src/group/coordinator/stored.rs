@@ -1,11 +1,13 @@
 //! Records: read back at the start, durable later.
 
 use corelane_net::codec::Str;
-use corelane_net::group_records::GroupRecord;
+use corelane_net::group_records::{ConsumerRecord, GroupRecord};
 
 use super::super::classic::ClassicGroup;
+use super::super::consumer::ConsumerGroup;
 use super::super::turn::{Now, Then, Turn, Write};
 use super::Coordinator;
+use super::group::Group;
 
 impl Coordinator {
     /// A record that was read back, in the order of the log.
@@ -14,15 +16,36 @@ impl Coordinator {
             GroupRecord::Offset(key, value) => {
                 if value.is_some() && !self.groups.contains_key(&key.group) {
                     let id = key.group.detached();
-                    self.insert(id.clone(), ClassicGroup::new(id, now));
+                    self.insert(id.clone(), Group::Classic(ClassicGroup::new(id, now)));
                 }
                 self.offsets.replay(key, value.as_ref());
             }
             GroupRecord::Group(key, Some(value)) => {
                 let id = key.group.detached();
-                self.insert(id.clone(), ClassicGroup::restore(id, value, now));
+                let group = ClassicGroup::restore(id.clone(), value, now);
+                self.insert(id, Group::Classic(group));
             }
-            GroupRecord::Group(key, None) => self.remove(&key.group),
+            GroupRecord::Group(key, None) => {
+                if self.with_classic(&key.group, |_| ()).is_some() {
+                    self.remove(&key.group);
+                }
+            }
+            GroupRecord::Consumer(record) => self.replay_consumer(record),
+        }
+    }
+
+    fn replay_consumer(&mut self, record: &ConsumerRecord) {
+        let id = record.group();
+        if self.with_consumer(id, |_| ()).is_none() {
+            if record.is_tombstone() {
+                return;
+            }
+            // A classic one of this id was only kept for its offsets, or its tombstone is compacted away.
+            self.insert(id.detached(), Group::Consumer(ConsumerGroup::new(id.detached())));
+        }
+        match record {
+            ConsumerRecord::Epoch(_, None) => self.remove(id),
+            record => drop(self.with_consumer(id, |group| group.apply(record))),
         }
     }
 
@@ -45,11 +68,15 @@ impl Coordinator {
         }
         match write.then {
             Then::Nothing => {}
+            Then::Tell(answer) => {
+                self.tells = self.tells.saturating_sub(1);
+                turn.answers.extend(answer);
+            }
             Then::Propagate { group, generation, shares } => {
-                self.with_group(&group, |group| group.propagate(generation, shares, turn));
+                self.with_classic(&group, |group| group.propagate(generation, shares, turn));
             }
             Then::Welcome { group, member_id, leader, may_skip } => {
-                self.with_group(&group, |group| {
+                self.with_classic(&group, |group| {
                     group.welcome(&member_id, leader.as_ref(), may_skip, turn);
                 });
             }

@@ -66,7 +66,9 @@ impl Host {
             match loaded {
                 Ok(coordinator) => {
                     let (groups, offsets) = (coordinator.group_count(), coordinator.offset_count());
-                    let elapsed_ms = (on.runtime.monotonic() - began).as_millis();
+                    let elapsed = on.runtime.monotonic().saturating_sub(began);
+                    on.groups.counters.loads.record(elapsed);
+                    let elapsed_ms = elapsed.as_millis();
                     tracing::debug!(partition = %self.id, groups, offsets, elapsed_ms, "loaded");
                     self.phase.replace(Phase::Active(Box::new(coordinator)));
                     self.keep_time(&on);

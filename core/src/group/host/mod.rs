@@ -6,10 +6,16 @@
 //!
 //! - `load.rs`: reading a partition back
 //! - `write.rs`: appends, and what follows when they are durable
+//! - `aside.rs`: work that is too long for a step
+//! - `topics.rs`: the topics, as coordinators see them
+//! - `figures.rs`: what metrics tell of them
 //! - `clock.rs`: what happens when nobody does anything
 
+mod aside;
 mod clock;
+mod figures;
 pub(super) mod load;
+mod topics;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -20,7 +26,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_net::error_code::ErrorCode;
-use corelane_net::messages::{JoinGroupResponse, SyncGroupResponse};
+use corelane_net::messages::{
+    ConsumerGroupHeartbeatResponse, JoinGroupResponse, SyncGroupResponse,
+};
 use corelane_storage::ids::{PartitionId, TopicId};
 use corelane_storage::runtime::Runtime;
 
@@ -30,6 +38,7 @@ use super::rules::Rules;
 use super::turn::{Answer, Now, Turn, Waiter};
 use crate::shard::Shard;
 use clock::Clock;
+pub use figures::{GroupCounters, Standing};
 use write::Pending;
 
 /// How long a coordinator that has failed is left alone before it is loaded again.
@@ -40,10 +49,11 @@ pub struct Groups {
     rules: Rules,
     hosts: RefCell<HashMap<PartitionId, Rc<Host>>>,
     waiters: Cell<u64>,
+    counters: GroupCounters,
 }
 
 /// One partition's coordinator.
-pub(super) struct Host {
+pub(crate) struct Host {
     id: PartitionId,
     phase: RefCell<Phase>,
     parked: RefCell<HashMap<Waiter, Parked>>,
@@ -67,11 +77,12 @@ enum Phase {
 pub(super) enum Parked {
     Join(flume::Sender<JoinGroupResponse>),
     Sync(flume::Sender<SyncGroupResponse>),
+    Beat(flume::Sender<ConsumerGroupHeartbeatResponse>),
 }
 
 /// A step's writes: resolves when all of them are durable.
 #[must_use]
-pub(super) struct Stored(Option<flume::Receiver<()>>);
+pub(crate) struct Stored(Option<flume::Receiver<()>>);
 
 impl Stored {
     /// These and, if there are none, those of an earlier step: writes become durable in their order.
@@ -91,7 +102,12 @@ impl Stored {
 impl Groups {
     /// No coordinators yet.
     pub fn new(rules: Rules) -> Groups {
-        Groups { rules, hosts: RefCell::default(), waiters: Cell::new(0) }
+        Groups {
+            rules,
+            hosts: RefCell::default(),
+            waiters: Cell::new(0),
+            counters: GroupCounters::default(),
+        }
     }
 
     /// Kafka's configs for groups.
@@ -116,9 +132,16 @@ impl Groups {
         Ok(host)
     }
 
-    /// All coordinators that there are by now.
-    pub(super) fn all(&self) -> Vec<Rc<Host>> {
-        self.hosts.borrow().values().cloned().collect()
+    /// All coordinators that there are by now, in the order of their partitions.
+    pub(crate) fn all(&self) -> Vec<Rc<Host>> {
+        let mut all: Vec<Rc<Host>> = self.hosts.borrow().values().cloned().collect();
+        all.sort_unstable_by_key(|host| (host.id.topic_id, host.id.index));
+        all
+    }
+
+    /// What they did.
+    pub fn counters(&self) -> &GroupCounters {
+        &self.counters
     }
 
     pub(super) fn new_waiter(&self) -> Waiter {
@@ -148,16 +171,27 @@ impl Host {
         }
     }
 
+    /// Whether it can be asked; `None` if its topic is deleted.
+    pub fn standing(&self) -> Option<Standing> {
+        match &*self.phase.borrow() {
+            Phase::Loading => Some(Standing::Loading),
+            Phase::Active(_) => Some(Standing::Active),
+            Phase::Failed(_) => Some(Standing::Failed),
+            Phase::Gone => None,
+        }
+    }
+
     /// One step: its writes are appended and its answers on their way when this returns.
     ///
     /// # Errors
     /// COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR.
-    pub fn step<T>(
+    pub(super) fn step<T>(
         self: &Rc<Self>,
         shard: &Rc<Shard>,
         work: impl FnOnce(&mut Coordinator, &mut Turn<'_>) -> T,
     ) -> Result<(T, Stored), ErrorCode> {
-        let mut turn = Turn::new(shard.group_time(), &shard.groups.rules);
+        let topics = shard.topics_as_coordinators_see_them();
+        let mut turn = Turn::new(shard.group_time(), &shard.groups.rules).with_topics(&topics);
         let value = {
             let mut phase = self.phase.borrow_mut();
             let coordinator = match &mut *phase {
@@ -168,13 +202,16 @@ impl Host {
             };
             catch_unwind(AssertUnwindSafe(|| work(coordinator, &mut turn)))
         };
-        let Turn { answers, writes, .. } = turn;
+        let Turn { answers, writes, jobs, tally, .. } = turn;
+        drop(topics);
         let Ok(value) = value else {
             self.fail(shard, "its code has panicked; see the log above");
             return Err(ErrorCode::CoordinatorNotAvailable);
         };
         let stored = self.append(shard, writes)?;
+        shard.groups.counters.add(tally);
         answers.into_iter().for_each(|(waiter, answer)| self.send(waiter, answer));
+        jobs.into_iter().for_each(|job| self.work(shard, job));
         self.keep_time(shard);
         Ok((value, stored))
     }
@@ -205,7 +242,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::step`].
-    pub fn park(
+    pub(super) fn park(
         self: &Rc<Self>,
         shard: &Rc<Shard>,
         parked: Parked,
@@ -249,6 +286,7 @@ impl Host {
         match (parked, answer) {
             (Some(Parked::Join(to)), Answer::Join(answer)) => drop(to.try_send(answer)),
             (Some(Parked::Sync(to)), Answer::Sync(answer)) => drop(to.try_send(answer)),
+            (Some(Parked::Beat(to)), Answer::Beat(answer)) => drop(to.try_send(answer)),
             (None, _) => {}
             (Some(_), _) => unreachable!("a waiter is answered what it asked"),
         }
@@ -274,6 +312,11 @@ impl Host {
                 }
                 Parked::Sync(to) => {
                     drop(to.try_send(sync_refusal(error_code)));
+                }
+                Parked::Beat(to) => {
+                    let refused =
+                        ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
+                    drop(to.try_send(refused));
                 }
             }
         }

@@ -2,7 +2,9 @@
 //!
 //! - `shards.rs`: what has a shard for a label
 //! - `partitions.rs`: what has a topic and a partition for labels
+//! - `groups.rs`: what has a group for a label
 
+mod groups;
 mod partitions;
 mod shards;
 
@@ -66,7 +68,9 @@ pub fn page(facts: &Facts) -> String {
     requests(&mut page, &facts.shards);
     listeners(&mut page, &facts.listeners);
     shards::render(&mut page, &facts.shards);
-    partitions::render(&mut page, &facts.shards);
+    let topics = partitions::Topics::of(&facts.shards);
+    partitions::render(&mut page, &topics);
+    groups::render(&mut page, &facts.shards, &topics);
     page.into_text()
 }
 

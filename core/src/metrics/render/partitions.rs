@@ -29,9 +29,26 @@ struct Row {
     sent: Sent,
 }
 
+/// The topics of all shards, by name.
+pub struct Topics(BTreeMap<Arc<str>, Merged>);
+
+impl Topics {
+    /// Those that `shards` told of.
+    pub fn of(shards: &[ShardView]) -> Topics {
+        Topics(merged(shards))
+    }
+
+    /// How far a partition can be read, if its shard is up.
+    pub fn high_watermark(&self, topic: &str, partition: i32) -> Option<i64> {
+        let partition = u32::try_from(partition).ok()?;
+        let partition = self.0.get(topic)?.partitions.get(&partition)?;
+        Some(partition.log.offsets.high_watermark)
+    }
+}
+
 /// All of them, by topic and partition.
-pub fn render(page: &mut Page, shards: &[ShardView]) {
-    let rows = rows(shards);
+pub fn render(page: &mut Page, topics: &Topics) {
+    let rows = rows(topics);
     each(page, &f::RECEIVED_BYTES, &rows, |row| row.partition.received[0]);
     each(page, &f::RECEIVED_RECORDS, &rows, |row| row.partition.received[1]);
     each(page, &f::RECEIVED_BATCHES, &rows, |row| row.partition.received[2]);
@@ -55,14 +72,14 @@ fn each<V: Display>(
     rows.iter().for_each(|row| page.sample(&row.labels, value(row)));
 }
 
-fn rows(shards: &[ShardView]) -> Vec<Row> {
-    let topics = merged(shards);
+fn rows(topics: &Topics) -> Vec<Row> {
+    let topics = &topics.0;
     let mut rows = Vec::with_capacity(topics.values().map(|topic| topic.partitions.len()).sum());
     for (name, topic) in topics {
-        for (index, partition) in topic.partitions {
-            let sent = topic.sent.get(index as usize).copied().unwrap_or_default();
-            let labels = labels(&[("topic", &name), ("partition", &index)]);
-            rows.push(Row { labels, partition, sent });
+        for (index, partition) in &topic.partitions {
+            let sent = topic.sent.get(*index as usize).copied().unwrap_or_default();
+            let labels = labels(&[("topic", name), ("partition", index)]);
+            rows.push(Row { labels, partition: *partition, sent });
         }
     }
     rows

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use corelane_storage::meters::Durations;
 
 use super::ShardView;
+use crate::group::Standing;
 use crate::metrics::counters::CloseReason;
 use crate::metrics::families::{self as f, Family};
 use crate::metrics::snapshot::ShardSnapshot;
@@ -69,6 +70,7 @@ pub fn render(page: &mut Page, shards: &[ShardView]) {
     disk(&mut shown);
     compaction(&mut shown);
     fetches(&mut shown);
+    coordinators(&mut shown);
 }
 
 fn connections(shards: &mut Shards<'_>) {
@@ -144,4 +146,16 @@ fn fetches(shards: &mut Shards<'_>) {
     shards.each(&f::FETCHES_PARKED, |shard| shard.fetches_parked);
     shards.each(&f::FETCH_SESSIONS, |shard| shard.fetch_sessions.0);
     shards.each(&f::FETCH_SESSION_PARTITIONS, |shard| shard.fetch_sessions.1);
+}
+
+fn coordinators(shards: &mut Shards<'_>) {
+    shards.each_of(&f::COORDINATORS, "state", |shard| {
+        let names = Standing::ALL.iter().map(|standing| standing.name());
+        names.zip(shard.groups.coordinators).collect()
+    });
+    shards.histogram(&f::GROUP_LOAD, |shard| &shard.groups.loads);
+    shards.each(&f::REBALANCES, |shard| shard.groups.rebalances);
+    shards.each(&f::OFFSETS, |shard| shard.groups.offsets);
+    shards.each(&f::OFFSET_COMMITS, |shard| shard.groups.commits);
+    shards.each(&f::OFFSETS_EXPIRED, |shard| shard.groups.expired);
 }

@@ -11,6 +11,7 @@ use super::{Facts, ListenerView, ShardView, page};
 use crate::catalog::Topic;
 use crate::metrics::counters::{ApiTotals, Sent};
 use crate::metrics::families::SECTIONS;
+use crate::metrics::groups::{GroupSnapshot, GroupsSnapshot};
 use crate::metrics::process;
 use crate::metrics::snapshot::{PartitionSnapshot, SentChunk, ShardSnapshot};
 use crate::shard::admission::Refused;
@@ -105,6 +106,65 @@ fn shards_are_summed_and_a_silent_one_keeps_its_part() {
         |index: u8| format!(r#"corelane_partition_size_bytes{{topic="t",partition="{index}"}}"#);
     assert_eq!(of(&size(0)), Some("100"));
     assert_eq!(of(&size(1)), None, "only its owner knows");
+}
+
+#[test]
+fn a_groups_offsets_meet_the_ends_that_other_shards_know() {
+    let group = |id: &str, committed: &[(&str, i32, i64)]| GroupSnapshot {
+        id: id.into(),
+        members: 2,
+        committed: vec![committed.iter().map(|(t, p, o)| ((*t).into(), *p, *o)).collect()],
+    };
+    let groups = |group: GroupSnapshot, omitted| GroupsSnapshot {
+        states: BTreeMap::from([(("classic".into(), "Stable".into()), 3)]),
+        groups: vec![vec![group]],
+        omitted,
+        ..GroupsSnapshot::default()
+    };
+    let here = ShardSnapshot {
+        groups: groups(group("g", &[("t", 0, 3), ("t", 1, 9), ("gone", 0, 5)]), 1),
+        topics: vec![topic("t", 1)],
+        partitions: vec![vec![partition(0, 1, 100)]],
+        ..ShardSnapshot::default()
+    };
+    let there = ShardSnapshot {
+        groups: groups(group("h", &[("t", 0, 0)]), 0),
+        topics: vec![topic("t", 1)],
+        partitions: vec![vec![partition(0, 0, 100)]],
+        ..ShardSnapshot::default()
+    };
+    let of = |is_up: bool, name: &str| {
+        let (here, there) = (view(true, clone(&here)), view(is_up, clone(&there)));
+        let text = page(&facts(vec![here, there]));
+        samples(&text).get(name).map(|value| value.to_string())
+    };
+    let lag = |group: &str, topic: &str, partition: i32| {
+        format!(r#"corelane_group_lag{{group="{group}",topic="{topic}",partition="{partition}"}}"#)
+    };
+    assert_eq!(of(true, &lag("g", "t", 0)).as_deref(), Some("5"), "another shard knows its end");
+    assert_eq!(of(true, &lag("g", "t", 1)).as_deref(), Some("0"), "it is ahead of what was seen");
+    assert_eq!(of(true, &lag("g", "gone", 0)), None);
+    let committed = r#"corelane_group_committed_offset{group="g",topic="gone",partition="0"}"#;
+    assert_eq!(of(true, committed).as_deref(), Some("5"));
+    let states = r#"corelane_groups{type="classic",state="Stable"}"#;
+    assert_eq!(of(true, states).as_deref(), Some("6"));
+    assert_eq!(of(true, "corelane_groups_omitted").as_deref(), Some("1"));
+    // Of a shard that is silent neither its groups nor its ends are told.
+    assert_eq!(of(false, states).as_deref(), Some("3"));
+    assert_eq!(of(false, &lag("g", "t", 0)), None);
+    assert_eq!(of(false, r#"corelane_group_members{group="g"}"#).as_deref(), Some("2"));
+    assert_eq!(of(false, r#"corelane_group_members{group="h"}"#), None);
+}
+
+fn clone(snapshot: &ShardSnapshot) -> ShardSnapshot {
+    let GroupsSnapshot { states, groups, omitted, .. } = &snapshot.groups;
+    let (states, groups, omitted) = (states.clone(), groups.clone(), *omitted);
+    ShardSnapshot {
+        groups: GroupsSnapshot { states, groups, omitted, ..GroupsSnapshot::default() },
+        topics: snapshot.topics.clone(),
+        partitions: snapshot.partitions.clone(),
+        ..ShardSnapshot::default()
+    }
 }
 
 #[test]

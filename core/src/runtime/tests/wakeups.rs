@@ -1,6 +1,8 @@
 //! Wake-ups across threads: the mailboxes depend on them. A lost one shows as a hang, which the
 //! deadline turns into a failure.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -174,4 +176,29 @@ fn a_busy_shard_hears_others() {
             }
         }
     });
+}
+
+/// A task that works in steps of 300 us must not keep the reactor from its sockets and timers for the 128
+/// polls that other tasks have: a timer of 1 ms is seen after a few steps, however slow the machine is.
+#[test]
+fn timers_fire_between_the_steps_of_long_work() {
+    let steps = on_shard(|rt| async move {
+        let fired = Rc::new(Cell::new(false));
+        let (flag, timer) = (fired.clone(), rt.clone());
+        rt.spawn(async move {
+            timer.sleep(Duration::from_millis(1)).await;
+            flag.set(true);
+        });
+        let mut steps = 0;
+        while !fired.get() {
+            let begun = rt.monotonic();
+            while rt.monotonic() - begun < Duration::from_micros(300) {
+                std::hint::spin_loop();
+            }
+            steps += 1;
+            rt.yield_now().await;
+        }
+        steps
+    });
+    assert!(steps < 40, "{steps} steps until the timer was seen");
 }

@@ -33,6 +33,7 @@ public class ClientTour {
             step("list offsets", offset(admin, zero, OffsetSpec.earliest()) == 0 && end == sent);
             step("offset by time", offset(admin, zero, OffsetSpec.forTimestamp(began - 1_000)) == 0);
             step("offset of the newest", offset(admin, zero, OffsetSpec.maxTimestamp()) >= 0);
+            share(admin, at, topic, end);
             configs(admin, topic);
             admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(3))).all().get();
             var described = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
@@ -78,6 +79,67 @@ public class ClientTour {
 
     static long offset(Admin admin, TopicPartition partition, OffsetSpec spec) throws Exception {
         return admin.listOffsets(Map.of(partition, spec)).partitionResult(partition).get().offset();
+    }
+
+    /** A member with Java's newest assignor of the classic protocol. */
+    static KafkaConsumer<String, String> member(Map<String, Object> at, String group, String topic) {
+        Map<String, Object> config = new HashMap<>(at);
+        config.putAll(Map.of("group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", "false",
+            "session.timeout.ms", "10000", "heartbeat.interval.ms", "500"));
+        config.put("partition.assignment.strategy", CooperativeStickyAssignor.class.getName());
+        var consumer = new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer());
+        consumer.subscribe(List.of(topic));
+        return consumer;
+    }
+
+    interface Condition { boolean holds() throws Exception; }
+
+    static boolean within30s(Condition condition) throws Exception {
+        long deadline = System.currentTimeMillis() + 30_000;
+        while (!condition.holds()) {
+            if (System.currentTimeMillis() > deadline) return false;
+        }
+        return true;
+    }
+
+    static void share(Admin admin, Map<String, Object> at, String topic, long end) throws Exception {
+        String group = topic + "-group", second = topic + "-2";
+        admin.createTopics(List.of(new NewTopic(second, 1, (short) 1))).all().get();
+        var zero = new TopicPartition(topic, 0);
+        var first = member(at, group, topic);
+        long[] read = {0};
+        step("group: subscribe and read everything", within30s(() -> {
+            read[0] += first.poll(Duration.ofMillis(200)).count();
+            return read[0] == end;
+        }));
+        first.commitSync();
+        step("group: commit", first.committed(Set.of(zero)).get(zero).offset() == end);
+        first.subscribe(List.of(topic, second));
+        var other = member(at, group, topic);
+        other.subscribe(List.of(topic, second));
+        step("group: a second member takes its share", within30s(() -> {
+            first.poll(Duration.ofMillis(100));
+            other.poll(Duration.ofMillis(100));
+            return first.assignment().size() == 1 && other.assignment().size() == 1;
+        }));
+        first.close();
+        step("group: the first one leaves", within30s(() -> {
+            other.poll(Duration.ofMillis(100));
+            return other.assignment().size() == 2;
+        }));
+        step("group: goes on where the other one was", other.position(zero) == end);
+        var described = admin.describeConsumerGroups(List.of(group)).all().get().get(group);
+        step("group: describe", described.members().size() == 1 && described.partitionAssignor().equals("cooperative-sticky"));
+        other.close();
+        step("group: list", admin.listGroups().all().get().stream().anyMatch(g -> g.groupId().equals(group)));
+        admin.alterConsumerGroupOffsets(group, Map.of(zero, new OffsetAndMetadata(7, "by hand"))).all().get();
+        var offsets = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get();
+        step("group: reset offsets", offsets.get(zero).equals(new OffsetAndMetadata(7, "by hand")));
+        admin.deleteConsumerGroupOffsets(group, Set.of(zero)).all().get();
+        step("group: delete offsets", admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().get(zero) == null);
+        admin.deleteConsumerGroups(List.of(group)).all().get();
+        step("group: delete", admin.listGroups().all().get().stream().noneMatch(g -> g.groupId().equals(group)));
+        admin.deleteTopics(List.of(second)).all().get();
     }
 
     static void configs(Admin admin, String topic) throws Exception {

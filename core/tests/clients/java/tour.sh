@@ -90,6 +90,18 @@ step "kafka-consumer-groups --describe --state" "^$group .* Empty " groups --des
 step "kafka-consumer-groups --reset-offsets" "^$group +$topic +0 +7 *$" \
     groups --reset-offsets --group "$group" --topic "$topic:0" --to-offset 7 --execute
 step "kafka-consumer-groups --describe, after" "^$group +$topic +0 +7 +[0-9]+ +[0-9]+ " groups --describe --group "$group"
+consumed() { # as subscribe, in a group of the consumer protocol
+    tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic "$topic" \
+        --group "$group-consumer" --command-property group.protocol=consumer \
+        --from-beginning --max-messages 1500 --timeout-ms 30000 \
+        --formatter-property print.key=true --formatter-property print.headers=true > "$work/read" 2> "$work/err" \
+        || { cat "$work/err"; return 1; }
+    sort "$work/read" | diff - "$work/expected" && echo same
+}
+step "console consumer, in a group of the consumer protocol" same consumed
+step "kafka-consumer-groups --describe --state, of that" "^$group-consumer .*uniform +Empty " \
+    groups --describe --group "$group-consumer" --state
+step "kafka-consumer-groups --delete, of that" "was successful" groups --delete --group "$group-consumer"
 step "console consumer, __consumer_offsets" "\"group\":\"$group\"" kept
 step "kafka-consumer-groups --delete-offsets" "^$topic +0 +Successful" \
     groups --delete-offsets --group "$group" --topic "$topic:0"
@@ -122,3 +134,5 @@ step "client-compatibility-test" "^SUCCESS" \
     --describe-configs-supported true --idempotent-producer-supported true
 step "kafka-topics --delete" "" topics --delete --topic "$topic"
 step "Java's client library" "^ok   delete topic" java -cp "$KAFKA_LIB/*" "$(dirname "$0")/ClientTour.java" "$bootstrap"
+step "Java's client library, groups of the consumer protocol" "^ok   delete topics" \
+    java -cp "$KAFKA_LIB/*" "$(dirname "$0")/ConsumerGroupTour.java" "$bootstrap"

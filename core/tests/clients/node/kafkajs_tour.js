@@ -120,6 +120,62 @@ async function consume(cluster) {
   }
 }
 
+/** A member of a group; `seen` is what it has read, and `share` how many partitions it has. */
+async function member(groupId) {
+  const consumer = kafka.consumer({ groupId, sessionTimeout: 10_000, heartbeatInterval: 500 })
+  const found = { consumer, seen: 0, share: 0 }
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    found.share = (payload.memberAssignment[TOPIC] ?? []).length
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topic: TOPIC, fromBeginning: true })
+  await consumer.run({ autoCommitInterval: 500, eachMessage: async () => void found.seen++ })
+  return found
+}
+
+async function share(admin) {
+  const group = `${TOPIC}-group`
+  const end = String(allRecords().length)
+  const committed = async () => {
+    const [{ partitions }] = await admin.fetchOffsets({ groupId: group, topics: [TOPIC] })
+    return partitions.map(({ offset }) => offset)
+  }
+  const first = await member(group)
+  await step('group: subscribe and read everything', () =>
+    until('read', () => first.seen === PARTITIONS * allRecords().length)
+  )
+  await step('group: commit', () =>
+    until('committed', async () => (await committed()).every(offset => offset === end))
+  )
+  const second = await member(group)
+  await step('group: a second member takes its share', () =>
+    until('shared', () => first.share + second.share === PARTITIONS && second.share > 0)
+  )
+  await step('group: the first one leaves', async () => {
+    await first.consumer.disconnect()
+    await until('taken over', () => second.share === PARTITIONS)
+    assert.equal(second.seen, 0)
+  })
+  await step('group: describe', async () => {
+    const { groups } = await admin.describeGroups([group])
+    assert.deepEqual([groups[0].state, groups[0].members.length], ['Stable', 1])
+    await second.consumer.disconnect()
+  })
+  await step('group: list', async () => {
+    const { groups } = await admin.listGroups()
+    assert(groups.some(({ groupId }) => groupId === group))
+  })
+  await step('group: reset offsets', async () => {
+    await admin.setOffsets({ groupId: group, topic: TOPIC, partitions: [{ partition: 0, offset: '7' }] })
+    assert.equal((await committed())[0], '7')
+  })
+  await step('group: delete', async () => {
+    await admin.deleteGroups([group])
+    const { groups } = await admin.listGroups()
+    assert(!groups.some(({ groupId }) => groupId === group))
+  })
+}
+
 async function administer(admin) {
   const resource = { type: ConfigResourceTypes.TOPIC, name: TOPIC }
   const config = async key => {
@@ -185,6 +241,7 @@ await step('consume from a time', async () => {
   const found = await read(cluster, 1, 124, 1)
   assertSame(found[0], 124)
 })
+await share(admin)
 await administer(admin)
 await cluster.disconnect()
 await admin.disconnect()

@@ -36,6 +36,7 @@ async def main():
         equal(await consumer.end_offsets(parts), {p: end for p in parts}, "last")
     with step("consume from a time"):
         await consume_from_time(consumer)
+    await share(admin)
     await administer(admin, consumer)
     await consumer.stop()
     await admin.close()
@@ -103,6 +104,67 @@ async def consume_from_time(consumer):
     consumer.seek(part, found[part].offset)
     first = await asyncio.wait_for(consumer.getone(part), 10)
     equal(first.value, all_records()[124].value, "the record of that time")
+
+
+async def member(group):
+    consumer = AIOKafkaConsumer(
+        TOPIC,
+        bootstrap_servers=BOOTSTRAP,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=500,
+    )
+    await consumer.start()
+    return consumer
+
+
+async def until_assigned(members, count):
+    """Polls until all members have the partitions, each as many as it should."""
+    for _ in range(300):
+        for one in members:
+            await one.getmany(timeout_ms=50)
+        shares = [len(one.assignment()) for one in members]
+        if sum(shares) == count and all(shares):
+            return
+    raise TimeoutError(f"{shares} of {count}")
+
+
+async def share(admin):
+    group = f"{TOPIC}-group"
+    parts = [TopicPartition(TOPIC, p) for p in range(PARTITIONS)]
+    end = len(CODECS) * RECORDS
+    first = await member(group)
+    with step("group: subscribe and read everything"):
+        found = 0
+        while found < PARTITIONS * end:
+            polled = await first.getmany(timeout_ms=10_000)
+            if not polled:
+                raise TimeoutError("no more records")
+            found += sum(map(len, polled.values()))
+        equal(found, PARTITIONS * end, "read")
+    with step("group: commit"):
+        await first.commit()
+        equal([await first.committed(part) for part in parts], [end] * PARTITIONS, "committed")
+    second = await member(group)
+    with step("group: a second member takes its share"):
+        await until_assigned([first, second], PARTITIONS)
+    with step("group: the first one leaves"):
+        await first.stop()
+        await until_assigned([second], PARTITIONS)
+        equal([await second.position(part) for part in parts], [end] * PARTITIONS, "goes on at")
+    with step("group: describe"):
+        (described,) = (await admin.describe_consumer_groups([group]))[0].groups
+        equal((described[0], described[2], len(described[5])), (0, "Stable", 1), "described")
+        await second.stop()
+    with step("group: list and offsets"):
+        equal(group in [found[0] for found in await admin.list_consumer_groups()], True, "listed")
+        offsets = await admin.list_consumer_group_offsets(group)
+        equal({part: found.offset for part, found in offsets.items()}, {p: end for p in parts}, "kept")
+    with step("group: delete"):
+        await admin.delete_consumer_groups([group])
+        equal(group in [found[0] for found in await admin.list_consumer_groups()], False, "listed")
 
 
 async def administer(admin, consumer):

@@ -1,10 +1,13 @@
 //! What is begun when, and which answer leaves when.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::world::*;
 use crate::codec::Records;
 use crate::codec::generate::Source;
+use crate::extent::Extent;
 use crate::messages::{
     Api, FetchResponse, FetchableTopicResponse, PartitionData, Request, Response,
 };
@@ -127,12 +130,17 @@ fn many_small_frames_cost_few_reads_and_writes() {
 fn fetched(records: &[u8]) -> Response {
     // In two slices, one of which is large enough not to be copied.
     let (first, second) = records.split_at(records.len() / 3);
-    let partition = PartitionData {
-        records: Some(
-            [first, second].iter().map(|part| Bytes::copy_from_slice(part)).collect::<Records>(),
-        ),
-        ..Default::default()
-    };
+    fetched_as([first, second].iter().map(|part| Bytes::copy_from_slice(part)).collect())
+}
+
+/// The same bytes, out of something that only the stream can read.
+fn fetched_elsewhere(records: &[u8]) -> Response {
+    let source = [b"before", records, b"behind"].concat();
+    fetched_as(Extent::new(Arc::new(source), 6, records.len()).into())
+}
+
+fn fetched_as(records: Records) -> Response {
+    let partition = PartitionData { records: Some(records), ..Default::default() };
     let topic = FetchableTopicResponse {
         topic: "topic".into(),
         partitions: vec![partition],
@@ -172,8 +180,13 @@ fn any_schedule_keeps_order_and_bytes() {
                     Request::Fetch(_) => fetched(&records),
                     other => default_response(other.api()),
                 };
-                expected.push((id, response.clone()));
-                client.answer(id, Answer::Send(response));
+                let is_fetch = matches!(response, Response::Fetch(_));
+                let given = match is_fetch && !records.is_empty() && source.one_in(2) {
+                    true => fetched_elsewhere(&records),
+                    false => response.clone(),
+                };
+                expected.push((id, response));
+                client.answer(id, Answer::Send(given));
             }
             let all = client.broker.begun();
             waiting.extend(&all[begun..]);

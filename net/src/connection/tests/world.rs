@@ -134,7 +134,7 @@ impl WireInner {
     }
 
     fn poll_write(&self, parts: &[Part]) -> Option<usize> {
-        let all: Vec<u8> = parts.iter().flat_map(sent).collect();
+        let all = parts.iter().map(sent).collect::<Vec<_>>().concat();
         assert!(!all.is_empty(), "a write of nothing");
         let len = self.step(all.len().min(self.room_bytes.get()));
         if len == 0 {

@@ -87,7 +87,9 @@ impl<R: Runtime> Log<R> {
                 }
                 return Err(error);
             }
-            pace.step().await?;
+            if !is_last {
+                pace.step().await?;
+            }
         }
         Ok(done)
     }

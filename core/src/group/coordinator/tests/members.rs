@@ -258,7 +258,7 @@ fn members_leave_one_by_one_and_together() {
     let id_only = world.join_as(9, &join_request(""));
     let id = world.joined(id_only).member_id.to_string();
     assert_eq!(world.leave(&[(&id, None)]), [ErrorCode::None]);
-    assert_eq!(world.coordinator.groups[GROUP].group.size(), 0);
+    assert!(world.coordinator.groups[GROUP].group.is_empty());
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn ten_thousand_one_shot_joins_cost_little_and_leave_nothing() {
     }
     assert_eq!(refused, 2_000);
     world.pass(u64::try_from(SESSION_MS).unwrap());
-    assert_eq!(world.coordinator.groups[GROUP].group.size(), 0);
+    assert!(world.coordinator.groups[GROUP].group.is_empty());
     world.pass(0);
     world.take(grow_old);
     assert_eq!(world.coordinator.group_count(), 0);
@@ -308,4 +308,44 @@ fn a_full_group_takes_nobody() {
     let refused = world.joined(waiter);
     assert_eq!(refused.error_code, ErrorCode::GroupMaxSizeReached);
     assert_eq!(&*refused.member_id, "");
+}
+
+/// `group.max.size` was lowered before a restart.
+#[test]
+fn a_group_that_is_too_large_by_now_finds_out_who_stays() {
+    let mut world = World::new();
+    let ids = world.stable(&[None, None, None]);
+    world.rules.group_size_max = 2;
+    world.coordinator = world.reread();
+    assert_eq!(world.state(), "PreparingRebalance");
+    let waiters: Vec<_> = ids.iter().map(|id| world.join_as(3, &join_request(id))).collect();
+    let last = world.joined(waiters[2]);
+    assert_eq!(last.error_code, ErrorCode::GroupMaxSizeReached);
+    world.pass(u64::try_from(REBALANCE_MS).unwrap());
+    let joined = [0, 1].map(|number: usize| world.joined(waiters[number]));
+    assert_eq!(joined.iter().map(|one| one.members.len()).sum::<usize>(), 2);
+}
+
+/// The disk takes longer than the session lasts to store a static member's new id.
+#[test]
+fn a_static_member_that_waited_long_for_the_disk_can_still_die() {
+    let mut world = World::new();
+    world.stable(&[Some("a")]);
+    let back = JoinGroupRequest { group_instance_id: Some("a".into()), ..join_request("") };
+    let (waiter, request) = (world.new_waiter(), back);
+    let context = JoinContext {
+        version: 9,
+        client_id: "back".into(),
+        client_host: "/h".into(),
+        unique_id: "x".into(),
+    };
+    world.step(|coordinator, turn| coordinator.join(&request, &context, waiter, turn));
+    let end = world.now.monotonic + Duration::from_millis(SESSION_MS as u64 + 1);
+    world.set_time(end);
+    while world.step(|coordinator, turn| coordinator.expire(turn)) {}
+    world.settle();
+    assert_eq!(world.joined(waiter).error_code, ErrorCode::None);
+    assert_eq!(world.state(), "Stable");
+    world.pass(SESSION_MS as u64 + 1);
+    assert_eq!(world.state(), "Empty");
 }

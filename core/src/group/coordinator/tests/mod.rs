@@ -1,6 +1,10 @@
 //! A coordinator without a shard: virtual time, a log in memory, waiters that are counted.
 
+mod consumer;
+mod consumer_model;
+mod consumer_stage;
 mod members;
+mod migration;
 mod model;
 mod offsets;
 

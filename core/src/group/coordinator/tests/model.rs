@@ -216,7 +216,7 @@ impl Run {
         assert!(self.world.waiting.is_empty(), "{:?} wait for ever", self.world.waiting);
         let coordinator = &self.world.coordinator;
         assert_eq!((coordinator.members_bytes, coordinator.wake()), (0, None));
-        assert!(coordinator.groups.values().all(|slot| slot.group.size() == 0));
+        assert!(coordinator.groups.values().all(|slot| slot.group.is_empty()));
         let old = self.world.offset();
         self.world.pass(8 * 24 * 3_600_000);
         self.world.take(grow_old);

@@ -42,6 +42,7 @@ func main() {
 	tour.Step("consume from the start", func() error { return consume(ctx, bootstrap) })
 	tour.Step("list offsets", func() error { return listOffsets(ctx, admin) })
 	tour.Step("consume from a time", func() error { return consumeFromTime(ctx, bootstrap, admin) })
+	share(ctx, bootstrap, admin)
 	administer(ctx, admin)
 }
 

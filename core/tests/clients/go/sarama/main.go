@@ -40,6 +40,7 @@ func main() {
 	}
 	tour.Step("consume from the start", func() error { return consume(brokers) })
 	tour.Step("list offsets, consume from a time", func() error { return consumeFromTime(brokers) })
+	share(admin, brokers)
 	administer(admin, brokers)
 }
 

@@ -1,0 +1,98 @@
+//! One member.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use corelane_net::codec::Str;
+use corelane_net::group_records::{ClassicMemberValue, ConsumerMemberValue};
+
+use super::super::classic::millis;
+use super::super::rules::Rules;
+use super::reconcile::{MemberState, NEW, Standing};
+
+/// A member: as it joined, how it stands, and when it counts as dead.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub value: ConsumerMemberValue,
+    pub standing: Standing,
+    /// When its session ends.
+    pub session: Option<Duration>,
+    /// When it must have given up what it is to give up, and in which epoch it was asked.
+    pub rebalance: Option<(Duration, i32)>,
+    /// When a member that speaks the classic protocol must have joined again.
+    pub join: Option<Duration>,
+    /// When it must have asked for its share.
+    pub sync: Option<Duration>,
+}
+
+impl Member {
+    pub fn new(value: ConsumerMemberValue) -> Member {
+        Member { value, standing: NEW, session: None, rebalance: None, join: None, sync: None }
+    }
+
+    pub fn is_reconciled_to(&self, epoch: i32) -> bool {
+        self.standing.state == MemberState::Stable && self.standing.epoch == epoch
+    }
+
+    pub fn is_classic(&self) -> bool {
+        self.value.classic.is_some()
+    }
+
+    pub fn classic(&self) -> Option<&ClassicMemberValue> {
+        self.value.classic.as_ref()
+    }
+
+    /// The pattern that it subscribes to, if any.
+    pub fn pattern(&self) -> Option<&Str> {
+        self.value.subscribed_topic_regex.as_ref().filter(|pattern| !pattern.is_empty())
+    }
+
+    pub fn session_timeout(&self, rules: &Rules) -> Duration {
+        match self.classic() {
+            Some(classic) => millis(classic.session_timeout_ms),
+            None => rules.consumer_session_timeout,
+        }
+    }
+
+    pub fn rebalance_timeout(&self) -> Duration {
+        millis(self.value.rebalance_timeout_ms)
+    }
+
+    pub fn deadlines(&self) -> impl Iterator<Item = Duration> {
+        let rebalance = self.rebalance.map(|(deadline, _)| deadline);
+        self.session.into_iter().chain(rebalance).chain(self.join).chain(self.sync)
+    }
+
+    /// Whether it is to be given up.
+    pub fn is_due(&self, now: Duration) -> bool {
+        let is_over = |deadline: Option<Duration>| deadline.is_some_and(|deadline| deadline <= now);
+        let holds_up = |(deadline, epoch)| deadline <= now && epoch == self.standing.epoch;
+        is_over(self.session)
+            || is_over(self.join)
+            || is_over(self.sync)
+            || self.rebalance.is_some_and(holds_up)
+    }
+}
+
+/// What a member holds in memory, and its record, roughly and rather too much.
+pub(super) fn value_bytes(value: &ConsumerMemberValue) -> usize {
+    let text = |text: &Option<Str>| text.as_ref().map_or(0, |text| text.len());
+    let names: usize = value.subscribed_topic_names.iter().map(|name| 40 + name.len()).sum();
+    let protocols = value.classic.iter().flat_map(|classic| &classic.protocols);
+    let protocols: usize = protocols.map(|one| 40 + one.name.len() + one.metadata.len()).sum();
+    size_of::<Member>()
+        + text(&value.instance_id)
+        + text(&value.rack_id)
+        + text(&value.subscribed_topic_regex)
+        + text(&value.server_assignor)
+        + value.client_id.len()
+        + value.client_host.len()
+        + names
+        + protocols
+}
+
+/// Names in memory of their own, sorted, each once.
+pub(super) fn kept_names(names: &[Str]) -> Vec<Str> {
+    let sorted: BTreeSet<&Str> = names.iter().collect();
+    sorted.into_iter().map(Str::detached).collect()
+}
