@@ -45,10 +45,8 @@ fn short_runs_go_into_the_journal_and_follow_in_long_ones() {
         assert_eq!(journal, 1_000 * 4096, "an entry each, since each was waited for");
         let writes = broker.store.meters().segment_writes.durations().count();
         assert!(segment >= 512 << 10, "{segment} bytes");
-        assert!(
-            writes <= 16,
-            "{writes} writes for {segment} bytes: chunks begin small, and double"
-        );
+        // Of 16 KiB, the least, as this broker has no memory for its cache; the first are smaller.
+        assert!(writes <= segment / (16 << 10) + 8, "{writes} writes for {segment} bytes");
     });
 }
 
