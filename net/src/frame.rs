@@ -1,5 +1,7 @@
 //! Length-prefixed frames out of a byte stream.
 
+mod pool;
+
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -53,12 +55,18 @@ pub enum Waiting {
     Broker,
 }
 
+/// Bytes read at first of what is probably a long frame: enough to tell, and few to copy.
+const HEAD_BYTES: usize = 256;
+
 /// Cuts a stream into frames. Small frames that arrive together are read together and share their
-/// memory; a long one is read into memory of its own, in the end exactly as long. Between frames
-/// nothing is held.
+/// memory; a long one is read into memory of its own, in the end as long as the frame, which the thread
+/// keeps for the next. Between frames nothing is held.
 #[derive(Debug, Default)]
 pub struct FrameReader {
     buf: BytesMut,
+    /// Bytes of the last frame if it was a long one, else 0: so may be the next, and what is read with
+    /// its head is copied.
+    last_long_bytes: usize,
 }
 
 impl FrameReader {
@@ -66,7 +74,8 @@ impl FrameReader {
     /// `waiting` is told what for.
     ///
     /// What a frame only claims costs nothing: up to [`Limits::read_chunk_bytes`] are read without
-    /// a reservation, whatever follows is reserved as it comes.
+    /// a reservation, whatever follows is reserved as it comes; at once where the budget is ample and
+    /// the frame before was at least half as long.
     pub async fn next<S: Stream, T: Timer>(
         &mut self,
         stream: &S,
@@ -79,7 +88,8 @@ impl FrameReader {
         if self.buf.is_empty() {
             self.buf = BytesMut::new();
             waiting(Waiting::Frame);
-            if stream.read(&mut self.buf, chunk_bytes).await? == 0 {
+            let at_once_bytes = if self.last_long_bytes > 0 { HEAD_BYTES } else { chunk_bytes };
+            if stream.read(&mut self.buf, at_once_bytes).await? == 0 {
                 return Ok(None);
             }
         }
@@ -88,19 +98,26 @@ impl FrameReader {
         let len = self.frame_len(limits.request_bytes_max)?;
         let mut reservation = budget.begin(len);
         waiting(Waiting::Rest(len));
-        self.fill(stream, chunk_bytes.min(PREFIX_BYTES + len), chunk_bytes).await?;
+        let is_long = PREFIX_BYTES + len > chunk_bytes;
+        // Who has sent such a frame is believed, where the budget is ample: all of it is received
+        // where it stays.
+        let is_likely = is_long && len <= 2 * self.last_long_bytes && reservation.is_ample();
+        if !is_likely {
+            self.fill(stream, chunk_bytes.min(PREFIX_BYTES + len), chunk_bytes).await?;
+        }
         self.buf.advance(PREFIX_BYTES);
         let frame = if self.buf.len() >= len {
             waiting(Waiting::Budget);
             reservation.wait_for(len, limits, timer).await;
-            self.buf.split_to(len)
+            self.buf.split_to(len).freeze()
         } else {
             let start = std::mem::take(&mut self.buf);
             let mut long = Long { stream, timer, limits, reservation: &mut reservation };
-            long.read(start, len, &waiting).await?
+            pool::share(long.read(start, len, &waiting).await?)
         };
+        self.last_long_bytes = if is_long { len } else { 0 };
         waiting(Waiting::Broker);
-        Ok(Some((frame.freeze(), reservation)))
+        Ok(Some((frame, reservation)))
     }
 
     /// The length at the buffer's start, judged.
@@ -154,7 +171,7 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
                 self.reservation.wait_for(room_bytes, self.limits, self.timer).await;
                 waiting(Waiting::Rest(len));
             }
-            let mut larger = BytesMut::with_capacity(room_bytes);
+            let mut larger = pool::take(room_bytes);
             larger.extend_from_slice(&body);
             body = larger;
             while body.len() < room_bytes {

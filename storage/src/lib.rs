@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! runtime.rs      what storage needs from the world: files, clocks, tasks (a trait)
-//! buffer.rs       block-aligned memory, shared while it is being filled
+//! buffer/         block-aligned memory, shared while it is being filled, used again and again
 //! ids.rs          topic and partition ids
 //! batch.rs        Kafka's record batch: its header, read in place, and a walk over its records
 //! producers.rs    idempotent producers of one partition: pure state

@@ -10,6 +10,7 @@ use std::time::Instant;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use corelane_storage::RecoveryReport;
+use corelane_storage::buffer::reserve_memory;
 use corelane_storage::command_log::CommandLog;
 use corelane_storage::log::Durability;
 use corelane_storage::manifest::Manifest;
@@ -163,6 +164,7 @@ impl Launch {
         let cache_bytes = self.shared.configuration.cache_bytes.or_else(fifth);
         StoreLimits {
             cache_bytes: cache_bytes.map_or(CACHE_BYTES_UNKNOWN, |total| total / shards),
+            cache_preallocated: self.shared.configuration.cache_preallocated,
             unwritten_bytes: (UNWRITTEN_BYTES / shards).max(UNWRITTEN_BYTES_MIN),
             ..StoreLimits::default()
         }
@@ -349,6 +351,10 @@ async fn recover(
     let compaction = config::compaction_limits(&layers, shards);
     let boot = common.boot.clone();
     let limits = StoreLimits { compaction, ..launch.store_limits() };
+    if limits.cache_preallocated {
+        let bytes = limits.cache_bytes;
+        reserve_memory(bytes).map_err(|source| ServeError::CacheMemory { bytes, source })?;
+    }
     let recovered = Store::recover(runtime.clone(), boot, shard, shards, limits, partitions);
     recovered.await.map_err(store_error(shard))
 }

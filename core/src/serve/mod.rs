@@ -74,6 +74,17 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The cache's memory is not to be had at the start.
+    #[error(
+        "a shard's {bytes} bytes of cache can't be taken at the start: {source}; lower \
+         corelane.cache.bytes, or leave corelane.cache.preallocate off"
+    )]
+    CacheMemory {
+        /// How much one shard was to take.
+        bytes: u64,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The data directory can't be served.
     #[error("shard {shard}: {source}")]
     Store {

@@ -41,6 +41,8 @@ pub struct Configuration {
     pub auto_create_topics: bool,
     /// Memory for the newest data, of all shards together; `None` is a share of the memory.
     pub cache_bytes: Option<u64>,
+    /// Whether that memory is taken at the start.
+    pub cache_preallocated: bool,
     /// Where metrics and health are served; `None` is nowhere.
     pub http_listen: Option<HttpListen>,
     /// As the broker configs that clients can ask for, but for what is advertised: see
@@ -83,6 +85,7 @@ impl Configuration {
             default_partitions: read.number("num.partitions").unwrap_or(1),
             auto_create_topics: gathered.text("auto.create.topics.enable") == Some("true"),
             cache_bytes: read.number("corelane.cache.bytes"),
+            cache_preallocated: gathered.text("corelane.cache.preallocate") == Some("true"),
             http_listen: read.http_listen(),
             settings,
             advertise_told: gathered.is_told("advertised.listeners"),

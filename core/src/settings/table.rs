@@ -226,6 +226,8 @@ static KEYS: &[Key] = &[
         Default::Nothing("a fifth of the memory"),
         "Memory for the newest data, of all shards together.")
         .with_flag("--cache-bytes"),
+    key("corelane.cache.preallocate", Kind::Boolean, Default::Text("false"),
+        "Whether that memory is taken at the start, and kept, rather than as readers turn out to need it."),
     key("corelane.http.listen", Kind::AddressOrNone, Default::Text("127.0.0.1:9644"),
         "Where metrics and health are served by HTTP; none is nowhere.")
         .with_flag("--http-listen"),

@@ -1,98 +1,54 @@
-//! Where aligned buffers' memory comes from, and where it goes.
-//!
-//! Fresh memory is slow: the kernel clears it page by page as it is first touched. So memory that
-//! is given up is kept by the thread that gave it up, sorted by size, and handed out again as it
-//! is. Sizes are powers of two, so that what one buffer gives up fits the next.
+//! Block-aligned memory: out of the thread's [`Arena`], or, beyond the size of a slab, a mapping of
+//! its own.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::RefCell;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
-use crate::runtime::BLOCK_BYTES;
+use super::arena::{Arena, Block, Home, ORDERS, SLAB_BYTES, order_of};
+use super::slab;
 
-/// Memory that one thread keeps for later, at most.
-const KEPT_BYTES_MAX: usize = 32 << 20;
-
-/// Buffers above this size are not kept.
-const KEPT_LEN_MAX: usize = 4 << 20;
-
-/// From this size on, memory comes as whole pages from the kernel, which has cleared them: the
-/// allocator would clear them once more.
-const MAPPED_LEN_MIN: usize = 128 << 10;
+thread_local! {
+    /// `None` until the thread takes its first buffer.
+    static ARENA: RefCell<Option<Arena>> = const { RefCell::new(None) };
+}
 
 /// Initialised, block-aligned memory.
 pub(super) struct Memory {
     ptr: NonNull<u8>,
     len: usize,
+    /// Where it came from; `None`: it is a mapping of its own.
+    home: Option<(Arc<Home>, Block)>,
 }
 
-// SAFETY: `Memory` owns its allocation. It is written only through the one `AlignedBuf` that took
-// it, beyond every slice handed out, and read through slices over bytes that no longer change.
+// SAFETY: `Memory` owns its bytes. They are written only through the one `AlignedBuf` that took it,
+// beyond every slice handed out, and read through slices over bytes that no longer change. The
+// slab they lie in lives as long as `home`.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
-thread_local! {
-    static KEPT: RefCell<Kept> = RefCell::default();
-}
-
-/// Memory given up on this thread, by the logarithm of its size.
-#[derive(Default)]
-struct Kept {
-    bytes: usize,
-    by_size: Vec<Vec<NonNull<u8>>>,
-}
-
-impl Kept {
-    fn take(&mut self, len: usize) -> Option<NonNull<u8>> {
-        let ptr = self.by_size.get_mut(len.ilog2() as usize)?.pop()?;
-        self.bytes -= len;
-        Some(ptr)
-    }
-
-    /// False if there is enough of it.
-    fn keep(&mut self, ptr: NonNull<u8>, len: usize) -> bool {
-        if len > KEPT_LEN_MAX || self.bytes + len > KEPT_BYTES_MAX {
-            return false;
-        }
-        let size = len.ilog2() as usize;
-        if self.by_size.len() <= size {
-            self.by_size.resize_with(size + 1, Vec::new);
-        }
-        self.by_size[size].push(ptr);
-        self.bytes += len;
-        true
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        for (size, kept) in self.by_size.iter_mut().enumerate() {
-            for ptr in kept.drain(..) {
-                // SAFETY: `keep` took it over from a `Memory` of this size, and nobody else has it.
-                unsafe { free(ptr, 1 << size) }
-            }
-        }
-    }
-}
-
 impl Memory {
-    /// At least `capacity` bytes (whole blocks), with arbitrary contents.
+    /// At least `capacity` bytes (whole blocks, at least one), with arbitrary contents.
     pub(super) fn take(capacity: usize) -> Memory {
-        let len = capacity.checked_next_power_of_two().expect("a buffer fits the address space");
-        // Large ones are read into once and go: rounding them up would waste up to half.
-        let len = if len > KEPT_LEN_MAX { capacity } else { len };
-        let is_kept_size = len <= KEPT_LEN_MAX;
-        let kept = is_kept_size.then(|| KEPT.try_with(|kept| kept.borrow_mut().take(len)));
-        let ptr = kept.and_then(Result::ok).flatten().unwrap_or_else(|| allocate(len));
-        Memory { ptr, len }
+        if capacity > SLAB_BYTES {
+            return Memory { ptr: slab::map(capacity), len: capacity, home: None };
+        }
+        let order = order_of(capacity);
+        let (ptr, home) = with_arena(|arena| {
+            let (ptr, block) = arena.take(order);
+            (ptr, Some((arena.home().clone(), block)))
+        })
+        // A thread that is ending has no arena any more.
+        .unwrap_or_else(|| (slab::map(bytes_of(order)), None));
+        Memory { ptr, len: bytes_of(order), home }
     }
 
     pub(super) fn as_ptr(&self) -> *mut u8 {
         self.ptr.as_ptr()
     }
 
-    /// Bytes allocated.
+    /// Bytes taken.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -100,49 +56,28 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        let (ptr, len) = (self.ptr, self.len);
-        // A thread that is ending has no list any more.
-        let is_kept = KEPT.try_with(|kept| kept.borrow_mut().keep(ptr, len)).unwrap_or(false);
-        if !is_kept {
-            // SAFETY: allocated by `allocate` with this very length, and given up here.
-            unsafe { free(ptr, len) }
+        let Some((home, block)) = self.home.take() else {
+            // SAFETY: `take` mapped it with this length, and nobody uses it any more.
+            unsafe { slab::unmap(self.ptr, self.len) };
+            return;
+        };
+        let was_here = ARENA.try_with(|arena| {
+            let mut arena = arena.borrow_mut();
+            let here = arena.as_mut().filter(|arena| Arc::ptr_eq(arena.home(), &home));
+            here.map(|arena| arena.give_back(block)).is_some()
+        });
+        if !was_here.unwrap_or(false) {
+            home.give_back(block);
         }
     }
 }
 
-fn layout(len: usize) -> Layout {
-    Layout::from_size_align(len, BLOCK_BYTES).expect("a buffer fits the address space")
+fn bytes_of(order: usize) -> usize {
+    debug_assert!(order < ORDERS);
+    crate::runtime::BLOCK_BYTES << order
 }
 
-fn allocate(len: usize) -> NonNull<u8> {
-    if len >= MAPPED_LEN_MIN {
-        // SAFETY: an anonymous mapping of fresh pages; no pointer is passed in.
-        let pages = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        let ptr = NonNull::new(pages.cast()).filter(|_| pages != libc::MAP_FAILED);
-        return ptr.unwrap_or_else(|| handle_alloc_error(layout(len)));
-    }
-    // SAFETY: the layout has a non-zero size.
-    let raw = unsafe { alloc_zeroed(layout(len)) };
-    NonNull::new(raw).unwrap_or_else(|| handle_alloc_error(layout(len)))
-}
-
-/// # Safety
-/// `ptr` must come from [`allocate`] with the same `len`, and not be used afterwards.
-unsafe fn free(ptr: NonNull<u8>, len: usize) {
-    if len >= MAPPED_LEN_MIN {
-        // SAFETY: the caller vouches that this is a whole mapping of ours that nobody uses.
-        unsafe { libc::munmap(ptr.as_ptr().cast(), len) };
-    } else {
-        // SAFETY: the caller vouches that it was allocated with this layout.
-        unsafe { dealloc(ptr.as_ptr(), layout(len)) }
-    }
+/// Runs `work` on this thread's arena; `None` on a thread that is ending.
+pub(super) fn with_arena<T>(work: impl FnOnce(&mut Arena) -> T) -> Option<T> {
+    ARENA.try_with(|arena| work(arena.borrow_mut().get_or_insert_with(Arena::new))).ok()
 }

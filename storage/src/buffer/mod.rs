@@ -5,14 +5,35 @@
 //! front to back, and any number of [`AlignedSlice`]s over bytes that are already filled; so no
 //! byte is ever written while somebody may read it.
 
+mod arena;
 mod memory;
+mod slab;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::runtime::BLOCK_BYTES;
-use memory::Memory;
+use memory::{Memory, with_arena};
+
+/// Takes `bytes` of memory for this thread's buffers from the kernel, touches all of it, and keeps it
+/// for as long as the thread runs: no buffer then waits for the kernel to clear its pages.
+///
+/// # Errors
+/// The kernel's: there is not so much memory, or a control group's limit is lower.
+pub fn reserve_memory(bytes: u64) -> io::Result<()> {
+    with_arena(|arena| arena.reserve(bytes)).unwrap_or(Ok(()))
+}
+
+/// Gives back to the kernel memory of this thread's buffers that was not used since the last call, but
+/// for what is reserved: a part of it, so that nobody waits for long. True if there is more.
+pub(crate) fn trim_memory() -> bool {
+    const SLABS_MAX: usize = 16;
+    with_arena(|arena| arena.trim(SLABS_MAX)) == Some(SLABS_MAX)
+}
 
 /// The writing end of a block-aligned buffer.
 pub struct AlignedBuf {

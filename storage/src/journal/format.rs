@@ -90,21 +90,17 @@ pub(crate) struct FragmentPlace {
     pub position: u64,
 }
 
-/// An entry being assembled.
+/// An entry being assembled. It takes memory for the largest entry with its first fragment: what is
+/// not filled is not touched, and growing would copy.
 pub(crate) struct EntryBuilder {
-    buf: AlignedBuf,
+    buf: Option<AlignedBuf>,
     fragments: u32,
 }
 
 impl EntryBuilder {
+    /// An empty one, without memory.
     pub(crate) fn new() -> Self {
-        EntryBuilder::with_room_for(BLOCK_BYTES)
-    }
-
-    fn with_room_for(bytes: usize) -> Self {
-        let mut buf = AlignedBuf::with_capacity(bytes);
-        buf.put(&[0; ENTRY_HEADER_BYTES]);
-        EntryBuilder { buf, fragments: 0 }
+        EntryBuilder { buf: None, fragments: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -113,12 +109,16 @@ impl EntryBuilder {
 
     /// Room for a fragment of `length` bytes is left without growing over [`ENTRY_BYTES_MAX`].
     pub(crate) fn fits(&self, length: usize) -> bool {
-        self.is_empty() || self.buf.filled() + FRAGMENT_HEADER_BYTES + length <= ENTRY_BYTES_MAX
+        self.is_empty() || self.filled() + FRAGMENT_HEADER_BYTES + length <= ENTRY_BYTES_MAX
+    }
+
+    fn filled(&self) -> usize {
+        self.buf.as_ref().map_or(0, AlignedBuf::filled)
     }
 
     /// Whole blocks it takes so far.
     pub(crate) fn block_bytes(&self) -> usize {
-        self.buf.filled().next_multiple_of(BLOCK_BYTES)
+        self.filled().next_multiple_of(BLOCK_BYTES)
     }
 
     /// Copies a fragment, given as neighbouring pieces.
@@ -128,7 +128,11 @@ impl EntryBuilder {
         length: usize,
         pieces: impl Iterator<Item = &'a [u8]>,
     ) {
-        self.reserve(FRAGMENT_HEADER_BYTES + length);
+        let buf = self.buf.get_or_insert_with(empty_entry);
+        assert!(
+            buf.remaining() >= FRAGMENT_HEADER_BYTES + length,
+            "a run of {length} bytes goes straight into its segment"
+        );
         let header = FragmentHeader {
             topic_id: place.partition.topic_id.0,
             segment_base: place.segment_base.into(),
@@ -136,31 +140,23 @@ impl EntryBuilder {
             partition: place.partition.index.into(),
             length: (length as u32).into(),
         };
-        self.buf.put(header.as_bytes());
-        let before = self.buf.filled();
+        buf.put(header.as_bytes());
+        let before = buf.filled();
         pieces.for_each(|piece| {
-            self.buf.put(piece);
+            buf.put(piece);
         });
-        assert_eq!(self.buf.filled() - before, length, "a fragment's pieces are its length");
+        assert_eq!(buf.filled() - before, length, "a fragment's pieces are its length");
         self.fragments += 1;
-    }
-
-    fn reserve(&mut self, bytes: usize) {
-        if self.buf.remaining() < bytes {
-            let want = (self.buf.filled() + bytes).max(self.buf.capacity() * 2);
-            let mut grown = AlignedBuf::with_capacity(want);
-            grown.put(self.buf.as_bytes());
-            self.buf = grown;
-        }
     }
 
     /// Seals the entry: its whole blocks, ready to be written.
     pub(crate) fn finish(self, incarnation: Incarnation, numbers: EntryNumbers) -> AlignedBuf {
+        let mut buf = self.buf.unwrap_or_else(empty_entry);
         let mut header = EntryHeader {
             magic: MAGIC.into(),
             checksum: 0.into(),
             version: JOURNAL_VERSION.into(),
-            entry_bytes: (self.buf.filled() as u32).into(),
+            entry_bytes: (buf.filled() as u32).into(),
             start_epoch: incarnation.start_epoch.into(),
             life: incarnation.life.into(),
             shard: numbers.shard.into(),
@@ -169,7 +165,6 @@ impl EntryBuilder {
             flushed_sequence: numbers.flushed.into(),
             released_sequence: numbers.released.into(),
         };
-        let mut buf = self.buf;
         let filled = buf.filled();
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&header.as_bytes()[CHECKSUM_FROM..]);
@@ -181,6 +176,12 @@ impl EntryBuilder {
         buf.pad_to_block();
         buf
     }
+}
+
+fn empty_entry() -> AlignedBuf {
+    let mut buf = AlignedBuf::with_capacity(ENTRY_BYTES_MAX);
+    buf.put(&[0; ENTRY_HEADER_BYTES]);
+    buf
 }
 
 /// A whole entry read back.

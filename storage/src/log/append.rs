@@ -139,7 +139,8 @@ impl<R: Runtime> Log<R> {
         segment.max_timestamp = segment.max_timestamp.max(Some(header.max_timestamp()));
         segment.last_append_ms = now_ms;
         let unwritten_before = segment.unwritten_blocks();
-        let taken = segment.tail.append(base_offset, header.as_bytes(), records);
+        let chunk_bytes_max = self.inner.shared.chunk_bytes_max();
+        let taken = segment.tail.append(base_offset, header.as_bytes(), records, chunk_bytes_max);
         segment.end += header.total_bytes() as u64;
         let unwritten = segment.unwritten_blocks() - unwritten_before;
         let shared = &self.inner.shared;

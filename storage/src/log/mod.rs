@@ -43,7 +43,7 @@ pub(crate) mod state;
 pub(crate) mod tail;
 #[cfg(test)]
 pub(crate) mod tests;
-mod write;
+pub(crate) mod write;
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;

@@ -28,9 +28,15 @@ impl<R: Runtime> Log<R> {
         loop {
             let found = self.with_state(|state| locate(state, offset, max_bytes, now))?;
             let (segment, need) = match found {
-                Located::Memory(plan) => return Ok(plan),
+                Located::Memory(plan) => {
+                    self.note_read(offset, &plan, true, now);
+                    return Ok(plan);
+                }
                 Located::Missing(segment, need) => (segment, need),
-                Located::File(plan) => return Ok(plan),
+                Located::File(plan) => {
+                    self.note_read(offset, &plan, false, now);
+                    return Ok(plan);
+                }
             };
             let brought = match need {
                 Need::File => self.readable_file(segment.base_offset).await.map(drop),
@@ -40,6 +46,14 @@ impl<R: Runtime> Log<R> {
             if self.has_segment(segment) {
                 brought?;
             }
+        }
+    }
+
+    /// Tells the cache how far back it was read.
+    fn note_read(&self, offset: i64, plan: &ReadPlan<R::File>, in_memory: bool, now: Duration) {
+        if plan.bytes > 0 {
+            let behind_bytes = self.with_state(|state| state.bytes_behind(offset));
+            self.inner.shared.cache_read(behind_bytes, plan.bytes as u64, in_memory, now);
         }
     }
 

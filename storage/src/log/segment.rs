@@ -160,6 +160,11 @@ impl<F> Segment<F> {
         self.records_end.is_some_and(|end| end <= offset.max(self.base_offset))
     }
 
+    /// Bytes that were appended since the last cut.
+    pub(crate) fn run_bytes(&self) -> u64 {
+        self.end - self.run_from
+    }
+
     /// Bytes that could be written to the file in full blocks and are not on their way yet.
     pub(crate) fn unissued_blocks(&self) -> u64 {
         block_floor(self.end).saturating_sub(self.issued)

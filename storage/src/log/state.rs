@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::log::checkpoint_file::{Compacted, CompactedSegment};
 use crate::log::remove::Condemned;
 use crate::log::segment::{Segment, SegmentName};
+use crate::log::write::{DIRECT_BYTES_MIN, DIRECT_FLUSHED_BYTES_MIN};
 use crate::notify::Signal;
 use crate::producers::ProducerStates;
 
@@ -181,6 +182,8 @@ pub(crate) struct LogState<F> {
     pub journal_uses: VecDeque<JournalUse>,
     /// In the store's list of logs with batches to be cut.
     pub is_dirty: bool,
+    /// In the store's list of logs whose run is long enough to go straight into the segment.
+    pub is_long: bool,
     /// In the store's list of logs to be flushed, since then.
     pub unflushed_since: Option<Duration>,
     /// In the store's list of logs to be looked after.
@@ -224,6 +227,7 @@ impl<F> LogState<F> {
             epochs: Vec::new(),
             journal_uses: VecDeque::new(),
             is_dirty: false,
+            is_long: false,
             unflushed_since: None,
             is_active: false,
             last_append: Duration::ZERO,
@@ -260,6 +264,15 @@ impl<F> LogState<F> {
         self.segments.back_mut().expect("a log has a segment")
     }
 
+    /// What was appended since the last cut is enough to go straight into the segment.
+    pub(crate) fn has_long_run(&self) -> bool {
+        let bytes_min = match self.config.durability {
+            Durability::Written => DIRECT_BYTES_MIN,
+            Durability::Flushed => DIRECT_FLUSHED_BYTES_MIN,
+        };
+        self.active().run_bytes() >= bytes_min
+    }
+
     /// The segment with this base offset; `None` once it was deleted.
     pub(crate) fn segment(&self, base_offset: i64) -> Option<&Segment<F>> {
         let i = self.segments.binary_search_by_key(&base_offset, |s| s.base_offset).ok()?;
@@ -279,6 +292,22 @@ impl<F> LogState<F> {
     /// Index of the segment that holds `offset`.
     pub(crate) fn segment_index_of(&self, offset: i64) -> Option<usize> {
         self.segments.partition_point(|s| s.base_offset <= offset).checked_sub(1)
+    }
+
+    /// About how many bytes of the log lie behind `offset`, judged by its place among the offsets of
+    /// its segment; too many to matter if that is followed by a thousand others.
+    pub(crate) fn bytes_behind(&self, offset: i64) -> u64 {
+        const SEGMENTS_MAX: usize = 1000;
+        let index = self.segment_index_of(offset).unwrap_or(0);
+        if self.segments.len() - index > SEGMENTS_MAX {
+            return u64::MAX;
+        }
+        let behind: u64 = self.segments.iter().skip(index + 1).map(|s| s.end).sum();
+        let Some(segment) = self.segments.get(index) else { return behind };
+        let next = self.segments.get(index + 1).map_or(self.log_end, |next| next.base_offset);
+        let offsets = (next - segment.base_offset).max(1) as u128;
+        let left = (next - offset).clamp(0, next - segment.base_offset) as u128;
+        behind + (u128::from(segment.end) * left / offsets) as u64
     }
 
     /// What compaction has made of the log.

@@ -47,8 +47,16 @@ impl Tail {
         tail
     }
 
-    /// Appends one batch, given in two pieces; returns the bytes of memory newly taken.
-    pub(crate) fn append(&mut self, offset: i64, header: &[u8], rest: &[u8]) -> usize {
+    /// Appends one batch, given in two pieces, in chunks of `chunk_bytes_max` at most, or as large as
+    /// the batch; returns the bytes of memory newly taken.
+    pub(crate) fn append(
+        &mut self,
+        offset: i64,
+        header: &[u8],
+        rest: &[u8],
+        chunk_bytes_max: usize,
+    ) -> usize {
+        self.next_chunk_bytes = self.next_chunk_bytes.min(chunk_bytes_max);
         let before = self.held_bytes_of_last();
         let chunks_before = self.chunks.len();
         self.reserve(header.len() + rest.len());

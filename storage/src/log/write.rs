@@ -13,21 +13,44 @@ use crate::journal::writer::{allocate_stubbornly, write_stubbornly};
 use crate::log::Log;
 use crate::log::segment::{Segment, SegmentName, segment_path};
 use crate::log::state::{LogState, Mark, Run};
+use crate::log::tail::CHUNK_BYTES_MAX;
 use crate::mutants::{Mutant, active};
 use crate::runtime::{DiskError, File, OpenMode, Runtime, block_floor};
 use crate::store::shared::Shared;
 
-/// Runs at least this long go straight into the segment.
-pub(crate) const DIRECT_BYTES_MIN: u64 = 128 << 10;
+/// Runs at least this long go straight into the segment. Shorter ones share a write of the journal,
+/// and are written twice.
+pub(crate) const DIRECT_BYTES_MIN: u64 = 32 << 10;
 
-/// Journalled bytes follow into the segment once they are this many.
-pub(crate) const FILL_BYTES_MIN: u64 = 128 << 10;
+/// The same where an acknowledgement waits for an fdatasync: one of the journal serves all partitions,
+/// one of a segment only its own.
+pub(crate) const DIRECT_FLUSHED_BYTES_MIN: u64 = 128 << 10;
+
+/// Journalled bytes follow into the segment once they are this many, or fewer if many logs have some.
+pub(crate) const FILL_BYTES_MIN: u64 = CHUNK_BYTES_MAX as u64;
 
 /// Writes to segments that one shard has on their way at once.
 pub(crate) const SEGMENT_WRITES_MAX: usize = 16;
 
+/// Bytes of those after which the next run waits, and grows: a disk that is kept busy gains nothing by
+/// more of them.
+pub(crate) const SEGMENT_WRITE_BYTES_MAX: u64 = 2 << 20;
+
 const ALLOCATE_BYTES_MIN: u64 = 256 << 10;
 const ALLOCATE_BYTES_MAX: u64 = 64 << 20;
+
+/// Journalled bytes of one log follow into its segment once they are so many: the fewer, the more of
+/// the budget all logs together have taken.
+fn fill_bytes_min<R: Runtime>(shared: &Shared<R>) -> u64 {
+    let (unissued, limit) = (shared.unissued_bytes(), shared.limits.unwritten_bytes);
+    if unissued < limit / 8 {
+        FILL_BYTES_MIN
+    } else if unissued < limit / 4 {
+        FILL_BYTES_MIN / 4
+    } else {
+        FILL_BYTES_MIN / 16
+    }
+}
 
 impl<R: Runtime> Log<R> {
     /// Puts the log on the list of those with batches to be cut.
@@ -37,6 +60,11 @@ impl<R: Runtime> Log<R> {
         if !std::mem::replace(&mut state.is_dirty, true) {
             shared.dirty.borrow_mut().push(self.clone());
             shared.work.notify_all();
+        }
+        if !state.is_long && state.has_long_run() {
+            state.is_long = true;
+            shared.long.borrow_mut().push(self.clone());
+            shared.long_work.notify_all();
         }
         self.mark_active(state);
     }
@@ -59,19 +87,28 @@ impl<R: Runtime> Log<R> {
         }
     }
 
+    /// The same, if it is long enough to go straight into the segment.
+    pub(crate) fn cut_long_run(&self) {
+        let state = &mut *self.inner.state.borrow_mut();
+        state.is_long = false;
+        if state.offline.is_none() && state.has_long_run() && !self.cut(state, false) {
+            state.is_long = true;
+            self.inner.shared.long.borrow_mut().push(self.clone());
+        }
+    }
+
     /// Cuts the active segment's run; false if it has to wait for segment writes to end, which one
     /// that closes the segment never does.
     pub(crate) fn cut(&self, state: &mut LogState<R::File>, closing: bool) -> bool {
         let shared = &self.inner.shared;
-        let has_slot = shared.segment_writes.get() < SEGMENT_WRITES_MAX;
-        let end = state.end();
+        let has_slot = shared.has_segment_slot();
+        let (end, is_direct) = (state.end(), state.has_long_run());
         let segment = state.active_mut();
         let (from, to) = (segment.run_from, segment.end);
         if from == to {
             return true;
         }
         let full_blocks = block_floor(to);
-        let is_direct = to - from >= DIRECT_BYTES_MIN;
         if is_direct && !has_slot && !closing {
             return false;
         }
@@ -80,13 +117,22 @@ impl<R: Runtime> Log<R> {
         let journal_sequence = self.journal(state, from.max(segment_upto), end);
         state.unwritten.push_back(Run { end, segment_upto, journal_sequence });
         let unissued = state.active().unissued_blocks();
-        if is_direct || (has_slot && unissued >= FILL_BYTES_MIN) {
+        if is_direct || (has_slot && unissued >= fill_bytes_min(shared)) {
             self.issue_blocks(state.active_mut(), full_blocks);
         }
         if active(Mutant::AcknowledgeBeforeWrite) {
             shared.wrote.borrow_mut().push(self.clone());
         }
         true
+    }
+
+    /// Sends all full blocks that wait for others on their way.
+    pub(crate) fn fill(&self) {
+        let state = &mut *self.inner.state.borrow_mut();
+        if state.offline.is_none() {
+            let segment = state.active_mut();
+            self.issue_blocks(segment, block_floor(segment.run_from));
+        }
     }
 
     /// Gives `[from, end)` of the active segment to the journal; returns the entry's sequence, 0
@@ -119,7 +165,9 @@ impl<R: Runtime> Log<R> {
             let end = position + data.len() as u64;
             segment.issue(end);
             let (log, base) = (self.clone(), segment.base_offset);
-            self.inner.shared.segment_writes.set(self.inner.shared.segment_writes.get() + 1);
+            let shared = &self.inner.shared;
+            shared.segment_writes.set(shared.segment_writes.get() + 1);
+            shared.issued_bytes.set(shared.issued_bytes.get() + data.len() as u64);
             self.spawn(async move { log.write_blocks(base, position, data).await });
             position = end;
         }
@@ -127,12 +175,14 @@ impl<R: Runtime> Log<R> {
 
     async fn write_blocks(&self, segment_base: i64, position: u64, data: AlignedSlice) {
         let shared = &self.inner.shared;
-        let end = position + data.len() as u64;
+        let bytes = data.len() as u64;
+        let end = position + bytes;
         let result = match self.writable_file(segment_base, end).await {
             Ok(file) => self.write_segment(&file, position, data).await,
             Err(error) => Err(error),
         };
         shared.segment_writes.set(shared.segment_writes.get() - 1);
+        shared.issued_bytes.set(shared.issued_bytes.get() - bytes);
         match result {
             Ok(()) => self.with_state(|state| {
                 let grown = state.segment_mut(segment_base).map_or(0, |s| s.complete(end));
@@ -145,6 +195,7 @@ impl<R: Runtime> Log<R> {
         self.publish();
         self.inner.changed.notify_all();
         shared.work.notify_all();
+        shared.long_work.notify_all();
     }
 
     /// One counted write to a segment's file; waits as long as the disk is full.

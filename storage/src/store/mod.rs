@@ -3,6 +3,7 @@
 //! ```text
 //! boot.rs      the process-wide part of a start
 //! shared.rs    what the logs of a shard share
+//! cache_size.rs how much the tail cache may hold
 //! pump.rs      cuts runs and writes the journal
 //! flusher.rs   group-committed fdatasync
 //! upkeep.rs    checkpoints, journal reuse, removing segments, putting idle partitions to rest
@@ -12,6 +13,7 @@
 //! ```
 
 mod boot;
+mod cache_size;
 mod compaction;
 mod flusher;
 mod gauges;
@@ -43,8 +45,11 @@ use crate::store::shared::Shared;
 /// Memory and journal space that one shard's storage may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
-    /// Tails and the cache of written blocks.
+    /// Tails and the cache of written blocks, at most.
     pub cache_bytes: u64,
+    /// The cache is as large as it may be from the start, and its memory is there already: see
+    /// [`crate::buffer::reserve_memory`].
+    pub cache_preallocated: bool,
     /// Bytes in memory on their way to segments, above which appends wait.
     pub unwritten_bytes: u64,
     /// Length of one journal file.
@@ -61,6 +66,7 @@ impl Default for StoreLimits {
     fn default() -> Self {
         StoreLimits {
             cache_bytes: 512 << 20,
+            cache_preallocated: false,
             unwritten_bytes: 128 << 20,
             journal_file_bytes: 64 << 20,
             journal_files: 8,

@@ -1,11 +1,15 @@
 //! The pump: cuts what was appended into runs, and writes the journal, one entry at a time. While
 //! an entry is on its way, appends pile up for the next: the slower the disk, the larger the commits.
 
+use std::pin::pin;
 use std::rc::Rc;
 
+use futures_util::future::{Either, select};
+
+use crate::journal::writer::PendingEntry;
 use crate::log::Log;
 use crate::mutants::{Mutant, active};
-use crate::runtime::Runtime;
+use crate::runtime::{DiskError, Runtime};
 use crate::store::shared::Shared;
 
 /// Runs until the store stops and nothing is left to write.
@@ -19,24 +23,24 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
         }
         let before = shared.dirty.borrow().len();
         cut_runs(&shared);
+        relieve(&shared);
         if active(Mutant::AcknowledgeBeforeWrite) {
             publish_written(&shared);
         }
         match shared.journal.take_entry() {
             Some(entry) => {
-                let prepared =
-                    shared.with_descriptors(async || shared.journal.prepare(&entry).await).await;
-                let written = match prepared {
-                    Ok(()) => shared.journal.write(entry).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = written {
+                let long_runs = shared.long_work.until(|| {
+                    cut_long_runs(&shared);
+                    false
+                });
+                let (written, long_runs) = (pin!(write_entry(&shared, entry)), pin!(long_runs));
+                if let Either::Left((Err(error), _)) = select(written, long_runs).await {
                     fail_all(&shared, "the journal can't be written", &error);
                 }
             }
             None if before > 0 && shared.dirty.borrow().len() == before => {
                 // Every run waits for segment writes to end, and each end notifies.
-                wait_for_segment_write(&shared).await;
+                shared.work.until(|| shared.has_segment_slot()).await;
             }
             None => {}
         }
@@ -46,10 +50,32 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
 }
 
 fn cut_runs<R: Runtime>(shared: &Shared<R>) {
+    cut_long_runs(shared);
     let dirty = std::mem::take(&mut *shared.dirty.borrow_mut());
     for log in dirty {
         log.cut_run();
     }
+}
+
+/// If half of what may wait for segments waits for more of its kind, all of it is sent on its way: many
+/// logs may each have too little to go of itself.
+fn relieve<R: Runtime>(shared: &Shared<R>) {
+    if shared.unissued_bytes() >= (shared.limits.unwritten_bytes / 2).max(1) {
+        shared.active.borrow().iter().for_each(Log::fill);
+    }
+}
+
+/// Long runs do not wait for the journal's turn.
+fn cut_long_runs<R: Runtime>(shared: &Shared<R>) {
+    let long = std::mem::take(&mut *shared.long.borrow_mut());
+    for log in long {
+        log.cut_long_run();
+    }
+}
+
+async fn write_entry<R: Runtime>(shared: &Shared<R>, entry: PendingEntry) -> Result<(), DiskError> {
+    shared.with_descriptors(async || shared.journal.prepare(&entry).await).await?;
+    shared.journal.write(entry).await
 }
 
 fn publish_written<R: Runtime>(shared: &Shared<R>) {
@@ -64,11 +90,6 @@ fn publish_written<R: Runtime>(shared: &Shared<R>) {
     shared.wrote.borrow_mut().extend(waiting);
 }
 
-async fn wait_for_segment_write<R: Runtime>(shared: &Shared<R>) {
-    let before = shared.segment_writes.get();
-    shared.work.until(|| shared.segment_writes.get() < before).await;
-}
-
 /// The shard's journal is lost: none of its logs can keep its word any more.
 pub(crate) fn fail_all<R: Runtime>(shared: &Shared<R>, what: &str, error: &dyn std::error::Error) {
     tracing::error!(%error, "{what}: all partitions of this shard go offline");
@@ -76,7 +97,7 @@ pub(crate) fn fail_all<R: Runtime>(shared: &Shared<R>, what: &str, error: &dyn s
     shared.failed.borrow_mut().get_or_insert_with(|| reason.as_str().into());
     shared.work.notify_all();
     shared.room.notify_all();
-    let lists = [&shared.wrote, &shared.unflushed, &shared.active, &shared.dirty];
+    let lists = [&shared.wrote, &shared.unflushed, &shared.active, &shared.dirty, &shared.long];
     let logs: Vec<Log<R>> = lists.iter().flat_map(|list| list.borrow().clone()).collect();
     for log in logs {
         log.go_offline(&reason);

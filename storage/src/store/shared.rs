@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::journal::writer::Journal;
+use crate::log::tail::CHUNK_BYTES_MAX;
+use crate::log::write::{SEGMENT_WRITE_BYTES_MAX, SEGMENT_WRITES_MAX};
 use crate::log::{CompactionLimits, Log, WeakLog};
 use crate::meters::Meters;
 use crate::notify::Notify;
 use crate::runtime::{DiskError, Runtime};
 use crate::store::StoreLimits;
+use crate::store::cache_size::CacheSize;
 
 pub(crate) struct Shared<R: Runtime> {
     pub runtime: R,
@@ -22,6 +25,8 @@ pub(crate) struct Shared<R: Runtime> {
     pub meters: Rc<Meters>,
     /// Logs with batches to be cut into runs.
     pub dirty: RefCell<Vec<Log<R>>>,
+    /// Those of them with runs that need not wait for the journal.
+    pub long: RefCell<Vec<Log<R>>>,
     /// Logs with runs in journal entries that are not published yet.
     pub wrote: RefCell<Vec<Log<R>>>,
     /// Logs with written runs that are not flushed.
@@ -32,6 +37,8 @@ pub(crate) struct Shared<R: Runtime> {
     pub shrinking: RefCell<Vec<Log<R>>>,
     /// Wakes the pump.
     pub work: Notify,
+    /// Wakes the pump while it writes the journal.
+    pub long_work: Notify,
     /// Wakes the flusher.
     pub flush_work: Notify,
     /// Wakes those who wait to append.
@@ -44,6 +51,8 @@ pub(crate) struct Shared<R: Runtime> {
     pub unwritten_bytes: Cell<u64>,
     /// Writes to segments on their way.
     pub segment_writes: Cell<usize>,
+    /// Bytes of those.
+    pub issued_bytes: Cell<u64>,
     pub stopping: Cell<bool>,
     /// The store is about to stop: what need not be done is not begun, and given up.
     pub ending: Cell<bool>,
@@ -56,12 +65,17 @@ pub(crate) struct Shared<R: Runtime> {
     journal_pins: RefCell<HashMap<u64, Vec<WeakLog<R>>>>,
 }
 
-/// Looks at segments in one go, so that a full cache costs an append no more than this.
+/// Least size that the chunks of a log that is appended to grow to.
+const CHUNK_BYTES_MIN: usize = 16 << 10;
+
+/// Looks at segments in one go, so that a full cache costs an append no more than this; far more chunks
+/// than come meanwhile.
 const EVICTIONS_MAX: usize = 64;
 
 /// All tails' memory.
 struct TailCache<R: Runtime> {
     bytes: u64,
+    size: CacheSize,
     /// Segments with memory, each once; they give up their oldest chunk in turn.
     turns: VecDeque<(WeakLog<R>, i64)>,
 }
@@ -74,6 +88,7 @@ impl<R: Runtime> Shared<R> {
         journal: Rc<Journal<R>>,
         meters: Rc<Meters>,
     ) -> Rc<Self> {
+        let size = CacheSize::new(limits.cache_bytes, limits.cache_preallocated);
         Rc::new(Shared {
             runtime,
             data_dir,
@@ -81,25 +96,39 @@ impl<R: Runtime> Shared<R> {
             journal,
             meters,
             dirty: RefCell::default(),
+            long: RefCell::default(),
             wrote: RefCell::default(),
             unflushed: RefCell::default(),
             active: RefCell::default(),
             shrinking: RefCell::default(),
             work: Notify::default(),
+            long_work: Notify::default(),
             flush_work: Notify::default(),
             room: Notify::default(),
             flush_wanted: Cell::new(false),
             flush_round: Cell::new(0),
             unwritten_bytes: Cell::new(0),
             segment_writes: Cell::new(0),
+            issued_bytes: Cell::new(0),
             stopping: Cell::new(false),
             ending: Cell::new(false),
             foreground: Cell::new(0),
             compaction: Cell::new(limits.compaction),
             failed: RefCell::default(),
-            cache: RefCell::new(TailCache { bytes: 0, turns: VecDeque::new() }),
+            cache: RefCell::new(TailCache { bytes: 0, size, turns: VecDeque::new() }),
             journal_pins: RefCell::default(),
         })
+    }
+
+    /// Another write to a segment may be begun.
+    pub(crate) fn has_segment_slot(&self) -> bool {
+        self.segment_writes.get() < SEGMENT_WRITES_MAX
+            && self.issued_bytes.get() < SEGMENT_WRITE_BYTES_MAX
+    }
+
+    /// Full blocks in memory that are not on their way to a segment yet, in bytes.
+    pub(crate) fn unissued_bytes(&self) -> u64 {
+        self.unwritten_bytes.get().saturating_sub(self.issued_bytes.get())
     }
 
     /// Notes that so many bytes wait for a segment no longer.
@@ -139,7 +168,9 @@ impl<R: Runtime> Shared<R> {
 
     /// Empties the lists of logs with something to do.
     pub(crate) fn forget_logs(&self) {
-        for list in [&self.dirty, &self.wrote, &self.unflushed, &self.active, &self.shrinking] {
+        let lists =
+            [&self.dirty, &self.long, &self.wrote, &self.unflushed, &self.active, &self.shrinking];
+        for list in lists {
             list.borrow_mut().clear();
         }
     }
@@ -165,20 +196,46 @@ impl<R: Runtime> Shared<R> {
         self.cache.borrow().bytes
     }
 
-    /// Drops the oldest chunks while there are more than the limit allows. No log may be borrowed.
+    /// A reader was sent to memory or to the disk for about `bytes`, so far behind the end of a log.
+    pub(crate) fn cache_read(&self, behind_bytes: u64, bytes: u64, in_memory: bool, now: Duration) {
+        self.cache.borrow_mut().size.read(behind_bytes, bytes, in_memory, now);
+    }
+
+    /// Largest chunk of memory that a log takes, unless a single batch needs more: so that the last
+    /// chunks of many logs, which can't be dropped, do not take more than half of the cache.
+    pub(crate) fn chunk_bytes_max(&self) -> usize {
+        let cache = self.cache.borrow();
+        let part = cache.size.bytes() / 2 / (cache.turns.len() as u64 + 1);
+        let part = usize::try_from(part).unwrap_or(usize::MAX).clamp(1, CHUNK_BYTES_MAX);
+        (1 << part.ilog2()).max(CHUNK_BYTES_MIN)
+    }
+
+    /// Lets the cache become smaller if nobody needs so much.
+    pub(crate) fn cache_tick(&self, now: Duration) {
+        self.cache.borrow_mut().size.tick(now);
+    }
+
+    /// Drops the oldest chunks while there are more than the cache may hold. No log may be borrowed.
     pub(crate) fn enforce_cache(&self) {
         let cache = &mut *self.cache.borrow_mut();
-        let mut left = cache.turns.len().min(EVICTIONS_MAX);
-        while cache.bytes > self.limits.cache_bytes && left > 0 {
-            left -= 1;
+        // How many in turn had nothing to give.
+        let mut busy = 0;
+        for _ in 0..EVICTIONS_MAX {
+            if cache.bytes <= cache.size.bytes() || busy >= cache.turns.len() {
+                return;
+            }
             let Some((weak, segment_base)) = cache.turns.pop_front() else { return };
             let Some(log) = Log::upgrade(&weak) else { continue };
             match log.evict_oldest(segment_base) {
                 Eviction::Freed(bytes) => {
+                    busy = 0;
                     cache.bytes = cache.bytes.saturating_sub(bytes as u64);
                     cache.turns.push_back((weak, segment_base));
                 }
-                Eviction::Busy => cache.turns.push_back((weak, segment_base)),
+                Eviction::Busy => {
+                    busy += 1;
+                    cache.turns.push_back((weak, segment_base));
+                }
                 Eviction::Gone => {}
             }
         }

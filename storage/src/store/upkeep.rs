@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::buffer::trim_memory;
 use crate::log::Log;
 use crate::runtime::{BLOCK_BYTES, Runtime};
 use crate::store::shared::Shared;
@@ -29,6 +30,9 @@ const FILE_IDLE: Duration = Duration::from_secs(30);
 /// A log that was not appended to for this long gives up what the cache holds of it.
 const CACHE_IDLE: Duration = Duration::from_secs(60);
 
+/// Memory that was not used for this long goes back to the kernel.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
+
 /// Checkpoints written at once.
 const CHECKPOINTS_MAX: usize = 8;
 
@@ -36,6 +40,7 @@ const CHECKPOINTS_MAX: usize = 8;
 pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
     let mut last_checkpoints = shared.runtime.monotonic();
     let mut last_rest = last_checkpoints;
+    let mut last_trim = last_checkpoints;
     while !shared.stopping.get() {
         shared.runtime.sleep(TICK).await;
         shared.enforce_cache();
@@ -52,7 +57,11 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
         remove_dead_segments(&shared).await;
         if now - last_rest >= REST_EVERY {
             last_rest = now;
+            shared.cache_tick(now);
             rest_idle(&shared, now).await;
+        }
+        if now - last_trim >= TRIM_EVERY && !trim_memory() {
+            last_trim = now;
         }
     }
 }

@@ -3,6 +3,7 @@
 mod deletion;
 mod lost_length;
 mod time;
+mod writes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -28,6 +28,7 @@ impl World {
         let shards = self.rng.within(1..4) as usize;
         let limits = StoreLimits {
             cache_bytes: 512 << 10,
+            cache_preallocated: false,
             unwritten_bytes: 1 << 20,
             journal_file_bytes: 3 << 20,
             journal_files: 2,

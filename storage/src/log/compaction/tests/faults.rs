@@ -109,6 +109,8 @@ fn a_full_disk_leaves_nothing_behind_and_is_tried_again() {
     let sim = Simulation::new(22);
     sim.run_until(async {
         let broker = uncompacted(&sim).await;
+        // Until closed segments have given back what was reserved for more.
+        broker.sleep_s(10).await;
         let before = sim.disk().used_bytes();
         sim.disk().set_space_bytes(before + 9_000);
         broker.log.set_config(config());

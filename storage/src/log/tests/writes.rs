@@ -1,0 +1,86 @@
+//! What goes to the disk for what was appended.
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::batch::BatchBuilder;
+
+fn batch_of(bytes: usize) -> Vec<u8> {
+    BatchBuilder::new().value(0, vec![7; bytes]).build()
+}
+
+/// Bytes in (segment, journal) writes so far.
+fn written(broker: &Broker) -> (u64, u64) {
+    let meters = broker.store.meters();
+    (meters.segment_written_bytes.get(), meters.journal_written_bytes.get())
+}
+
+#[test]
+fn a_long_run_goes_straight_into_its_segment_but_for_its_last_block() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, LogConfig::default()).await;
+        let batch = batch_of(64_000);
+        for _ in 0..50 {
+            broker.append(&batch).await;
+        }
+        let (segment, journal) = written(&broker);
+        let appended = 50 * batch.len() as u64;
+        assert_eq!(segment, appended - appended % 4096, "each full block once, and at once");
+        assert!(journal <= 50 * 2 * 4096, "{journal} bytes for what is left of 50 runs");
+    });
+}
+
+#[test]
+fn short_runs_go_into_the_journal_and_follow_in_long_ones() {
+    let sim = Simulation::new(2);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, LogConfig::default()).await;
+        let batch = batch_of(1_000);
+        for _ in 0..1_000 {
+            broker.append(&batch).await;
+        }
+        broker.sleep_s(1).await;
+        let (segment, journal) = written(&broker);
+        assert_eq!(journal, 1_000 * 4096, "an entry each, since each was waited for");
+        let writes = broker.store.meters().segment_writes.durations().count();
+        assert!(segment >= 512 << 10, "{segment} bytes");
+        // Of 16 KiB, the least, as this broker has no memory for its cache; the first are smaller.
+        assert!(writes <= segment / (16 << 10) + 8, "{writes} writes for {segment} bytes");
+    });
+}
+
+/// Many partitions may each have less than is worth a write, and all together more than may wait.
+#[test]
+fn many_logs_with_little_each_do_not_hold_appends_up() {
+    const LOGS: u32 = 128;
+    let sim = Simulation::new(3);
+    sim.run_until(async {
+        let runtime = sim.runtime();
+        let (boot, manifest) = Boot::open(&runtime, Path::new("/data"), [7; 16]).await.unwrap();
+        let boot = Arc::new(boot);
+        let limits = StoreLimits { unwritten_bytes: 1 << 20, ..StoreLimits::default() };
+        let recovered = Store::recover(runtime.clone(), boot.clone(), 0, 1, limits, Vec::new());
+        let (store, _) = recovered.await.unwrap();
+        boot.recovered(&manifest).await.unwrap();
+        store.start();
+        let began = runtime.monotonic();
+        let batch = batch_of(8_000);
+        for _ in 0..3 {
+            let append = async |index| {
+                let id = PartitionId { topic_id: TopicId([1; 16]), index };
+                let log = store.create_log(id, LogConfig::default());
+                store.admit().await;
+                let appended = log.append(&batch).unwrap();
+                log.acknowledged(appended.last_offset + 1).await.unwrap();
+            };
+            for some in 0..LOGS / 16 {
+                join_all((0..16).map(|one| append(some * 16 + one))).await;
+            }
+        }
+        let took = runtime.monotonic() - began;
+        assert!(took < Duration::from_secs(4), "{took:?}: idle logs are looked after every 5 s");
+        let waiting = store.gauges().unwritten_bytes;
+        assert!(waiting <= (1 << 20) + 16 * 8_192, "{waiting} bytes wait");
+    });
+}
