@@ -89,6 +89,8 @@ pub struct Turn<'a> {
     pub answers: Vec<(Waiter, Answer)>,
     /// Writes to be made, in order.
     pub writes: Vec<Write>,
+    /// Of these, how many the coordinator has looked at: whether somebody can be answered at once.
+    pub(super) settled: usize,
     /// Work that is too long for a step.
     pub jobs: Vec<Job>,
     /// What metrics tell of.
@@ -111,7 +113,7 @@ impl<'a> Turn<'a> {
     pub fn new(now: Now, rules: &'a Rules) -> Turn<'a> {
         let (answers, writes, jobs) = (Vec::new(), Vec::new(), Vec::new());
         let tally = Tally::default();
-        Turn { now, rules, topics: &NoTopics, answers, writes, jobs, tally }
+        Turn { now, rules, topics: &NoTopics, answers, writes, settled: 0, jobs, tally }
     }
 
     /// The same step, with these topics.

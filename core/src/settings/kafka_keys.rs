@@ -36,7 +36,10 @@ const REASONS: &[(&str, &str)] = &[
         "log.cleaner.",
         "each shard compacts its own partitions, in steps and memory of its own choosing",
     ),
-    ("group.consumer.", "groups speak the classic protocol, not that of KIP-848 yet"),
+    (
+        "group.consumer.",
+        "groups of the consumer protocol share out at once, and all have the same timeouts",
+    ),
     ("group.share.", "there are no share groups yet"),
     ("group.streams.", "there are no streams groups yet"),
     ("group.coordinator.", "groups are coordinated by the shard that owns their offsets"),

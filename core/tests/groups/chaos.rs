@@ -30,6 +30,8 @@ const GROUP: &str = "chaos";
 const CHAOS: Duration = Duration::from_secs(24);
 /// Where a process that is a consumer finds its broker.
 const BOOTSTRAP: &str = "CORELANE_TEST_CHAOS_BOOTSTRAP";
+/// And which protocol it speaks: `classic` or `consumer`.
+const PROTOCOL: &str = "CORELANE_TEST_CHAOS_PROTOCOL";
 
 /// What a consumer tells of itself, a line each.
 #[derive(Debug)]
@@ -58,17 +60,23 @@ impl ConsumerContext for Rebalances {
 #[ignore = "run as a process of its own by the test below"]
 fn consumer() {
     let Ok(bootstrap) = std::env::var(BOOTSTRAP) else { return };
-    let consumer: BaseConsumer<Rebalances> = ClientConfig::new()
+    let protocol = std::env::var(PROTOCOL).expect("a protocol");
+    let mut config = ClientConfig::new();
+    config
         .set("bootstrap.servers", bootstrap)
         .set("group.id", GROUP)
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
-        .set("session.timeout.ms", "2000")
-        .set("heartbeat.interval.ms", "300")
         .set("reconnect.backoff.max.ms", "500")
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .create_with_context(Rebalances)
-        .expect("a consumer");
+        .set("group.protocol", &protocol);
+    if protocol == "classic" {
+        config
+            .set("session.timeout.ms", "2000")
+            .set("heartbeat.interval.ms", "300")
+            .set("partition.assignment.strategy", "cooperative-sticky");
+    }
+    let consumer: BaseConsumer<Rebalances> =
+        config.create_with_context(Rebalances).expect("a consumer");
     consumer.subscribe(&[TOPIC]).expect("subscribed");
     let mut since_commit = 0;
     loop {
@@ -102,10 +110,16 @@ struct Member {
 }
 
 impl Member {
-    fn start(broker: &Broker, number: usize, tell: Sender<(usize, Told)>) -> Member {
+    fn start(
+        broker: &Broker,
+        protocol: &str,
+        number: usize,
+        tell: Sender<(usize, Told)>,
+    ) -> Member {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--ignored", "--exact", "chaos::consumer", "--nocapture"])
             .env(BOOTSTRAP, broker.bootstrap())
+            .env(PROTOCOL, protocol)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -274,6 +288,8 @@ const STRIKES: [Strike; 5] =
     [Strike::KillBroker, Strike::KillMember, Strike::AddMember, Strike::PauseMember, Strike::GoOn];
 
 struct Chaos {
+    /// What the members speak, one after the other.
+    protocols: &'static [&'static str],
     rng: Random,
     members: Vec<Member>,
     started: usize,
@@ -283,7 +299,9 @@ struct Chaos {
 
 impl Chaos {
     fn add(&mut self, broker: &Broker) {
-        self.members.push(Member::start(broker, self.started, self.tell.clone()));
+        let protocol = self.protocols[self.started % self.protocols.len()];
+        let tell = self.tell.clone();
+        self.members.push(Member::start(broker, protocol, self.started, tell));
         self.started += 1;
     }
 
@@ -311,16 +329,36 @@ impl Chaos {
 
 #[test]
 fn members_and_brokers_that_die_while_records_flow() {
+    play(&["classic"]);
+}
+
+#[test]
+fn members_of_the_consumer_protocol_and_brokers_that_die_while_records_flow() {
+    play(&["consumer"]);
+}
+
+#[test]
+fn members_of_both_protocols_and_brokers_that_die_while_records_flow() {
+    play(&["classic", "consumer"]);
+}
+
+fn play(protocols: &'static [&'static str]) {
     if Broker::must_skip("members_and_brokers_that_die_while_records_flow") {
         return;
     }
-    let short_sessions = vec!["--set".into(), "group.min.session.timeout.ms=1000".into()];
-    let options = Options { group_delay_ms: Some(300), more: short_sessions, ..Options::default() };
+    let short_sessions = [
+        "group.min.session.timeout.ms=1000",
+        "group.consumer.session.timeout.ms=2000",
+        "group.consumer.heartbeat.interval.ms=300",
+    ];
+    let more = short_sessions.iter().flat_map(|one| ["--set".into(), (*one).into()]).collect();
+    let options = Options { group_delay_ms: Some(300), more, ..Options::default() };
     let mut broker = Broker::start(options);
     create_ready_topic(&mut broker.connect(), TOPIC, PARTITIONS);
     let (tell, told) = channel();
     let rng = Random::from_environment(20_260_729);
-    let mut chaos = Chaos { rng, members: Vec::new(), started: 0, tell, ahead: Vec::new() };
+    let mut chaos =
+        Chaos { protocols, rng, members: Vec::new(), started: 0, tell, ahead: Vec::new() };
     (0..3).for_each(|_| chaos.add(&broker));
     let stop = Arc::new(AtomicBool::new(false));
     let sender = send(&broker, stop.clone());

@@ -2,6 +2,7 @@
 //!
 //! - `clients.rs`: through real clients
 //! - `chaos.rs`: the same while members and the broker are killed
+//! - `consumer.rs`: members of the consumer protocol (KIP-848)
 //! - `wire.rs`: over the wire
 //! - `many.rs`: very many offsets of one group
 //! - `hostile.rs`: clients that mean harm
@@ -13,6 +14,7 @@ mod harness;
 
 mod chaos;
 mod clients;
+mod consumer;
 mod group;
 mod hostile;
 mod load;

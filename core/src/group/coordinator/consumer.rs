@@ -79,6 +79,10 @@ impl Coordinator {
         let beaten = beaten.unwrap_or_else(|| Err(self.no_consumer_group(id)));
         if beaten.is_err() && self.is_unwritten(id) {
             self.remove(id);
+            if self.offsets.live_count(id) > 0 {
+                // As after a restart.
+                self.ensure(id, turn.now).map_err(|code| Refusal::new(code, ""))?;
+            }
         }
         beaten
     }
@@ -224,7 +228,8 @@ impl Coordinator {
 
     /// Sends answers that wait for nothing at once; the others behind the records before them.
     pub(super) fn settle_tells(&mut self, turn: &mut Turn<'_>) {
-        for write in std::mem::take(&mut turn.writes) {
+        // Those before were looked at already.
+        for write in turn.writes.split_off(turn.settled) {
             match write {
                 Write { records, then: Then::Tell(Some(answer)) }
                     if records.is_empty() && self.tells == 0 =>
@@ -237,5 +242,6 @@ impl Coordinator {
                 }
             }
         }
+        turn.settled = turn.writes.len();
     }
 }

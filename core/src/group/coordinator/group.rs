@@ -35,7 +35,7 @@ impl Group {
 
     pub fn is_empty(&self) -> bool {
         match self {
-            Group::Classic(group) => group.state() == State::Empty && group.size() == 0,
+            Group::Classic(group) => group.state() == State::Empty,
             Group::Consumer(group) => group.is_empty(),
         }
     }

@@ -53,7 +53,7 @@ pub struct Groups {
 }
 
 /// One partition's coordinator.
-pub struct Host {
+pub(crate) struct Host {
     id: PartitionId,
     phase: RefCell<Phase>,
     parked: RefCell<HashMap<Waiter, Parked>>,
@@ -82,7 +82,7 @@ pub(super) enum Parked {
 
 /// A step's writes: resolves when all of them are durable.
 #[must_use]
-pub(super) struct Stored(Option<flume::Receiver<()>>);
+pub(crate) struct Stored(Option<flume::Receiver<()>>);
 
 impl Stored {
     /// These and, if there are none, those of an earlier step: writes become durable in their order.
@@ -133,7 +133,7 @@ impl Groups {
     }
 
     /// All coordinators that there are by now, in the order of their partitions.
-    pub fn all(&self) -> Vec<Rc<Host>> {
+    pub(crate) fn all(&self) -> Vec<Rc<Host>> {
         let mut all: Vec<Rc<Host>> = self.hosts.borrow().values().cloned().collect();
         all.sort_unstable_by_key(|host| (host.id.topic_id, host.id.index));
         all
@@ -221,7 +221,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::step`].
-    pub async fn steps<T>(
+    pub(super) async fn steps<T>(
         self: &Rc<Self>,
         shard: &Rc<Shard>,
         mut work: impl FnMut(&mut Coordinator, &mut Turn<'_>) -> ControlFlow<T>,
@@ -271,7 +271,7 @@ impl Host {
     }
 
     /// Resolves when what is written by now is durable.
-    pub fn settled(&self) -> Stored {
+    pub(super) fn settled(&self) -> Stored {
         let mut pending = self.pending.borrow_mut();
         Stored(pending.back_mut().map(|last| {
             let (done, stored) = flume::bounded(1);
