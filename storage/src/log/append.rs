@@ -141,7 +141,9 @@ impl<R: Runtime> Log<R> {
         let unwritten_before = segment.unwritten_blocks();
         let chunk_bytes_max = self.inner.shared.chunk_bytes_max();
         let taken = segment.tail.append(base_offset, header.as_bytes(), records, chunk_bytes_max);
-        segment.end += header.total_bytes() as u64;
+        let batch_bytes = header.total_bytes() as u64;
+        segment.end += batch_bytes;
+        segment.run_batch_bytes_max = segment.run_batch_bytes_max.max(batch_bytes);
         let unwritten = segment.unwritten_blocks() - unwritten_before;
         let shared = &self.inner.shared;
         shared.foreground.set(shared.foreground.get().wrapping_add(1));

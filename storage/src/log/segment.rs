@@ -57,6 +57,8 @@ pub(crate) struct Segment<F> {
     pub end: u64,
     /// Bytes that belong to runs already cut: on their way, or further.
     pub run_from: u64,
+    /// The longest batch behind `run_from`.
+    pub run_batch_bytes_max: u64,
     /// Bytes given to segment writes.
     pub issued: u64,
     /// Bytes the file has, without gaps.
@@ -99,6 +101,7 @@ impl<F> Segment<F> {
             allocated: 0,
             end: 0,
             run_from: 0,
+            run_batch_bytes_max: 0,
             issued: 0,
             in_segment: 0,
             flushed: 0,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::log::checkpoint_file::{Compacted, CompactedSegment};
 use crate::log::remove::Condemned;
 use crate::log::segment::{Segment, SegmentName};
-use crate::log::write::{DIRECT_BYTES_MIN, DIRECT_FLUSHED_BYTES_MIN};
+use crate::log::write::{DIRECT_BATCH_BYTES_MIN, DIRECT_BYTES_MIN};
 use crate::notify::Signal;
 use crate::producers::ProducerStates;
 
@@ -266,11 +266,10 @@ impl<F> LogState<F> {
 
     /// What was appended since the last cut is enough to go straight into the segment.
     pub(crate) fn has_long_run(&self) -> bool {
-        let bytes_min = match self.config.durability {
-            Durability::Written => DIRECT_BYTES_MIN,
-            Durability::Flushed => DIRECT_FLUSHED_BYTES_MIN,
-        };
-        self.active().run_bytes() >= bytes_min
+        let active = self.active();
+        let has_long_batch = active.run_batch_bytes_max >= DIRECT_BATCH_BYTES_MIN
+            && self.config.durability == Durability::Written;
+        active.run_bytes() >= DIRECT_BYTES_MIN || (has_long_batch && active.run_bytes() > 0)
     }
 
     /// The segment with this base offset; `None` once it was deleted.

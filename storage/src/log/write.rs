@@ -20,11 +20,11 @@ use crate::store::shared::Shared;
 
 /// Runs at least this long go straight into the segment. Shorter ones share a write of the journal,
 /// and are written twice.
-pub(crate) const DIRECT_BYTES_MIN: u64 = 32 << 10;
+pub(crate) const DIRECT_BYTES_MIN: u64 = 128 << 10;
 
-/// The same where an acknowledgement waits for an fdatasync: one of the journal serves all partitions,
-/// one of a segment only its own.
-pub(crate) const DIRECT_FLUSHED_BYTES_MIN: u64 = 128 << 10;
+/// A run goes there too if one of its batches is at least this long, unless its acknowledgement waits
+/// for an fdatasync: one of the journal serves all partitions, one of a segment only its own.
+pub(crate) const DIRECT_BATCH_BYTES_MIN: u64 = 32 << 10;
 
 /// Journalled bytes follow into the segment once they are this many, or fewer if many logs have some.
 pub(crate) const FILL_BYTES_MIN: u64 = CHUNK_BYTES_MAX as u64;
@@ -113,6 +113,7 @@ impl<R: Runtime> Log<R> {
             return false;
         }
         segment.run_from = to;
+        segment.run_batch_bytes_max = 0;
         let segment_upto = if is_direct { full_blocks } else { 0 };
         let journal_sequence = self.journal(state, from.max(segment_upto), end);
         state.unwritten.push_back(Run { end, segment_upto, journal_sequence });
