@@ -15,6 +15,7 @@
 //! - `turn.rs`: what one step of a coordinator is given, and what it wants done
 //! - `batch.rs`: records of groups as record batches, and back
 //! - `placement.rs`: which partition a group belongs to
+//! - `mutants.rs`: named faults that the tests switch on
 //!
 //! On the shard:
 //!
@@ -27,6 +28,7 @@ pub mod classic;
 pub mod consumer;
 pub mod coordinator;
 pub mod host;
+mod mutants;
 pub mod offsets;
 pub mod placement;
 pub mod rules;

@@ -6,6 +6,7 @@ use corelane_net::codec::Str;
 use corelane_net::group_records::GroupRecord;
 use corelane_net::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 
+use super::super::mutants::{Mutant, active};
 use super::super::turn::{Answer, Turn, Waiter};
 use super::member::Member;
 use super::record::absent;
@@ -57,6 +58,9 @@ impl ConsumerGroup {
         for id in ids {
             for record in self.member_tombstones(id) {
                 self.emit(records, record);
+                if active(Mutant::LeaveWithoutTombstones) {
+                    records.pop();
+                }
             }
         }
         self.drop_patterns(records);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use corelane_net::codec::Uuid;
 use corelane_net::messages::ConsumerTopicPartitions;
 
+use super::super::mutants::{Mutant, active};
 use super::partitions::{Owned, Partitions, intersects};
 
 /// Where a member stands on its way.
@@ -115,7 +116,8 @@ struct Step<'a> {
 impl Step<'_> {
     /// In doubt it does.
     fn owns_any(&self, partitions: &Owned) -> bool {
-        self.owned.is_none_or(|owned| intersects(owned, partitions))
+        let owns = self.owned.is_none_or(|owned| intersects(owned, partitions));
+        owns && !active(Mutant::ForgetWhoOwns)
     }
 
     fn next(

@@ -8,6 +8,7 @@ use corelane_net::messages::{
 };
 
 use super::super::classic::{CONSUMER_PROTOCOL, join_refusal};
+use super::super::mutants::{Mutant, active};
 use super::super::turn::{Answer, Turn, Waiter};
 use super::partitions::{Partitions, assignment, each};
 use super::reconcile::{MemberState, Target, next};
@@ -144,7 +145,9 @@ impl ConsumerGroup {
             &member.standing,
             Target { epoch: self.target_epoch, partitions },
             owned,
-            |topic, index| !self.holders.contains_key(&(topic, index)),
+            |topic, index| {
+                !self.holders.contains_key(&(topic, index)) || active(Mutant::TakeHeldPartitions)
+            },
             |topic| read.contains(&topic),
         );
         let stepped = stepped.map_err(|_| {

@@ -10,6 +10,7 @@ use super::super::classic::ClassicGroup;
 use super::super::consumer::{
     Beat, ConsumerGroup, Done, LEAVES, LEAVES_FOR_A_WHILE, Pattern, Refusal, check_request, goodbye,
 };
+use super::super::mutants::{Mutant, active};
 use super::super::rules::{ALL_MEMBERS_BYTES_MAX, GROUPS_MAX};
 use super::super::turn::{Answer, Then, Turn, Waiter, Write};
 use super::Coordinator;
@@ -235,6 +236,13 @@ impl Coordinator {
                     if records.is_empty() && self.tells == 0 =>
                 {
                     turn.answers.push(answer);
+                }
+                Write { records, then: Then::Tell(Some(answer)) }
+                    if active(Mutant::AnswerBeforeWrite) =>
+                {
+                    turn.answers.push(answer);
+                    self.tells += 1;
+                    turn.writes.push(Write { records, then: Then::Tell(None) });
                 }
                 write => {
                     self.tells += usize::from(matches!(write.then, Then::Tell(_)));

@@ -12,10 +12,12 @@ use corelane_net::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, ConsumerTopicPartitions,
 };
 
+use super::super::super::mutants::{Mutant, activate};
 use super::super::super::turn::Waiter;
 use super::consumer_stage::{GROUP, Stage};
 use crate::seeded::Rng;
 
+const SEEDS: u64 = 300;
 const NAMES: [&str; 4] = ["t0", "t1", "t2", "t3"];
 
 #[derive(Clone, Debug)]
@@ -335,9 +337,40 @@ impl Run {
 
 #[test]
 fn no_partition_is_with_two_members() {
-    for seed in 0..300 {
-        let mut run = Run::new(seed);
-        run.play(400);
-        run.end();
-    }
+    (0..SEEDS).for_each(live);
+}
+
+/// The world of one seed, until it has come to rest.
+fn live(seed: u64) {
+    let mut run = Run::new(seed);
+    run.play(400);
+    run.end();
+}
+
+/// Worlds until one sees the fault.
+fn caught(mutant: Mutant) {
+    let _active = activate(mutant);
+    let seed = (0..SEEDS).find(|&seed| std::panic::catch_unwind(|| live(seed)).is_err());
+    let seed = seed.unwrap_or_else(|| panic!("{mutant:?} was not caught in {SEEDS} seeds"));
+    println!("{mutant:?} is caught with seed {seed}");
+}
+
+#[test]
+fn taking_what_another_holds_is_caught() {
+    caught(Mutant::TakeHeldPartitions);
+}
+
+#[test]
+fn forgetting_who_owns_is_caught() {
+    caught(Mutant::ForgetWhoOwns);
+}
+
+#[test]
+fn leaving_without_tombstones_is_caught() {
+    caught(Mutant::LeaveWithoutTombstones);
+}
+
+#[test]
+fn answering_before_the_write_is_caught() {
+    caught(Mutant::AnswerBeforeWrite);
 }
