@@ -15,6 +15,8 @@ pub struct Masks {
     pub port: u16,
     /// The epoch in which a new topic's partitions begin: Kafka's is 0, Corelane's the number of its start.
     pub leader_epoch: i32,
+    /// The epoch in which the first group of the consumer protocol begins: Kafka's is 2, Corelane's 1.
+    group_epoch: Option<i64>,
     /// Topic ids as hexadecimal digits, each with the topic's name and how many topics have had it.
     topic_ids: BTreeMap<String, String>,
     /// What stands in texts: addresses, directories.
@@ -29,7 +31,14 @@ impl Masks {
             (format!(":{}", port + 1), ":<next port>"),
             (data_dir.to_string(), "<directory>"),
         ];
-        Masks { node_id: -1, port, leader_epoch: 0, topic_ids: BTreeMap::new(), texts }
+        Masks {
+            node_id: -1,
+            port,
+            leader_epoch: 0,
+            group_epoch: None,
+            topic_ids: BTreeMap::new(),
+            texts,
+        }
     }
 
     /// Remembers a topic's id.
@@ -67,6 +76,8 @@ impl Masks {
                 if let (Some(id), Some(name)) = (leaf(&["topic_id"]), name) {
                     self.learn(&id, &name);
                 }
+                let epoch = leaf(&["member_epoch"]).and_then(|text| text.parse::<i64>().ok());
+                self.group_epoch = self.group_epoch.or(epoch.filter(|epoch| *epoch > 0));
                 members.iter().for_each(|(_, value)| self.learn_from(value));
             }
         }
@@ -104,6 +115,10 @@ impl Masks {
             "topic_id" => return self.topic_ids.get(text).cloned(),
             "leader_epoch" | "epoch" | "partition_leader_epoch" if is(self.leader_epoch.into()) => {
                 "<epoch>"
+            }
+            "member_epoch" | "group_epoch" | "assignment_epoch" => {
+                let first = self.group_epoch?;
+                return number.filter(|n| *n > 0).map(|n| format!("<first epoch + {}>", n - first));
             }
             "producer_id" if number.is_some_and(|id| id >= 0) => "<producer>",
             "session_id" if number.is_some_and(|id| id != 0) => "<session>",

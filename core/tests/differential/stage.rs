@@ -289,6 +289,12 @@ impl<'a> Stage<'a> {
 
     fn fields_of(&mut self, mut answer: Response) -> Vec<Field> {
         batches::describe_all(&mut answer);
+        if let Response::ConsumerGroupDescribe(answer) = &mut answer {
+            // Their order is nobody's promise.
+            answer.groups.iter_mut().for_each(|group| {
+                group.members.sort_by(|one, other| one.member_id.cmp(&other.member_id));
+            });
+        }
         let mut value = fields::parse(&format!("{answer:#?}"));
         self.masks.apply(&mut value);
         let mut found = fields::flatten(&value);

@@ -2,7 +2,9 @@
 //! how to run them, against Corelane and against Kafka.
 //!
 //! Requests are made before the clock starts and answers hardly looked at, so that the program that measures
-//! takes little of what is measured.
+//! takes little of what is measured. `load/consumer.rs` has those of the consumer protocol.
+
+mod consumer;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

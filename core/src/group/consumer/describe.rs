@@ -60,7 +60,8 @@ impl ConsumerGroup {
             client_host: value.client_host.clone(),
             subscribed_topic_names: value.subscribed_topic_names.clone(),
             // Kafka tells an empty one as there is one, and so do clients send it.
-            subscribed_topic_regex: value.subscribed_topic_regex.clone(),
+            // Empty, not null, as Kafka tells it.
+            subscribed_topic_regex: Some(value.subscribed_topic_regex.clone().unwrap_or_default()),
             assignment: named(assigned.into_iter(), topics),
             target_assignment: named(target, topics),
             member_type: if member.is_classic() { 0 } else { 1 },

@@ -77,7 +77,12 @@ impl Coordinator {
             waiter,
         };
         let beaten = self.with_consumer(id, |group| group.heartbeat(&beat, turn));
-        let beaten = beaten.unwrap_or_else(|| Err(self.no_consumer_group(id)));
+        let beaten = beaten.unwrap_or_else(|| {
+            let refusal = self.no_consumer_group(id);
+            let is_there = self.groups.contains_key(id);
+            let words = format!("Consumer group {id} not found.");
+            Err(if is_there { refusal } else { Refusal::new(refusal.code, words) })
+        });
         if beaten.is_err() && self.is_unwritten(id) {
             self.remove(id);
             if self.offsets.live_count(id) > 0 {

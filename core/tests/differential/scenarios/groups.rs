@@ -13,7 +13,7 @@ use crate::stage::Stage;
 const INITIAL_DELAY: Duration = Duration::from_millis(3_500);
 
 /// Waits until the group has a coordinator: Kafka makes the topic first.
-fn wait_for_coordinator(stage: &mut Stage<'_>, group: &str) {
+pub fn wait_for_coordinator(stage: &mut Stage<'_>, group: &str) {
     let asked = FindCoordinatorRequest {
         coordinator_keys: vec![group.into()],
         ..FindCoordinatorRequest::default()
@@ -55,11 +55,15 @@ pub fn find_coordinator(stage: &mut Stage<'_>) {
     stage.ask_at(&[4, 6], "nothing", FindCoordinatorRequest::default());
 }
 
-fn commit(group: &str, topics: Vec<OffsetCommitRequestTopic>) -> OffsetCommitRequest {
+pub fn commit(group: &str, topics: Vec<OffsetCommitRequestTopic>) -> OffsetCommitRequest {
     OffsetCommitRequest { group_id: group.into(), topics, ..Default::default() }
 }
 
-fn offsets(name: &str, topic_id: Uuid, offsets: &[(i32, i64, &str)]) -> OffsetCommitRequestTopic {
+pub fn offsets(
+    name: &str,
+    topic_id: Uuid,
+    offsets: &[(i32, i64, &str)],
+) -> OffsetCommitRequestTopic {
     let partition = |(index, offset, metadata): &(i32, i64, &str)| OffsetCommitRequestPartition {
         partition_index: *index,
         committed_offset: *offset,
@@ -194,7 +198,7 @@ fn deletions(stage: &mut Stage<'_>) {
     stage.ask("v7: what is left of a deleted group", 7, all);
 }
 
-fn join(group: &str, member_id: &str) -> JoinGroupRequest {
+pub fn join(group: &str, member_id: &str) -> JoinGroupRequest {
     JoinGroupRequest {
         group_id: group.into(),
         session_timeout_ms: 30_000,

@@ -4,6 +4,7 @@ mod absent_features;
 mod alter_configs;
 mod api_versions;
 mod cluster;
+mod consumer_groups;
 mod describe_configs;
 mod fetch;
 mod fetch_sessions;
@@ -73,6 +74,9 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("group_refused_joins", groups::refused_joins),
     scenario("group_one_member", groups::one_member),
     scenario("group_static_member", groups::static_member),
+    scenario("consumer_group_refused", consumer_groups::refused),
+    scenario("consumer_group_members", consumer_groups::members),
+    scenario("consumer_group_static_member", consumer_groups::static_member),
     scenario("group_offsets_topic", groups::offsets_topic),
     Scenario {
         auto_create_topics: false,
