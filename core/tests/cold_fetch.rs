@@ -22,7 +22,7 @@ const RECORDS: i64 = 4;
 /// Batches that differ; then they come again, with the keys that they had.
 const DIFFERENT: i64 = 61;
 const VALUE_BYTES: usize = 8 << 10;
-const BATCHES: i64 = 700;
+const BATCHES: i64 = 300;
 
 /// The value of the record at `offset`.
 fn value(offset: i64) -> Vec<u8> {

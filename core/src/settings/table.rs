@@ -221,7 +221,7 @@ static KEYS: &[Key] = &[
         "Shards, each with a thread of its own. The data does not depend on it.")
         .with_flag("--shards"),
     key("corelane.spin.us", Kind::Whole { min: 0, max: 1_000_000 }, Default::Text("0"),
-        "How long a shard without work looks for some before it sleeps: quicker answers, for a core that is never idle."),
+        "How long an idle shard looks for work before it sleeps: quicker calls between shards, for processor time."),
     key("corelane.cache.bytes", Kind::Bytes { min: 1 << 20, max: i64::MAX as u64 },
         Default::Nothing("a fifth of the memory"),
         "Memory for the newest data, of all shards together.")

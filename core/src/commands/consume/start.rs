@@ -52,7 +52,8 @@ impl Start {
         }
         let instant = text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
         let midnight = || {
-            let date: Date = text.parse().ok()?;
+            // A date would be read out of a time without a zone, too.
+            let date: Date = text.parse().ok().filter(|date: &Date| date.to_string() == text)?;
             let zoned = date.at(0, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?;
             Some(zoned.timestamp().as_millisecond())
         };

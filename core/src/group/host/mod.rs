@@ -221,7 +221,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::step`].
-    pub async fn steps<T>(
+    pub(super) async fn steps<T>(
         self: &Rc<Self>,
         shard: &Rc<Shard>,
         mut work: impl FnMut(&mut Coordinator, &mut Turn<'_>) -> ControlFlow<T>,
@@ -271,7 +271,7 @@ impl Host {
     }
 
     /// Resolves when what is written by now is durable.
-    pub fn settled(&self) -> Stored {
+    pub(super) fn settled(&self) -> Stored {
         let mut pending = self.pending.borrow_mut();
         Stored(pending.back_mut().map(|last| {
             let (done, stored) = flume::bounded(1);
