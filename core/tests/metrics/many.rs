@@ -82,7 +82,7 @@ fn many_scrapers_get_whole_pages() {
     typed::call(connection, version, request);
     let place = address(&broker);
     let scrapers: Vec<_> =
-        (0..100).map(|_| thread::spawn(move || get(place, "/metrics"))).collect();
+        (0..60).map(|_| thread::spawn(move || get(place, "/metrics"))).collect();
     for scraper in scrapers {
         let answer = scraper.join().expect("no panic");
         assert_eq!(answer.status, 200);
