@@ -109,6 +109,10 @@ impl Check<'_> {
         if !any_whole && !all_absent && !is_crash_in_first {
             let what = "no readable checkpoint: a start takes this partition offline";
             self.tell(Severity::Damage, path, None, what);
+        } else if !any_whole && !self.files.left.is_empty() {
+            let what = "compacted segments without a readable checkpoint: a start takes this \
+                        partition offline";
+            self.tell(Severity::Damage, path, None, what);
         } else if all_absent && self.clean && !self.files.segments.is_empty() {
             let what = "segments without a checkpoint, though the last stop was a clean one";
             self.tell(Severity::Damage, path, None, what);
@@ -207,7 +211,16 @@ impl Check<'_> {
         let mut merged = self.files.merged(base, &[])?;
         let limit = merged.limit();
         let walked = self.walk(&mut merged, base, limit, base)?;
-        let next = self.files.compacted(base).map_or(next, |segment| segment.records_end);
+        let compacted = self.files.compacted(base).copied();
+        if let Some(segment) = compacted.filter(|segment| segment.until != next) {
+            let what = format!(
+                "it was compacted up to offset {}, but the next segment begins at {next}: a start takes \
+                 this partition offline",
+                segment.until
+            );
+            self.tell(Severity::Damage, self.files.segment_path(base), None, what);
+        }
+        let next = compacted.map_or(next, |segment| segment.records_end);
         if walked.stopped.is_none() && walked.offset != next {
             let what =
                 format!("it ends before offset {}, but should end before {next}", walked.offset);

@@ -85,9 +85,14 @@ impl<R: Runtime> Log<R> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
         let write = async || write_checkpoint(runtime, &inner.dir, inner.id, checkpoint).await;
-        inner.shared.with_descriptors(write).await?;
-        self.with_state(|state| state.checkpoint_sequence = checkpoint.sequence);
-        Ok(())
+        let written = inner.shared.with_descriptors(write).await;
+        self.with_state(|state| {
+            state.is_slot_torn = written.is_err();
+            if written.is_ok() {
+                state.checkpoint_sequence = checkpoint.sequence;
+            }
+        });
+        written
     }
 
     /// Writes what the index says of the bytes before `end`, which are synced: entries of later
@@ -128,7 +133,7 @@ fn is_in_segments<F>(state: &LogState<F>, end: Mark) -> bool {
 /// The log as it is now; `None` if the last checkpoint says the same.
 fn capture<F>(state: &mut LogState<F>) -> Option<Checkpoint> {
     let end = state.end();
-    if state.offline.is_some() || end == state.checkpoint {
+    if state.offline.is_some() || (end == state.checkpoint && !state.is_slot_torn) {
         return None;
     }
     let active = state.active();

@@ -19,10 +19,12 @@ use crate::runtime::{BLOCK_BYTES, DiskError, File, OpenMode, Runtime, block_ceil
 mod compacted;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod slots;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use compacted::{Compacted, CompactedSegment};
+pub(crate) use slots::{Slots, read_slots};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"CLP1");
 
@@ -53,9 +55,15 @@ pub enum CheckpointError {
         /// What is wrong with it.
         fault: &'static str,
     },
-    /// Both slots are there and neither is whole, which no crash can cause.
-    #[error("{0}: both checkpoint slots are damaged")]
+    /// Neither slot is whole, where one must be: no crash can cause that.
+    #[error("{0}: both checkpoint slots are damaged: restore the directory from a copy")]
     Damaged(PathBuf),
+    /// A slot is not whole after a clean stop, or it is an older one that was found where a newer one
+    /// was written: what is missing may be the newest one.
+    #[error(
+        "{0}: the newest of the two checkpoint slots may be the one that is damaged: restore the directory from a copy"
+    )]
+    NewestDamaged(PathBuf),
     /// The segment that holds the log start is gone, which neither a crash nor a deletion can cause.
     #[error("{dir}: the log starts at offset {log_start}, but its first segment is {first}")]
     SegmentMissing {
@@ -65,6 +73,19 @@ pub enum CheckpointError {
         log_start: i64,
         /// Base offset of the first segment that is.
         first: i64,
+    },
+    /// Segments do not meet: as when the newest checkpoint is damaged, and the one before it does not
+    /// name what compaction has put in their place.
+    #[error(
+        "{path}: the next segment begins at offset {next}, but this one ends before {end}: what was between them is gone, or is in files that only a damaged checkpoint slot has named: restore the directory from a copy"
+    )]
+    Hole {
+        /// The segment before.
+        path: PathBuf,
+        /// Where it ends.
+        end: i64,
+        /// Where it should.
+        next: i64,
     },
     /// A compacted segment that the checkpoint names is not there as it was written.
     #[error(
@@ -341,29 +362,6 @@ pub(crate) async fn read_slot<R: Runtime>(
         None if bytes.as_bytes().iter().all(|byte| *byte == 0) => Slot::Unwritten,
         None => Slot::Unreadable,
     })
-}
-
-/// The newest whole checkpoint in the partition's directory, if there is one.
-pub(crate) async fn read_checkpoint<R: Runtime>(
-    runtime: &R,
-    dir: &Path,
-    id: PartitionId,
-) -> Result<Option<Checkpoint>, CheckpointError> {
-    let mut newest: Option<Checkpoint> = None;
-    let mut damaged = 0;
-    for slot in [0, 1] {
-        match read_slot(runtime, dir, id, slot).await? {
-            Slot::Whole(found) if newest.as_ref().is_none_or(|n| n.sequence < found.sequence) => {
-                newest = Some(found);
-            }
-            Slot::Whole(_) | Slot::Absent => {}
-            Slot::Unwritten | Slot::Unreadable => damaged += 1,
-        }
-    }
-    if damaged == 2 {
-        return Err(CheckpointError::Damaged(dir.to_owned()));
-    }
-    Ok(newest)
 }
 
 /// Writes the slot that is not the newest one; durable on return. The other slot gets as much room:

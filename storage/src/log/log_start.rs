@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::journal::writer::NO_SPACE_RETRY;
-use crate::log::checkpoint_file::{Checkpoint, CheckpointError, read_checkpoint};
+use crate::log::checkpoint_file::{Checkpoint, CheckpointError, read_slots};
 use crate::log::{Log, Offline};
 use crate::mutants::{Mutant, active};
 use crate::runtime::Runtime;
@@ -101,14 +101,17 @@ impl<R: Runtime> Log<R> {
     pub(crate) async fn newest_checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
-        if self.with_state(|state| state.checkpoint_sequence) == 0 {
+        let sequence = self.with_state(|state| state.checkpoint_sequence);
+        if sequence == 0 {
             return Ok(Checkpoint::of_nothing(runtime.now_ms()));
         }
-        let read = async || match read_checkpoint(runtime, &inner.dir, inner.id).await {
+        let read = async || match read_slots(runtime, &inner.dir, inner.id).await {
             Err(CheckpointError::Disk(error)) => Err(error),
             other => Ok(other),
         };
-        let newest = inner.shared.with_descriptors(read).await??;
-        newest.ok_or_else(|| CheckpointError::Damaged(inner.dir.clone()))
+        let newest = inner.shared.with_descriptors(read).await??.newest;
+        // An older one would take the log back to where it ended.
+        let newest = newest.filter(|newest| newest.sequence >= sequence);
+        newest.ok_or_else(|| CheckpointError::NewestDamaged(inner.dir.clone()))
     }
 }

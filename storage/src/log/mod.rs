@@ -55,8 +55,8 @@ pub use check_records::{CHECKED_BYTES_MAX, RefusedTimestamp};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint_file::fuzz as fuzz_checkpoint;
 pub(crate) use checkpoint_file::{
-    Checkpoint, CheckpointError, Compacted, CompactedSegment, SegmentTimes, Slot, read_checkpoint,
-    read_slot, slot_path, sync_checkpoint, write_checkpoint,
+    Checkpoint, CheckpointError, Compacted, CompactedSegment, SegmentTimes, Slot, Slots, read_slot,
+    read_slots, slot_path, sync_checkpoint, write_checkpoint,
 };
 pub use compaction::CompactionLimits;
 pub use find_time::TimestampOffset;
@@ -229,8 +229,10 @@ impl<R: Runtime> Log<R> {
             return Some(format!("partition {id} is offline: {reason}"));
         }
         let is_empty = state.end().place() == (state.log_start, 0);
-        (!is_empty && state.end() != state.checkpoint)
-            .then(|| format!("partition {id} has appends behind its checkpoint"))
+        if !is_empty && state.end() != state.checkpoint {
+            return Some(format!("partition {id} has appends behind its checkpoint"));
+        }
+        state.is_slot_torn.then(|| format!("a checkpoint of partition {id} was written in part"))
     }
 
     /// Looks at what of it can be compacted.

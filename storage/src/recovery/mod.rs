@@ -6,6 +6,7 @@
 //! dispensable. Only then is cut what lies behind: it is torn or was never acknowledged. A crash in
 //! the midst of it changes nothing: the next recovery reads the same.
 
+mod holes;
 mod leftovers;
 mod merged;
 mod walk;
@@ -20,7 +21,7 @@ use crate::log::index_file::{is_incomplete, read_index_file, write_index_file};
 use crate::log::segment::{Segment, SegmentName, index_path, segment_path};
 use crate::log::state::{LogState, Mark};
 use crate::log::{
-    Checkpoint, CheckpointError, Log, LogConfig, SegmentTimes, read_checkpoint, sync_checkpoint,
+    Checkpoint, CheckpointError, Log, LogConfig, SegmentTimes, Slots, read_slots, sync_checkpoint,
     write_checkpoint,
 };
 use crate::mutants::{Mutant, active};
@@ -106,17 +107,32 @@ impl<R: Runtime> Recovery<'_, R> {
         boot: &Boot,
         config: LogConfig,
     ) -> Result<LogState<R::File>, CheckpointError> {
-        let checkpoint = read_checkpoint(self.runtime, self.dir, self.id).await?;
+        let slots = read_slots(self.runtime, self.dir, self.id).await?;
+        let Slots { newest: checkpoint, is_alone } = slots;
+        if is_alone && boot.was_clean() {
+            return Err(CheckpointError::NewestDamaged(self.dir.to_owned()));
+        }
+        if is_alone {
+            tracing::warn!(
+                partition = %self.id, dir = %self.dir.display(),
+                "one of the two checkpoint slots is torn by a crash, or damaged: the other one counts"
+            );
+        }
         if let Some(fault) = checkpoint.as_ref().and_then(Checkpoint::fault) {
             return Err(CheckpointError::Impossible { dir: self.dir.to_owned(), fault });
         }
         let no_fragments = Vec::new();
         let fragments = boot.scan.fragments.get(&self.id).unwrap_or(&no_fragments);
         let now_ms = self.runtime.now_ms();
+        let had_checkpoint = checkpoint.is_some();
         let checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::of_nothing(now_ms));
         let (start, start_sequence) = (checkpoint.end, checkpoint.sequence);
         let compacted = &checkpoint.compacted;
         let names = FileNames::of(&self.runtime.list(self.dir).await?, compacted);
+        if !had_checkpoint && names.last_generation() > 0 {
+            // Compaction comes after a checkpoint.
+            return Err(CheckpointError::Damaged(self.dir.to_owned()));
+        }
         let files = &names.segments;
         let log_start = checkpoint.log_start;
         let mut closed = names.closed(compacted, log_start, start.segment_base, self.dir)?;
@@ -130,6 +146,7 @@ impl<R: Runtime> Recovery<'_, R> {
         state.epochs = checkpoint.epochs;
         state.segments.clear();
         state.segments.extend(closed.split_off(&first).into_values());
+        self.check_for_holes(&state, compacted, start.segment_base, is_alone).await?;
         state.first_dirty = compacted.first_dirty;
         state.last_generation = names.last_generation();
         let index = self.load_index(start, checkpoint.times, files).await?;
@@ -145,7 +162,8 @@ impl<R: Runtime> Recovery<'_, R> {
             state.active_mut().opened_ms = checkpoint.times.opened_ms;
         }
         end = self.go_to_log_start(&mut state, end);
-        let sequence = self.make_durable(&state, start, end, start_sequence, &names, boot).await?;
+        let slot = (start_sequence, is_alone);
+        let sequence = self.make_durable(&state, start, end, slot, &names, boot).await?;
         if !boot.was_clean() {
             self.trim(end, &names).await?;
         }
@@ -155,20 +173,21 @@ impl<R: Runtime> Recovery<'_, R> {
     }
 
     /// Makes sure that a crash finds what was recovered without the journals; returns the number of
-    /// the checkpoint that says so.
+    /// the checkpoint that says so. A torn slot is written again, so that one that is not whole after a
+    /// clean stop is known to be damaged.
     async fn make_durable(
         &self,
         state: &LogState<R::File>,
         start: Mark,
         end: Mark,
-        start_sequence: u64,
+        (start_sequence, is_alone): (u64, bool),
         names: &FileNames,
         boot: &Boot,
     ) -> Result<u64, DiskError> {
         if boot.was_clean() && end == start {
             return Ok(start_sequence);
         }
-        let changed = end != start || boot.scan.fragments.contains_key(&self.id);
+        let changed = end != start || is_alone || boot.scan.fragments.contains_key(&self.id);
         let sequence = start_sequence + u64::from(changed);
         if !names.is_empty() {
             // A kill may have come between a file's creation and the sync of its name.

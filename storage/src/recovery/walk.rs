@@ -71,8 +71,23 @@ pub(crate) async fn rebuild_index<R: Runtime>(
     index: &mut SegmentIndex,
     end: u64,
 ) -> Result<u64, DiskError> {
+    let from = index.last().position;
+    let passed = pass_headers(runtime, file, (from, end), |header, position| {
+        index.maybe_push(header.base_offset(), position, header.max_timestamp());
+    });
+    passed.await.map(|(bytes_read, _)| bytes_read)
+}
+
+/// Shows `visit` the header of every batch of `file` from `from` on, where one begins, up to `end`, or
+/// up to what is none; returns the bytes read, and where it came to.
+pub(super) async fn pass_headers<R: Runtime>(
+    runtime: &R,
+    file: &R::File,
+    (from, end): (u64, u64),
+    mut visit: impl FnMut(&BatchHeader, u64),
+) -> Result<(u64, u64), DiskError> {
     const WINDOW_BYTES: u64 = 1 << 20;
-    let mut position = index.last().position;
+    let mut position = from;
     let (mut window, mut window_at, mut bytes_read) = (AlignedBuf::with_capacity(1), 0, 0);
     while position + HEADER_BYTES as u64 <= end {
         let header_end = position + HEADER_BYTES as u64;
@@ -85,8 +100,8 @@ pub(crate) async fn rebuild_index<R: Runtime>(
         }
         let bytes = window.as_bytes().get((position - window_at) as usize..).unwrap_or_default();
         let Ok(header) = BatchHeader::read(bytes) else { break };
-        index.maybe_push(header.base_offset(), position, header.max_timestamp());
+        visit(header, position);
         position += header.total_bytes() as u64;
     }
-    Ok(bytes_read)
+    Ok((bytes_read, position))
 }

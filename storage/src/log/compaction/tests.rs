@@ -2,4 +2,5 @@
 
 mod faults;
 mod rules;
+mod slots;
 mod swaps;
