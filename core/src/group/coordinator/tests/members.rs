@@ -387,10 +387,11 @@ fn members_without_a_leader_are_not_looked_at_all_the_time() {
         rebalance_timeout_ms: 0,
         ..join_request("")
     };
-    let (stays, goes) = (world.join_as(3, &hasty(Some("i"))), world.join_as(3, &hasty(None)));
+    let stays = world.join_as(3, &hasty(Some("i")));
+    let goes = world.join_as(3, &JoinGroupRequest { rebalance_timeout_ms: 1_000, ..hasty(None) });
     world.pass(3_000);
     let (stays, goes) = (world.joined(stays).member_id, world.joined(goes).member_id);
-    // The other is called to join, does not, and has no time for it.
+    // Who stays is called to join, has no time for it, and does not.
     world.leave(&[(&goes, None)]);
     let steps = (0..10).take_while(|_| world.take(|groups, turn| groups.expire(turn))).count();
     assert!(steps < 10, "the group is looked at over and over");
