@@ -164,8 +164,9 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
         waiting: &impl Fn(Waiting),
     ) -> Result<BytesMut, FrameError> {
         while body.len() < len {
-            let room_bytes =
-                if self.reservation.is_ample() { len } else { len.min(2 * body.len()) };
+            // Never 0, whatever has come with the head.
+            let doubled_bytes = (2 * body.len()).max(HEAD_BYTES);
+            let room_bytes = if self.reservation.is_ample() { len } else { len.min(doubled_bytes) };
             if !self.reservation.try_grow_to(room_bytes) {
                 waiting(Waiting::Budget);
                 self.reservation.wait_for(room_bytes, self.limits, self.timer).await;

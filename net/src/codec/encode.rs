@@ -36,6 +36,7 @@ pub struct Encoder {
     /// Payloads, each with the position in `fields` before which it belongs.
     splices: Vec<(usize, Part)>,
     spliced_bytes: usize,
+    in_tagged: bool,
     failure: Option<EncodeError>,
 }
 
@@ -137,7 +138,7 @@ impl Encoder {
 
     /// A payload, kept by reference unless it is small.
     pub fn put_payload(&mut self, payload: &Bytes) {
-        if payload.len() < COPY_BELOW_BYTES {
+        if payload.len() < COPY_BELOW_BYTES || self.in_tagged {
             return self.put(payload);
         }
         self.spliced_bytes += payload.len();
@@ -209,7 +210,10 @@ impl Encoder {
         let start = self.fields.len();
         let spliced_bytes = self.spliced_bytes;
         self.fields.put_u8(0);
+        // Its size stands before it, so all of it has to be here.
+        let was_in_tagged = std::mem::replace(&mut self.in_tagged, true);
         body(self);
+        self.in_tagged = was_in_tagged;
         let len = self.fields.len() - start - 1;
         if self.spliced_bytes != spliced_bytes || len > i32::MAX as usize {
             return self.fail(EncodeError::TooLong(len));

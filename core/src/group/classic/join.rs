@@ -96,8 +96,7 @@ impl ClassicGroup {
             self.join_static_again(joining, instance_id, &old_id, id, turn);
         } else if instance_id.is_none() && joining.must_know_id {
             let deadline = turn.now.monotonic + joining.session_timeout();
-            self.pending_joins.insert(id.clone(), deadline);
-            self.arm(deadline);
+            self.expect_join(id.clone(), deadline);
             turn.answer_join(joining.waiter, refusal(&id, ErrorCode::MemberIdRequired));
         } else {
             self.add(joining, id, turn);
@@ -207,8 +206,10 @@ impl ClassicGroup {
         turn: &mut Turn<'_>,
     ) {
         let leader = self.leader.clone();
-        let more = protocols_bytes(&joining.request.protocols);
-        if self.record_bytes() + more > GROUP_RECORD_BYTES_MAX {
+        let protocol = self.protocol.as_deref().unwrap_or_default();
+        let less = self.members.get(old_id).map_or(0, |member| member.metadata(protocol).len());
+        let more = protocols_bytes(&joining.request.protocols).saturating_sub(less);
+        if self.stored_bytes() + more > GROUP_RECORD_BYTES_MAX {
             let refused = refusal("", ErrorCode::UnknownServerError);
             return turn.answer_join(joining.waiter, refused);
         }

@@ -45,9 +45,11 @@ impl Member {
         self.protocols.iter().map(|one| &one.name).find(|name| is_candidate(name))
     }
 
-    /// What it holds in memory, roughly.
+    /// What it holds in memory, roughly. Its id begins with the client's or the static member's name,
+    /// and both stand in the group's maps as well.
     pub fn bytes(&self) -> usize {
-        let texts = self.client_id.len() + self.client_host.len();
+        let name = self.instance_id.as_ref().map_or(0, |name| name.len());
+        let texts = 2 * self.client_id.len() + self.client_host.len() + 3 * name;
         size_of::<Member>() + texts + protocols_bytes(&self.protocols) + self.assignment.len()
     }
 }

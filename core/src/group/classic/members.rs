@@ -1,5 +1,7 @@
 //! Who is in, who leads, what all of them speak.
 
+use std::time::Duration;
+
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{JoinGroupRequestProtocol, JoinGroupResponse, SyncGroupResponse};
@@ -8,13 +10,18 @@ use super::super::turn::{Turn, Waiter};
 use super::member::Member;
 use super::{ClassicGroup, State};
 
+/// What an id that was only handed out holds in memory, roughly.
+fn pending_join_bytes(id: &str) -> usize {
+    size_of::<(Str, Duration)>() + id.len()
+}
+
 impl ClassicGroup {
     pub(super) fn insert(&mut self, id: Str, member: Member) {
         if let Some(instance_id) = &member.instance_id {
             self.static_ids.insert(instance_id.clone(), id.clone());
         }
         self.leader.get_or_insert_with(|| id.clone());
-        self.pending_joins.remove(&id);
+        self.forget_pending_join(&id);
         self.awaiting_join += usize::from(member.join_waiter.is_some());
         self.count_protocols(&member.protocols, true);
         self.bytes += member.bytes();
@@ -36,8 +43,22 @@ impl ClassicGroup {
         if self.is_leader(id) {
             self.leader = self.members.keys().next().cloned();
         }
-        self.pending_joins.remove(id);
+        self.forget_pending_join(id);
         self.pending_syncs.remove(id);
+    }
+
+    /// Hands out an id that its member is to come back with until `deadline`.
+    pub(super) fn expect_join(&mut self, id: Str, deadline: Duration) {
+        self.forget_pending_join(&id);
+        self.bytes += pending_join_bytes(&id);
+        self.pending_joins.insert(id, deadline);
+        self.arm(deadline);
+    }
+
+    fn forget_pending_join(&mut self, id: &str) {
+        if self.pending_joins.remove(id).is_some() {
+            self.bytes -= pending_join_bytes(id);
+        }
     }
 
     pub(super) fn set_protocols(&mut self, id: &str, protocols: Vec<JoinGroupRequestProtocol>) {

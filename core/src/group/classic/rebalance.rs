@@ -1,11 +1,17 @@
 //! From one generation to the next.
 
+use std::time::Duration;
+
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 
 use super::super::turn::{Then, Turn};
 use super::time::{JoinTimer, millis};
 use super::{ClassicGroup, State};
+
+/// While nobody has joined who could lead, it is looked for one so often at most, however short a time
+/// the members ask for.
+const LEADER_WAIT_MIN: Duration = Duration::from_secs(1);
 
 impl ClassicGroup {
     /// Begins a rebalance; if one is under way, ends it if it can be ended.
@@ -49,14 +55,14 @@ impl ClassicGroup {
     }
 
     /// The longest that any member asks for.
-    pub(super) fn rebalance_timeout(&self) -> std::time::Duration {
+    pub(super) fn rebalance_timeout(&self) -> Duration {
         millis(self.members.values().map(|m| m.rebalance_timeout_ms).max().unwrap_or(0))
     }
 
     pub(super) fn set_join_timer(
         &mut self,
-        deadline: std::time::Duration,
-        initial: Option<(std::time::Duration, std::time::Duration)>,
+        deadline: Duration,
+        initial: Option<(Duration, Duration)>,
     ) {
         self.join_timer = Some(JoinTimer { deadline, initial });
         self.arm(deadline);
@@ -72,7 +78,8 @@ impl ClassicGroup {
         let absent: Vec<Str> = absent.map(|(id, _)| id.clone()).collect();
         absent.iter().for_each(|id| self.remove(id));
         if !self.has_leader_that_joined() && !self.members.is_empty() {
-            self.set_join_timer(turn.now.monotonic + self.rebalance_timeout(), None);
+            let wait = self.rebalance_timeout().max(LEADER_WAIT_MIN);
+            self.set_join_timer(turn.now.monotonic + wait, None);
             return;
         }
         self.begin_generation(turn);

@@ -9,6 +9,7 @@ use corelane_net::group_records::{
 };
 use corelane_net::messages::JoinGroupRequestProtocol;
 
+use super::super::rules::GROUP_RECORD_BYTES_MAX;
 use super::super::turn::{Now, Turn};
 use super::member::Member;
 use super::{ClassicGroup, State};
@@ -69,6 +70,17 @@ impl ClassicGroup {
             MEMBER_RECORD_OVERHEAD_BYTES + texts + member.metadata(protocol).len()
         };
         2 * self.id.len() + self.members.iter().map(member).sum::<usize>()
+    }
+
+    /// The same, with the shares that the members have.
+    pub(super) fn stored_bytes(&self) -> usize {
+        let shares = self.members.values().map(|member| member.assignment.len());
+        self.record_bytes() + shares.sum::<usize>()
+    }
+
+    /// Whether one record can say the group as it is.
+    pub fn fits_a_record(&self) -> bool {
+        self.stored_bytes() <= GROUP_RECORD_BYTES_MAX
     }
 
     /// The group as it was stored. Its members' sessions begin with [`ClassicGroup::resume`].

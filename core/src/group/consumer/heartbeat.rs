@@ -230,7 +230,9 @@ impl ConsumerGroup {
         if has_changed {
             self.keep_patterns(id, pattern, records);
         }
-        has_changed
+        // What is being shared out goes by the ids that there were.
+        let is_missed = self.is_busy && matches!(place, Place::Instead(_));
+        has_changed || is_missed
     }
 
     /// Hands a static member's place to the one that it is now.

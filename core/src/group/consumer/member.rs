@@ -91,6 +91,12 @@ pub(super) fn value_bytes(value: &ConsumerMemberValue) -> usize {
         + protocols
 }
 
+/// What a member with this id holds in memory, roughly: the id stands in the group's maps as well.
+pub(super) fn member_bytes(id: &str, value: &ConsumerMemberValue) -> usize {
+    let name = value.instance_id.as_ref().map_or(0, |name| name.len());
+    value_bytes(value) + 3 * id.len() + name
+}
+
 /// Names in memory of their own, sorted, each once.
 pub(super) fn kept_names(names: &[Str]) -> Vec<Str> {
     let sorted: BTreeSet<&Str> = names.iter().collect();

@@ -10,18 +10,26 @@ use corelane_net::group_records::{
 use corelane_net::messages::JoinGroupRequestProtocol;
 
 use super::super::classic::Migrant;
+use super::super::rules::PARTITIONS_MAX;
 use super::super::topics::Topics;
 use super::super::turn::Turn;
 use super::ConsumerGroup;
 use super::classic::embedded;
+use super::heartbeat::check_size;
 use super::member::kept_names;
-use super::partitions::{Owned, Partitions};
+use super::partitions::{Owned, Partitions, each};
 use super::reconcile::{MemberState, Standing};
 
-/// A member of a classic group whose metadata or share is not that of a consumer.
+/// Why a member of a classic group can't be one of the consumer protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the embedded consumer protocol is malformed")]
-pub struct BadMember;
+pub enum BadMember {
+    /// Its metadata or its share is not that of a consumer.
+    #[error("the embedded consumer protocol is malformed")]
+    Malformed,
+    /// A record of its own could not say what it says of itself, or what it owns.
+    #[error("{0}")]
+    TooLarge(String),
+}
 
 impl ConsumerGroup {
     /// The group that a classic one becomes, and its records. Its members own what they had, as members of
@@ -40,7 +48,10 @@ impl ConsumerGroup {
         let mut moved = BTreeMap::new();
         for migrant in migrants {
             let owned = owned_by(&migrant, generation, turn.topics)?;
-            moved.insert(migrant.id.clone(), (member_value(migrant)?, owned));
+            let id = migrant.id.clone();
+            let value = member_value(migrant)?;
+            check_fits(&value, &owned, turn.topics)?;
+            moved.insert(id, (value, owned));
         }
         for (id, (value, _)) in &moved {
             let record = group.member_record(id, value.clone());
@@ -121,11 +132,11 @@ impl ConsumerGroup {
 }
 
 fn subscription(migrant: &Migrant) -> Result<EmbeddedSubscription, BadMember> {
-    embedded_subscription(&migrant.metadata).map(|(_, read)| read).map_err(|_| BadMember)
+    embedded_subscription(&migrant.metadata).map(|(_, read)| read).map_err(|_| BadMember::Malformed)
 }
 
 fn owned_by(migrant: &Migrant, generation: i32, topics: &dyn Topics) -> Result<Owned, BadMember> {
-    let assignment = embedded_assignment(&migrant.assignment).map_err(|_| BadMember)?;
+    let assignment = embedded_assignment(&migrant.assignment).map_err(|_| BadMember::Malformed)?;
     let mut owned = Owned::new();
     for topic in assignment.assigned_partitions {
         let Some(facts) = topics.facts(&topic.topic) else { continue };
@@ -134,6 +145,21 @@ fn owned_by(migrant: &Migrant, generation: i32, topics: &dyn Topics) -> Result<O
         own.extend(topic.partitions.into_iter().filter(is_there).map(|index| (index, generation)));
     }
     Ok(owned)
+}
+
+/// Here each member has records of its own, in which all of its protocols stand.
+fn check_fits(
+    value: &ConsumerMemberValue,
+    owned: &Owned,
+    topics: &dyn Topics,
+) -> Result<(), BadMember> {
+    check_size(value, topics).map_err(|refusal| BadMember::TooLarge(refusal.message))?;
+    match each(owned).count() as i64 > PARTITIONS_MAX {
+        true => {
+            Err(BadMember::TooLarge(format!("a member owns more than {PARTITIONS_MAX} partitions")))
+        }
+        false => Ok(()),
+    }
 }
 
 fn member_value(migrant: Migrant) -> Result<ConsumerMemberValue, BadMember> {

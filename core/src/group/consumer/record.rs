@@ -9,7 +9,7 @@ use corelane_net::group_records::{
 
 use super::super::rules::Rules;
 use super::super::turn::Now;
-use super::member::{Member, value_bytes};
+use super::member::{Member, member_bytes};
 use super::partitions::{Partitions, each, owned_of, partitions_of, stored, told};
 use super::pattern::Matches;
 use super::reconcile::{MemberState, NEW, Standing};
@@ -66,10 +66,13 @@ impl ConsumerGroup {
     }
 
     fn set_member(&mut self, id: &Str, value: &ConsumerMemberValue) {
-        let bytes = value_bytes(value);
+        let bytes = member_bytes(id, value);
         if let Some(member) = self.members.get_mut(id) {
-            self.bytes = self.bytes + bytes - value_bytes(&member.value);
-            member.value = value.clone();
+            self.bytes = self.bytes + bytes - member_bytes(id, &member.value);
+            let before = std::mem::replace(&mut member.value, value.clone());
+            if before.instance_id != value.instance_id {
+                self.forget_name(id, &before);
+            }
         } else {
             self.bytes += bytes;
             self.members.insert(id.detached(), Member::new(value.clone()));
@@ -81,9 +84,14 @@ impl ConsumerGroup {
 
     fn remove_member(&mut self, id: &Str) {
         let Some(member) = self.members.remove(id) else { return };
-        self.bytes -= value_bytes(&member.value);
+        self.bytes -= member_bytes(id, &member.value);
         self.count_holders(&member.standing, false);
-        if let Some(instance_id) = &member.value.instance_id
+        self.forget_name(id, &member.value);
+    }
+
+    /// Gives up a static member's name, unless it is another one's by now.
+    fn forget_name(&mut self, id: &Str, value: &ConsumerMemberValue) {
+        if let Some(instance_id) = &value.instance_id
             && self.static_ids.get(instance_id) == Some(id)
         {
             self.static_ids.remove(instance_id);

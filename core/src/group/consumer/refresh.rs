@@ -185,7 +185,10 @@ impl ConsumerGroup {
 
     /// Long work is done; those who have waited for it are answered, unless there is more.
     pub fn finish(&mut self, done: Done, turn: &mut Turn<'_>) {
-        self.is_busy = false;
+        // Else it was asked by a group of this name that is gone.
+        if !std::mem::take(&mut self.is_busy) {
+            return;
+        }
         let mut records = Vec::new();
         match done {
             // Else the group has changed meanwhile, and asks again.

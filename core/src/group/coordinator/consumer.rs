@@ -161,15 +161,17 @@ impl Coordinator {
         turn: &mut Turn<'_>,
     ) {
         let downgraded = self.with_consumer(id, |group| {
-            if !group.can_downgrade_without(members, turn) {
+            let classic = group.can_downgrade_without(members, turn).then(|| {
+                let (generation, migrants) = group.to_classic(members, turn);
+                ClassicGroup::of_migrants(id.detached(), generation, migrants, turn.now)
+            });
+            // Many members that say much of themselves fit records of their own, but not one together.
+            let classic = classic.filter(|(classic, _)| classic.fits_a_record());
+            let Some((classic, record)) = classic else {
                 group.dismiss(members, answer.clone(), turn);
                 return None;
-            }
+            };
             group.send_away(turn);
-            let (generation, migrants) = group.to_classic(members, turn);
-            let now = turn.now;
-            let (classic, record) =
-                ClassicGroup::of_migrants(id.detached(), generation, migrants, now);
             let mut records = group.tombstones();
             records.push(record);
             turn.tell(records, answer.clone());

@@ -141,6 +141,7 @@ impl Coordinator {
             }
             // Its offsets stay.
             turn.tell(group.tombstones(), None);
+            self.with_consumer(&request.group_id, |group| group.send_away(turn));
             self.remove(&request.group_id);
             self.settle_tells(turn);
         }

@@ -27,14 +27,24 @@ impl Coordinator {
             }
             GroupRecord::Group(key, None) => {
                 if self.with_classic(&key.group, |_| ()).is_some() {
-                    self.remove(&key.group);
+                    self.replay_end(&key.group, now);
                 }
             }
-            GroupRecord::Consumer(record) => self.replay_consumer(record),
+            GroupRecord::Consumer(record) => self.replay_consumer(record, now),
         }
     }
 
-    fn replay_consumer(&mut self, record: &ConsumerRecord) {
+    /// The end of a group. One that still has offsets was about to be one of the other protocol: if that
+    /// came to nothing, they are those of a group without members.
+    fn replay_end(&mut self, id: &Str, now: Now) {
+        self.remove(id);
+        if self.offsets.live_count(id) > 0 {
+            let id = id.detached();
+            self.insert(id.clone(), Group::Classic(ClassicGroup::new(id, now)));
+        }
+    }
+
+    fn replay_consumer(&mut self, record: &ConsumerRecord, now: Now) {
         let id = record.group();
         if self.with_consumer(id, |_| ()).is_none() {
             if record.is_tombstone() {
@@ -44,7 +54,7 @@ impl Coordinator {
             self.insert(id.detached(), Group::Consumer(ConsumerGroup::new(id.detached())));
         }
         match record {
-            ConsumerRecord::Epoch(_, None) => self.remove(id),
+            ConsumerRecord::Epoch(_, None) => self.replay_end(id, now),
             record => drop(self.with_consumer(id, |group| group.apply(record))),
         }
     }

@@ -232,6 +232,43 @@ fn a_large_group_is_shared_out_aside() {
 }
 
 #[test]
+fn a_static_member_that_comes_back_while_a_large_group_is_shared_out_gets_its_part() {
+    let mut stage = Stage::with_topic("t", 10_000);
+    let named = |id: &str, epoch: i32| ConsumerGroupHeartbeatRequest {
+        instance_id: Some("i".into()),
+        member_epoch: epoch,
+        ..join(id, &["t"])
+    };
+    stage.beat(&named("a", 0));
+    stage.beat(&named("a", -2));
+    // The topic grows; while that is worked out, the member comes back with another id.
+    stage.set_topic("t", 10_001);
+    let other = stage.send(&join("b", &["t"]));
+    assert_eq!(stage.jobs.len(), 1);
+    let back = stage.send(&named("c", 0));
+    stage.settle();
+    let kept = told(&stage.answer(back).unwrap()).unwrap();
+    assert_eq!(stage.answer(other).unwrap().error_code, ErrorCode::None);
+    let described = stage.describe();
+    let targets = described.members.iter().flat_map(|m| &m.target_assignment.topic_partitions);
+    assert_eq!(targets.map(|topic| topic.partitions.len()).sum::<usize>(), 10_001);
+    assert!(kept.len() >= 5_000);
+}
+
+#[test]
+fn a_name_that_a_member_has_given_up_is_free() {
+    let mut stage = Stage::with_topic("t", 2);
+    let named = |id: &str, name: &str| ConsumerGroupHeartbeatRequest {
+        instance_id: Some(name.into()),
+        ..join(id, &["t"])
+    };
+    assert_eq!(stage.beat(&named("a", "i")).error_code, ErrorCode::None);
+    assert_eq!(stage.beat(&named("a", "j")).error_code, ErrorCode::None);
+    assert_eq!(stage.beat(&named("b", "i")).error_code, ErrorCode::None);
+    assert_eq!(stage.beat(&named("b", "j")).error_code, ErrorCode::UnreleasedInstanceId);
+}
+
+#[test]
 fn a_group_reads_no_more_than_a_record_can_say() {
     let mut stage = Stage::with_topic("t", 100_001);
     assert_eq!(stage.join("a", &["t"]).error_code, ErrorCode::PolicyViolation);

@@ -271,8 +271,10 @@ fn ten_thousand_one_shot_joins_cost_little_and_leave_nothing() {
         refused += usize::from(code == ErrorCode::GroupMaxSizeReached);
     }
     assert_eq!(refused, 2_000);
+    assert!(world.coordinator.members_bytes > 10_000 * "client-0001".len());
     world.pass(u64::try_from(SESSION_MS).unwrap());
     assert!(world.coordinator.groups[GROUP].group.is_empty());
+    assert_eq!(world.coordinator.members_bytes, 0);
     world.pass(0);
     world.take(grow_old);
     assert_eq!(world.coordinator.group_count(), 0);
@@ -348,4 +350,53 @@ fn a_static_member_that_waited_long_for_the_disk_can_still_die() {
     assert_eq!(world.state(), "Stable");
     world.pass(SESSION_MS as u64 + 1);
     assert_eq!(world.state(), "Empty");
+}
+
+#[test]
+fn a_static_member_that_comes_back_too_large_to_be_stored_is_refused() {
+    let mut world = World::new();
+    let named = |metadata: usize| JoinGroupRequest {
+        group_instance_id: Some("i".into()),
+        protocols: vec![JoinGroupRequestProtocol {
+            name: "range".into(),
+            metadata: vec![0; metadata].into(),
+        }],
+        ..join_request("")
+    };
+    let waiter = world.join_as(5, &named(10));
+    world.pass(3_000);
+    let id = world.joined(waiter).member_id.to_string();
+    let waiter = world.sync(&sync_request(&id, 1, &[(id.clone(), "x".repeat(900_000))]));
+    world.settle();
+    assert_eq!(world.synced(waiter).error_code, ErrorCode::None);
+    // Small enough alone, but not with its share.
+    let waiter = world.join_as(5, &named(500_000));
+    assert_eq!(world.joined(waiter).error_code, ErrorCode::UnknownServerError);
+    assert_eq!(world.heartbeat(&id, 1), ErrorCode::None, "it is who it was");
+    let waiter = world.join_as(5, &named(20_000));
+    assert_eq!(world.joined(waiter).error_code, ErrorCode::None);
+    let stored = world.log.iter().map(|record| record.encode().unwrap().1.map_or(0, |v| v.len()));
+    assert!(stored.max().unwrap() < 1_000_000);
+}
+
+#[test]
+fn members_without_a_leader_are_not_looked_at_all_the_time() {
+    let mut world = World::new();
+    let hasty = |instance: Option<&str>| JoinGroupRequest {
+        group_instance_id: instance.map(Str::from),
+        rebalance_timeout_ms: 0,
+        ..join_request("")
+    };
+    let stays = world.join_as(3, &hasty(Some("i")));
+    let goes = world.join_as(3, &JoinGroupRequest { rebalance_timeout_ms: 1_000, ..hasty(None) });
+    world.pass(3_000);
+    let (stays, goes) = (world.joined(stays).member_id, world.joined(goes).member_id);
+    // Who stays is called to join, has no time for it, and does not.
+    world.leave(&[(&goes, None)]);
+    let steps = (0..10).take_while(|_| world.take(|groups, turn| groups.expire(turn))).count();
+    assert!(steps < 10, "the group is looked at over and over");
+    assert_eq!(world.heartbeat(&stays, 1), ErrorCode::RebalanceInProgress);
+    let waiter = world.join_as(3, &JoinGroupRequest { member_id: stays, ..hasty(Some("i")) });
+    world.pass(1_000);
+    assert_eq!(world.joined(waiter).error_code, ErrorCode::None);
 }

@@ -4,13 +4,15 @@ use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::group_records::{embedded_assignment, embedded_subscription};
 use corelane_net::messages::{
-    HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, MemberIdentity,
-    SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
+    HeartbeatRequest, JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
+    LeaveGroupRequest, MemberIdentity, SyncGroupRequest, SyncGroupRequestAssignment,
+    SyncGroupResponse,
 };
 
-use super::super::JoinContext;
-use super::consumer_stage::{GROUP, Stage, told};
-use super::{Answer, join_request, protocol};
+use super::super::super::turn::Turn;
+use super::super::{Coordinator, JoinContext};
+use super::consumer_stage::{GROUP, Stage, beat, join, told};
+use super::{Answer, asked, commit_context, delete, join_request, protocol};
 
 impl Stage {
     fn classic_join(&mut self, request: &JoinGroupRequest) -> super::Waiter {
@@ -212,4 +214,92 @@ fn the_policy_says_who_may_migrate() {
     broken.protocols[0].metadata = bytes::Bytes::from_static(&[0, 0, 127]);
     let waiter = stage.classic_join(&broken);
     assert_eq!(stage.joined(waiter).error_code, ErrorCode::InconsistentGroupProtocol);
+}
+
+/// A join of a classic member that says much of itself.
+fn large_join(id: &str, bytes: &[usize]) -> JoinGroupRequest {
+    let mut request = owning_join(id, &[]);
+    let metadata = |bytes: usize| {
+        let mut metadata = vec![0, 0, 0, 0, 0, 1, 0, 1, b't'];
+        metadata.extend(u32::try_from(bytes).unwrap().to_be_bytes());
+        metadata.resize(metadata.len() + bytes, 7);
+        metadata
+    };
+    let one = |(number, &bytes): (usize, &usize)| JoinGroupRequestProtocol {
+        name: format!("protocol-{number}").into(),
+        metadata: metadata(bytes).into(),
+    };
+    request.protocols = bytes.iter().enumerate().map(one).collect();
+    request
+}
+
+/// What the offsets topic can't take would stop the coordinator of all groups of a partition.
+fn largest_record(stage: &Stage) -> usize {
+    let bytes = stage.log.iter().map(|record| record.encode().unwrap().1.map_or(0, |v| v.len()));
+    bytes.max().unwrap()
+}
+
+#[test]
+fn a_member_that_one_record_can_not_say_stays_in_a_classic_group() {
+    let mut stage = Stage::with_topic("t", 2);
+    let waiter = stage.classic_join(&large_join("", &[500_000, 500_000]));
+    stage.pass(4_000);
+    let joined = stage.joined(waiter);
+    assert_eq!(joined.error_code, ErrorCode::None);
+    stage.classic_sync(&joined.member_id, joined.generation_id, &[]);
+    let refused = stage.join("new", &["t"]);
+    assert_eq!(refused.error_code, ErrorCode::GroupIdNotFound);
+    assert!(refused.error_message.unwrap().contains("A member may say at most 900000 bytes"));
+    assert_eq!(stage.classic_beat(&joined.member_id, 1), ErrorCode::None);
+    assert!(largest_record(&stage) < 1_000_000);
+}
+
+#[test]
+fn members_that_do_not_fit_one_record_do_not_become_a_classic_group() {
+    let mut stage = Stage::with_topic("t", 2);
+    stage.join("new", &["t"]);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let waiter = stage.classic_join(&large_join("", &[600_000]));
+        ids.push(stage.joined(waiter).member_id);
+    }
+    assert_eq!(stage.go_on("new", -1, None).error_code, ErrorCode::None);
+    assert_eq!(&*stage.coordinator.list(None)[0].group_type, "consumer");
+    for id in &ids {
+        let waiter = stage.classic_join(&large_join(id, &[600_000]));
+        assert_eq!(stage.joined(waiter).error_code, ErrorCode::None);
+    }
+    assert!(largest_record(&stage) < 1_000_000);
+}
+
+#[test]
+fn offsets_stay_though_the_other_protocol_comes_to_nothing() {
+    let mut stage = Stage::with_topic("t", 100_001);
+    let commit = |groups: &mut Coordinator, turn: &mut Turn<'_>| {
+        groups.commit(&commit_context("", -1), &[asked("t", 0, 7)], turn)
+    };
+    assert_eq!(stage.step(commit), Ok(vec![ErrorCode::None]));
+    stage.settle();
+    // Of a topic that is too large.
+    assert_eq!(stage.join("new", &["t"]).error_code, ErrorCode::PolicyViolation);
+    let offset = |stage: &Stage| stage.coordinator.offset(GROUP, "t", 0).map(|one| one.offset);
+    assert_eq!(offset(&stage), Some(7));
+    stage.kill();
+    assert_eq!(offset(&stage), Some(7));
+    // A group that is deleted takes them along.
+    assert_eq!(stage.step(delete), Ok(()));
+    stage.settle();
+    stage.kill();
+    assert_eq!((offset(&stage), stage.coordinator.group_count()), (None, 0));
+}
+
+#[test]
+fn who_waits_in_a_group_that_becomes_a_classic_one_is_sent_away() {
+    let mut stage = Stage::with_topic("t", 10_000);
+    let waits = stage.send(&join("new", &["t"]));
+    stage.send(&beat("new", -1, None));
+    while stage.settle_one() {}
+    assert_eq!((stage.answer(waits), stage.jobs.len()), (None, 1));
+    stage.classic_join(&join_request(""));
+    assert_eq!(stage.answer(waits).unwrap().error_code, ErrorCode::UnknownMemberId);
 }
