@@ -81,8 +81,7 @@ fn many_scrapers_get_whole_pages() {
     let (request, version) = topics::creation("t", 500, &[]);
     typed::call(connection, version, request);
     let place = address(&broker);
-    let scrapers: Vec<_> =
-        (0..60).map(|_| thread::spawn(move || get(place, "/metrics"))).collect();
+    let scrapers: Vec<_> = (0..60).map(|_| thread::spawn(move || get(place, "/metrics"))).collect();
     for scraper in scrapers {
         let answer = scraper.join().expect("no panic");
         assert_eq!(answer.status, 200);
