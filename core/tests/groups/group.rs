@@ -35,9 +35,17 @@ impl Group {
             coordinator_keys: vec![id.into()],
             ..FindCoordinatorRequest::default()
         };
-        let found = typed!(connection, 4, FindCoordinator, find);
-        assert_eq!(found.coordinators[0].error_code, ErrorCode::None);
-        Group { id: id.into() }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = typed!(connection, 4, FindCoordinator, find.clone());
+            match found.coordinators[0].error_code {
+                ErrorCode::None => return Group { id: id.into() },
+                // Kafka makes the topic first.
+                code => assert_eq!(code, ErrorCode::CoordinatorNotAvailable),
+            }
+            assert!(Instant::now() < deadline);
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until its coordinator has read everything back.
