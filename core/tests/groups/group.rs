@@ -57,6 +57,8 @@ impl Group {
             let described = typed!(connection, 5, DescribeGroups, describe());
             match described.groups[0].error_code {
                 ErrorCode::None => return,
+                // Kafka's, until it has made the partition.
+                ErrorCode::NotCoordinator => {}
                 code => assert_eq!(code, ErrorCode::CoordinatorLoadInProgress),
             }
             assert!(Instant::now() < deadline);

@@ -305,7 +305,7 @@ fn rebalances() {
     group.wait_until_loaded(&mut connection);
     let mut connections: Vec<Connection> = (0..MEMBERS).map(|_| broker.connect()).collect();
     let mut ids = vec![String::new(); MEMBERS];
-    let mut leader = 0;
+    let (mut leader, mut generation) = (0, 0);
     let mut times = Vec::new();
     for round in 0..=ROUNDS {
         let frames: Vec<Bytes> = ids
@@ -316,12 +316,18 @@ fn rebalances() {
             })
             .collect();
         let began = Instant::now();
-        // The leader first: that begins the rebalance.
+        // The leader first: that begins the rebalance. Who comes before is told the old generation.
         connections[leader].send_raw(&frames[leader]).expect("sent");
+        while round > 0
+            && group.beat(
+                &mut connections[(leader + 1) % MEMBERS],
+                &ids[(leader + 1) % MEMBERS],
+                generation,
+            ) != ErrorCode::RebalanceInProgress
+        {}
         for (number, frame) in frames.iter().enumerate().filter(|(n, _)| *n != leader) {
             connections[number].send_raw(frame).expect("sent");
         }
-        let mut generation = 0;
         for (number, connection) in connections.iter_mut().enumerate() {
             let joined = receive_join(connection, 3);
             assert_eq!(joined.error_code, ErrorCode::None);
