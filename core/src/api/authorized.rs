@@ -5,6 +5,7 @@
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
+use corelane_net::messages::AUTHORIZED_OPERATIONS_NOT_ASKED;
 
 const READ: i32 = 1 << 3;
 const WRITE: i32 = 1 << 4;
@@ -30,8 +31,12 @@ pub const CLUSTER_OPERATIONS: i32 = CREATE
     | ALTER_CONFIGS
     | IDEMPOTENT_WRITE;
 
-/// Of a group.
-pub const GROUP_OPERATIONS: i32 = READ | DELETE | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+const GROUP_OPERATIONS: i32 = READ | DELETE | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+
+/// Of a group, if they are to be told.
+pub fn of_group(is_told: bool) -> i32 {
+    if is_told { GROUP_OPERATIONS } else { AUTHORIZED_OPERATIONS_NOT_ASKED }
+}
 
 /// What everything about access rules is answered with.
 pub const NO_AUTHORIZER_CODE: ErrorCode = ErrorCode::SecurityDisabled;

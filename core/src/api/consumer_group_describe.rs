@@ -5,16 +5,13 @@ use std::rc::Rc;
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    AUTHORIZED_OPERATIONS_NOT_ASKED, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
-    DescribedConsumerAssignment, DescribedConsumerGroup, DescribedConsumerGroupMember,
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedConsumerAssignment,
+    DescribedConsumerGroup, DescribedConsumerGroupMember,
 };
 
-use super::authorized::GROUP_OPERATIONS;
+use super::authorized;
+use super::describe_groups::{ANSWERED_BYTES_MAX, TOO_MANY_MEMBERS};
 use crate::shard::Shard;
-
-/// Texts and partitions in one answer; a group that is asked about beyond it is refused, lest a request that
-/// names a large group very often takes all memory.
-const ANSWERED_BYTES_MAX: usize = 64 << 20;
 
 /// Answers when all coordinators have.
 pub async fn answer(
@@ -29,11 +26,8 @@ pub async fn answer(
             false => too_much(id),
         };
         answered_bytes += bytes(&group);
-        group.authorized_operations =
-            match request.include_authorized_operations && group.error_code.is_none() {
-                true => GROUP_OPERATIONS,
-                false => AUTHORIZED_OPERATIONS_NOT_ASKED,
-            };
+        let is_told = request.include_authorized_operations && group.error_code.is_none();
+        group.authorized_operations = authorized::of_group(is_told);
         groups.push(group);
     }
     ConsumerGroupDescribeResponse { groups, ..Default::default() }
@@ -57,10 +51,9 @@ fn bytes(group: &DescribedConsumerGroup) -> usize {
 }
 
 fn too_much(group_id: Str) -> DescribedConsumerGroup {
-    let words = "The answer has too many members; ask about fewer groups at once.";
     DescribedConsumerGroup {
         error_code: ErrorCode::PolicyViolation,
-        error_message: Some(Str::from_static(words)),
+        error_message: Some(TOO_MANY_MEMBERS),
         group_id,
         ..Default::default()
     }

@@ -5,11 +5,10 @@ use std::rc::Rc;
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
-    AUTHORIZED_OPERATIONS_NOT_ASKED, DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
-    DescribedGroupMember,
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
 };
 
-use super::authorized::GROUP_OPERATIONS;
+use super::authorized;
 use crate::shard::Shard;
 
 /// First version in which an unknown group is an error (KIP-1043).
@@ -17,7 +16,11 @@ const NOT_FOUND_SINCE: i16 = 6;
 
 /// Texts and shares in one answer; a group that is asked about beyond it is refused, lest a request that
 /// names a large group very often takes all memory.
-const ANSWERED_BYTES_MAX: usize = 64 << 20;
+pub(super) const ANSWERED_BYTES_MAX: usize = 64 << 20;
+
+/// What a group beyond it is refused with.
+pub(super) const TOO_MANY_MEMBERS: Str =
+    Str::from_static("The answer has too many members; ask about fewer groups at once.");
 
 /// Answers when all coordinators have.
 pub async fn answer(
@@ -33,11 +36,8 @@ pub async fn answer(
             false => too_much(id),
         };
         answered_bytes += bytes(&group);
-        group.authorized_operations =
-            match request.include_authorized_operations && group.error_code.is_none() {
-                true => GROUP_OPERATIONS,
-                false => AUTHORIZED_OPERATIONS_NOT_ASKED,
-            };
+        let is_told = request.include_authorized_operations && group.error_code.is_none();
+        group.authorized_operations = authorized::of_group(is_told);
         groups.push(group);
     }
     DescribeGroupsResponse { groups, ..Default::default() }
@@ -56,10 +56,9 @@ fn bytes(group: &DescribedGroup) -> usize {
 }
 
 fn too_much(group_id: Str) -> DescribedGroup {
-    let words = "The answer has too many members; ask about fewer groups at once.";
     DescribedGroup {
         error_code: ErrorCode::PolicyViolation,
-        error_message: Some(Str::from_static(words)),
+        error_message: Some(TOO_MANY_MEMBERS),
         group_id,
         ..Default::default()
     }

@@ -205,15 +205,16 @@ fn describe_classic(
                 ErrorCode::None if &*group.group_state == "Dead" => Ok(None),
                 ErrorCode::None => Ok(Some(classic(group, &coordinator))),
                 ErrorCode::GroupIdNotFound => Ok(None),
-                code => {
-                    let what = format!("describing group '{name}'");
-                    Err(ClientError::refused(what, code, group.error_message.as_deref()))
-                }
+                code => Err(not_described(&name, code, group.error_message.as_deref())),
             };
             outcomes.insert(name, outcome);
         }
     }
     Ok(outcomes)
+}
+
+pub(super) fn not_described(name: &str, code: ErrorCode, message: Option<&str>) -> ClientError {
+    ClientError::refused(format!("describing group '{name}'"), code, message)
 }
 
 fn classic(group: DescribedGroup, coordinator: &str) -> Group {

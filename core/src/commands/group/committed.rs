@@ -91,28 +91,27 @@ struct Told {
     committed: Committed,
 }
 
+impl Told {
+    fn new(partition: Partition, code: ErrorCode, offset: i64, metadata: Option<&str>) -> Told {
+        let metadata = metadata.unwrap_or_default().to_owned();
+        Told { partition, code, committed: Committed { offset, metadata } }
+    }
+}
+
 fn offsets(topic: OffsetFetchResponseTopics) -> Vec<Told> {
     let name = topic.name.detached();
-    let told = topic.partitions.into_iter().map(|p| Told {
-        partition: (name.clone(), p.partition_index),
-        code: p.error_code,
-        committed: Committed {
-            offset: p.committed_offset,
-            metadata: p.metadata.as_deref().unwrap_or_default().to_owned(),
-        },
+    let told = topic.partitions.into_iter().map(|p| {
+        let partition = (name.clone(), p.partition_index);
+        Told::new(partition, p.error_code, p.committed_offset, p.metadata.as_deref())
     });
     told.collect()
 }
 
 fn older_offsets(topic: OffsetFetchResponseTopic) -> Vec<Told> {
     let name = topic.name.detached();
-    let told = topic.partitions.into_iter().map(|p| Told {
-        partition: (name.clone(), p.partition_index),
-        code: p.error_code,
-        committed: Committed {
-            offset: p.committed_offset,
-            metadata: p.metadata.as_deref().unwrap_or_default().to_owned(),
-        },
+    let told = topic.partitions.into_iter().map(|p| {
+        let partition = (name.clone(), p.partition_index);
+        Told::new(partition, p.error_code, p.committed_offset, p.metadata.as_deref())
     });
     told.collect()
 }

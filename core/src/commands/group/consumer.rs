@@ -9,7 +9,7 @@ use corelane_net::messages::{
 };
 
 use super::Partition;
-use super::ask::{GROUPS_PER_REQUEST, Group, Listed, Member, host, told};
+use super::ask::{GROUPS_PER_REQUEST, Group, Listed, Member, host, not_described, told};
 
 /// `None` is a group that is not there.
 pub(super) fn describe(
@@ -29,10 +29,7 @@ pub(super) fn describe(
             let outcome = match group.error_code {
                 ErrorCode::None => Ok(Some(read(group, &coordinator))),
                 ErrorCode::GroupIdNotFound => Ok(None),
-                code => {
-                    let what = format!("describing group '{name}'");
-                    Err(ClientError::refused(what, code, group.error_message.as_deref()))
-                }
+                code => Err(not_described(&name, code, group.error_message.as_deref())),
             };
             outcomes.insert(name, outcome);
         }

@@ -44,6 +44,20 @@ pub struct JoinContext {
     pub unique_id: String,
 }
 
+impl JoinContext {
+    fn joining<'a>(&'a self, request: &'a JoinGroupRequest, waiter: Waiter) -> Joining<'a> {
+        Joining {
+            request,
+            client_id: &self.client_id,
+            client_host: &self.client_host,
+            unique_id: &self.unique_id,
+            must_know_id: self.version >= KNOWN_ID_SINCE,
+            may_skip: self.version >= SKIP_SINCE,
+            waiter,
+        }
+    }
+}
+
 impl Coordinator {
     /// Lets a member join; the waiter is answered now or later.
     pub fn join(
@@ -63,15 +77,7 @@ impl Coordinator {
                 return turn.answer_join(waiter, join_refusal(&request.member_id, code));
             }
         };
-        let joining = Joining {
-            request,
-            client_id: &context.client_id,
-            client_host: &context.client_host,
-            unique_id: &context.unique_id,
-            must_know_id: context.version >= KNOWN_ID_SINCE,
-            may_skip: context.version >= SKIP_SINCE,
-            waiter,
-        };
+        let joining = context.joining(request, waiter);
         self.with_classic(&request.group_id, |group| {
             // So that it is there after a restart, even if its first rebalance does not end.
             if is_made {
@@ -89,15 +95,7 @@ impl Coordinator {
         waiter: Waiter,
         turn: &mut Turn<'_>,
     ) {
-        let joining = Joining {
-            request,
-            client_id: &context.client_id,
-            client_host: &context.client_host,
-            unique_id: &context.unique_id,
-            must_know_id: context.version >= KNOWN_ID_SINCE,
-            may_skip: context.version >= SKIP_SINCE,
-            waiter,
-        };
+        let joining = context.joining(request, waiter);
         let joined = self.with_consumer(&request.group_id, |group| group.join(&joining, turn));
         if let Err(code) = joined.unwrap_or(Err(ErrorCode::UnknownMemberId)) {
             turn.answer_join(waiter, join_refusal(&request.member_id, code));
