@@ -20,9 +20,9 @@
 # measured with an idle machine: whoever needs it for something else meanwhile spoils the figures, not the script.
 #
 # Environment (defaults): RESULTS=./hot-path-results (a file for each run; runs that are there already are not made again)
-#   BEFORE= KAFKA_LIB= (without them: not measured)  REPEATS=5 DURATION=4s WARMUP=2s  KAFKA_REPEATS=3 KAFKA_WARMUP=10s (a JVM compiles meanwhile)
+#   BEFORE= KAFKA_LIB= (without them: not measured)  REPEATS=5 DURATION=3s WARMUP=1500ms  KAFKA_REPEATS=3 KAFKA_WARMUP=8s (a JVM compiles meanwhile)
 #   BROKER_CORE=0 CLIENT_CORE=1 PORT=22300 KNEE=100000 WORK=. (a directory of the disk that is meant)
-#   CACHE=512MiB (of Corelane, so small that it is full after the warm-up: fresh memory costs its first touch, once)
+#   CACHE=512MiB (of Corelane; before the warm-up a burst fills it, for fresh memory costs its first touch, once)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=measure.sh
@@ -31,7 +31,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 program=$(realpath "$1")
 shift
 results=$(realpath -m "${RESULTS:-./hot-path-results}") repeats=${REPEATS:-5} kafka_repeats=${KAFKA_REPEATS:-3} knee=${KNEE:-100000}
-broker_core=${BROKER_CORE:-0} client_core=${CLIENT_CORE:-1} port=${PORT:-22300} duration=${DURATION:-4s}
+broker_core=${BROKER_CORE:-0} client_core=${CLIENT_CORE:-1} port=${PORT:-22300} duration=${DURATION:-3s}
 work=$(mktemp -d "$(realpath "${WORK:-.}")/hot-path-XXXXXX")
 mkdir -p "$results"
 trap 'stop_broker; rm -rf "$work"' EXIT
@@ -44,20 +44,24 @@ start() {
         now) start_broker "$program" "$broker_core" "$port" "$work/data" "${serve[@]}" "$@" ;;
         before) start_broker "$BEFORE" "$broker_core" "$port" "$work/data" "${serve[@]}" "$@" ;;
         kafka) start_broker "$here/kafka.sh" "$broker_core" "$port" "$work/data" "$@" ;;
-        null) start_null "$program" "$broker_core" "$port" "$work/data" --keep-bytes 4GiB ;;
+        null) start_null "$program" "$broker_core" "$port" "$work/data" --keep-bytes "$null_keeps" ;;
         null-write) start_null "$program" "$broker_core" "$port" "$work/data" --write "$work/data" ;;
     esac
 }
 
 load() { "$program" bench "$@" --bootstrap "127.0.0.1:$port" --core "$client_core"; }
 
+burst() { load produce --record-bytes 1024 --batch-bytes 1MiB --pool-bytes 8MiB --partitions 4 --warmup 0s --duration 600ms --yes > "$work/run.txt" 2>&1 || fail "$(cat "$work/run.txt")"; }
+
 # One run: ROW CONTENDER ROUND, then the words for `corelane bench`; those for `serve` are in $serve.
 run() {
-    local row=$1 contender=$2 round=$3 warmup=${WARMUP:-2s} status=0
+    local row=$1 contender=$2 round=$3 warmup=${WARMUP:-1500ms} status=0 null_keeps=64MiB
     local json=$results/$row.$contender.$round.json
-    shift 3
     [ ! -e "$json" ] || return 0
-    [ "$contender" != kafka ] || warmup=${KAFKA_WARMUP:-10s}
+    [ "$contender" != kafka ] || warmup=${KAFKA_WARMUP:-8s}
+    # What it keeps for fetches: a backlog as a whole; otherwise so little that its memory is touched before it counts.
+    [ "$4" != consume-backlog ] || null_keeps=4GiB
+    shift 3
     # shellcheck disable=SC2086
     start "$contender" ${serve:-}
     case $1 in
@@ -71,10 +75,13 @@ run() {
         # Those that wait are answered after the end: that is no failure.
         polls)
             "$program" topic create polls -p 1 -b "127.0.0.1:$port" > /dev/null
-            load consume --topic polls --from latest --readers 1000 --max-wait 60s --duration 10s --warmup "$warmup" --json "$work/run.json" \
+            load consume --topic polls --from latest --readers 1000 --max-wait 60s --duration 5s --warmup "$warmup" --json "$work/run.json" \
                 > "$work/run.txt" 2>&1 || true
             ;;
-        *) load "$@" --yes --duration "$duration" --warmup "$warmup" --json "$work/run.json" > "$work/run.txt" 2>&1 || status=$? ;;
+        *)
+            case $contender in now | before | kafka) burst ;; esac
+            load "$@" --yes --duration "$duration" --warmup "$warmup" --json "$work/run.json" > "$work/run.txt" 2>&1 || status=$?
+            ;;
     esac
     stop_broker
     rm -rf "$work/data"
