@@ -100,3 +100,13 @@ partitions_with_data() { # PORT TOPIC PARTITIONS
     for ((partition = 0; partition < $3; partition++)); do queries+=(-t "$2:$partition:-1"); done
     kcat -Q -b 127.0.0.1:"$1" "${queries[@]}" | awk '$NF > 0 {n++} END {print n + 0}'
 }
+
+# fill_topic BENCH PORT CLIENT_CORE TOPIC BYTES: as fast as the broker takes it, in steps of a second.
+fill_topic() {
+    local left=$5 told
+    while [ "$left" -gt 0 ]; do
+        told=$("$1" bench produce --bootstrap "127.0.0.1:$2" --core "$3" --topic "$4" --record-bytes 1024 --batch-bytes 64KiB --pool-bytes 16MiB \
+            --warmup 0s --duration 1s --yes 2>&1) || fail "$told"
+        left=$((left - $(awk '$1 == "bytes" {print $2}' <<< "$told") * 1000000))
+    done
+}
