@@ -1,6 +1,7 @@
 #!/bin/bash
 # Memory under mixed load, beside what is configured: one producer at RATE_MB, two readers of the tail, and readers that go through the whole
-# backlog again and again, for MINUTES. Old segments are deleted meanwhile: the disk holds RETAIN_MB of each of four partitions.
+# backlog again and again, for MINUTES. Old segments are deleted
+# meanwhile, at the broker's check every 5 minutes: at 40 MB/s the disk holds 15 GB at most.
 #
 #   bench/compare/memory.sh target/release/corelane
 #
@@ -25,25 +26,23 @@ clean_up() {
 }
 trap clean_up EXIT
 
-load() { "$program" bench "$@" --bootstrap "127.0.0.1:$port"; }
-
 # Bytes of one metric, all shards and the pools that match.
 metric() { # NAME POOLS
     curl -s "http://127.0.0.1:$((port + 1))/metrics" | awk -v name="$1" -v pools="$2" 'index($1, name "{") == 1 && $1 ~ pools {sum += $2} END {printf "%.0f", sum / 1048576}'
 }
 
 start_broker "$program" "0-$(($(nproc) - 1))" "$port" "$work/data" --shards "${SHARDS:-2}" --cache-bytes "${CACHE:-512MiB}" \
-    --http-listen "127.0.0.1:$((port + 1))" --set log.retention.check.interval.ms=5000 --set log.segment.delete.delay.ms=1000
+    --http-listen "127.0.0.1:$((port + 1))"
 "$program" topic create memory -p 4 -b "127.0.0.1:$port" --config segment.bytes=134217728 --config retention.bytes=$((${RETAIN_MB:-768} * 1000000)) > /dev/null
-load produce --topic memory --record-bytes 1024 --batch-bytes 64KiB --rate $((${RATE_MB:-40} * 1000000 / 1024)) --duration $((${MINUTES:-10} * 60 + 60))s --yes > "$work/produce.txt" 2>&1 &
+"$program" bench produce --bootstrap "127.0.0.1:$port" --topic memory --record-bytes 1024 --batch-bytes 64KiB --rate $((${RATE_MB:-40} * 1000000 / 1024)) --duration $((${MINUTES:-10} * 60 + 60))s --yes > "$work/produce.txt" 2>&1 &
 loads+=($!)
-load consume --topic memory --from latest --readers 2 --duration $((${MINUTES:-10} * 60 + 60))s > "$work/tail.txt" 2>&1 &
+"$program" bench consume --bootstrap "127.0.0.1:$port" --topic memory --from latest --readers 2 --duration $((${MINUTES:-10} * 60 + 60))s > "$work/tail.txt" 2>&1 &
 loads+=($!)
 # What is deleted while it is read is asked for from its new beginning by the next reader.
 (
     trap 'kill "$reader" 2> /dev/null; exit' TERM
     while :; do
-        load consume --topic memory --from earliest --readers 3 --duration 30s > "$work/cold.txt" 2>&1 &
+        "$program" bench consume --bootstrap "127.0.0.1:$port" --topic memory --from earliest --readers 3 --duration 30s > "$work/cold.txt" 2>&1 &
         reader=$!
         wait "$reader" || true
     done
