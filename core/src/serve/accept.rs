@@ -1,4 +1,5 @@
-//! Sockets, from the listeners on shard 0 to the shard that serves them.
+//! Sockets, from the listeners on shard 0 to the shard that serves them, and from there to the one
+//! to which they move.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -7,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_net::budget::{ByteBudget, Reserve};
-use corelane_net::connection::{self, Shared};
+use corelane_net::connection::{self, Carried, End, Shared};
 use corelane_net::limits::Limits;
 use corelane_storage::runtime::Runtime;
 use futures_util::future::{Either, select};
@@ -19,6 +20,8 @@ use crate::metrics::counters::CloseReason;
 use crate::runtime::{ShardRuntime, TcpListener, TcpStream, bind};
 use crate::settings::{Configuration, Listener};
 use crate::shard::admission::{Admission, Admitted};
+use crate::shard::connections::Open;
+use crate::shard::moves::{Locality, Travelled};
 use crate::shard::socket::{Clock, Socket};
 use crate::shard::{ListenerId, Shard};
 
@@ -110,6 +113,17 @@ struct Door {
 }
 
 impl Door {
+    /// A new connection.
+    fn arrival(&self, socket: OwnedFd, peer: SocketAddr, admitted: Admitted) -> Arrival {
+        let (listener_name, limits) = (self.name.clone(), self.limits.clone());
+        Arrival {
+            socket,
+            carried: Carried::default(),
+            travelled: Travelled::default(),
+            identity: Identity { listener: self.id, listener_name, limits, peer, admitted },
+        }
+    }
+
     /// Admits a connection, or says (now and then) that it does not.
     fn admit(&self, shard: &Shard, peer: SocketAddr) -> Option<Admitted> {
         let refused = match self.admission.admit(self.id, peer.ip()) {
@@ -140,7 +154,8 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener, door: Rc<Door>) {
         match accepted {
             Ok((socket, peer)) => {
                 if let Some(admitted) = door.admit(&shard, peer) {
-                    hand_over(&shard, Accepted { socket, peer, admitted }, &door).await;
+                    let to = shard.connections.counts().assign();
+                    hand_over(&shard, to, door.arrival(socket, peer, admitted)).await;
                 }
             }
             Err(error) => {
@@ -152,35 +167,41 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener, door: Rc<Door>) {
 }
 
 /// A connection on its way to its shard. Dropped on the way, it is closed and counted out.
-struct Accepted {
+struct Arrival {
     socket: OwnedFd,
+    carried: Carried,
+    travelled: Travelled,
+    identity: Identity,
+}
+
+/// What of a connection is the same on every shard.
+struct Identity {
+    listener: ListenerId,
+    listener_name: Arc<str>,
+    limits: Limits,
     peer: SocketAddr,
     admitted: Admitted,
 }
 
-/// Gives the connection to the shard with the fewest.
-async fn hand_over(shard: &Rc<Shard>, accepted: Accepted, door: &Door) {
-    let counts = shard.connections.counts();
-    let (to, peer) = (counts.assign(), accepted.peer);
-    let (id, name, limits) = (door.id, door.name.clone(), door.limits.clone());
-    let taken = shard.call(to, move |shard| {
-        shard.runtime.spawn(serve(shard.clone(), accepted, id, name, limits));
-    });
+/// Gives the connection to a shard, where it is counted already.
+async fn hand_over(shard: &Rc<Shard>, to: usize, arrival: Arrival) {
+    let peer = arrival.identity.peer;
+    let taken = shard.call(to, move |shard| shard.runtime.spawn(serve(shard.clone(), arrival)));
     if let Err(error) = taken.await {
         tracing::error!(%error, shard = to, %peer, "a connection is not served");
-        counts.ended(to);
+        shard.connections.counts().ended(to);
     }
 }
 
-async fn serve(
-    shard: Rc<Shard>,
-    accepted: Accepted,
-    listener: ListenerId,
-    name: Arc<str>,
-    limits: Limits,
-) {
+async fn serve(shard: Rc<Shard>, arrival: Arrival) {
     // Counted out last, when the socket is closed.
-    let Accepted { socket, peer, admitted: _admitted } = accepted;
+    let Arrival { socket, carried, travelled, identity } = arrival;
+    let peer = identity.peer;
+    if shard.stopping.is_disconnected() {
+        // What was told to stop reading, was told before this came.
+        shard.connections.counts().ended(shard.id);
+        return;
+    }
     let stream = match TcpStream::adopt(&shard.runtime, socket) {
         Ok(stream) => stream,
         Err(error) => {
@@ -189,13 +210,43 @@ async fn serve(
             return;
         }
     };
-    let _open = shard.connections.opened(stream.clone());
-    let shared = shard.connections.shared(|| shared(&limits, shard.count));
-    let shared = Shared { listener: Rc::from(&*name), ..shared };
+    let open = shard.connections.opened(stream.clone());
+    let shared = shard.connections.shared(|| shared(&identity.limits, shard.count));
+    let shared = Shared { listener: Rc::from(&*identity.listener_name), ..shared };
     let clock = Clock(shard.runtime.clone());
-    let handler = Handler::new(&shard, listener);
-    let closed = connection::serve(Socket::new(stream, peer), clock, handler, shared).await;
-    shard.counters.connections_closed.count(CloseReason::from(&closed));
+    let locality = Rc::new(Locality::new(&shard, travelled));
+    let handler = Handler::new(&shard, identity.listener, locality.clone());
+    match connection::serve(Socket::new(stream, peer), clock, handler, shared, carried).await {
+        End::Closed(closed) => {
+            shard.counters.connections_closed.count(CloseReason::from(&closed));
+        }
+        End::Left(socket, carried) => {
+            let leaving = Leaving { socket, carried, identity };
+            move_on(&shard, leaving, &locality, &open).await;
+        }
+    }
+}
+
+/// A connection that leaves its shard.
+struct Leaving {
+    socket: Socket,
+    carried: Carried,
+    identity: Identity,
+}
+
+/// Gives a connection to the shard that it is to move to. It counts here until it is there.
+async fn move_on(shard: &Rc<Shard>, leaving: Leaving, locality: &Locality, open: &Open) {
+    let Leaving { socket, carried, identity } = leaving;
+    let travelled = locality.leave(shard);
+    open.let_go();
+    let (Some(to), Some(socket)) = (locality.target(), socket.release()) else {
+        tracing::error!(peer = %identity.peer, "a connection can't move to another shard; it is closed");
+        shard.counters.connections_closed.count(CloseReason::Broker);
+        return;
+    };
+    shard.counters.connections_moved.add(1);
+    shard.connections.counts().arrives(to);
+    hand_over(shard, to, Arrival { socket, carried, travelled, identity }).await;
 }
 
 /// What the connections of one shard share.

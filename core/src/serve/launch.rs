@@ -28,6 +28,7 @@ use crate::shard::admission::Admission;
 use crate::shard::connections::{ConnectionCounts, Connections};
 use crate::shard::controller::Controller;
 use crate::shard::mailbox::{CALLS_MAX, Inbox, inboxes};
+use crate::shard::moves::Loads;
 use crate::shard::{Broker, ClientAddress, Parts, Shard, Watched, owned};
 
 /// Bytes that fetch answers may hold, of all shards together; each has room for one of the largest.
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     reports: flume::Sender<Result<RecoveryReport, ServeError>>,
     ended: flume::Sender<usize>,
     counts: ConnectionCounts,
+    loads: Option<Loads>,
     admission: Admission,
     stopping: flume::Receiver<()>,
     watching: Watching,
@@ -125,6 +127,7 @@ impl Launch {
             stopping: stop,
         };
         let admission = Admission::new(configuration.connection_limits.clone());
+        let loads = configuration.connections_move.then(|| Loads::new(shards));
         let shared = Shared {
             configuration,
             shards,
@@ -135,6 +138,7 @@ impl Launch {
             reports,
             ended,
             counts: ConnectionCounts::new(shards),
+            loads,
             admission,
             stopping,
             watching,
@@ -397,7 +401,7 @@ fn assemble(
     store: Store<ShardRuntime>,
     controller: Option<Controller>,
 ) -> Result<Rc<Shard>, ServeError> {
-    let Shared { inboxes, counts, stopping, shards, watching, .. } = &*launch.shared;
+    let Shared { inboxes, counts, loads, stopping, shards, watching, .. } = &*launch.shared;
     let index = runtime.index();
     let inbox = inboxes[index].try_recv().map_err(|_| ServeError::ShardEnded(index))?;
     store.start();
@@ -409,6 +413,7 @@ fn assemble(
         mailbox: Rc::new(inbox.mailbox()),
         controller,
         connections: Connections::new(index, counts.clone()),
+        loads: loads.clone(),
         fetch_budget_bytes: (FETCH_BUDGET_BYTES / shards).max(FETCH_BUDGET_BYTES_MIN),
         stopping: stopping.clone(),
     });

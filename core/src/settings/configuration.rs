@@ -33,6 +33,8 @@ pub struct Configuration {
     pub shards: Option<u16>,
     /// How long a shard without work looks for some before it sleeps.
     pub spin: Duration,
+    /// Whether connections move to the shard that owns most of what they ask for.
+    pub connections_move: bool,
     /// What an acknowledgement waits for.
     pub durability: Durability,
     /// Partitions of a topic that is created without saying how many.
@@ -81,6 +83,7 @@ impl Configuration {
             data_dir: PathBuf::from(gathered.text("log.dirs").unwrap_or_default()),
             shards: read.number("corelane.shards"),
             spin: read.number("corelane.spin.us").map_or(Duration::ZERO, Duration::from_micros),
+            connections_move: gathered.text("corelane.connections.move") == Some("true"),
             durability: read.durability(),
             default_partitions: read.number("num.partitions").unwrap_or(1),
             auto_create_topics: gathered.text("auto.create.topics.enable") == Some("true"),

@@ -29,6 +29,11 @@ impl ConnectionCounts {
         fewest
     }
 
+    /// One more comes to `shard`, from another.
+    pub fn arrives(&self, shard: usize) {
+        self.0[shard].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// One of `shard`'s has ended.
     pub fn ended(&self, shard: usize) {
         self.0[shard].fetch_sub(1, Ordering::Relaxed);
@@ -98,10 +103,17 @@ impl Connections {
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
+impl Open {
+    /// Lets go of the socket, which leaves this shard.
+    pub fn let_go(&self) {
         // Bound to a name: dropped after the borrow.
         let _stream = self.connections.0.open.borrow_mut().remove(&self.id);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.let_go();
         self.connections.0.counts.ended(self.connections.0.shard);
     }
 }

@@ -15,6 +15,7 @@
 //! - `pulse.rs`: what it tells of itself, unasked and asked
 //! - `connections.rs`: accepted sockets, and who gets the next one
 //! - `admission.rs`: how many may connect, and how many there are
+//! - `moves/`: connections that move to the shard that owns most of what they ask for
 //! - `socket.rs`: what `net` needs of a socket and a clock
 
 pub mod admission;
@@ -25,6 +26,7 @@ pub mod connections;
 pub mod controller;
 pub mod mailbox;
 pub mod metadata_cache;
+pub mod moves;
 pub mod pauses;
 pub mod placement;
 pub mod producer_ids;
@@ -69,6 +71,7 @@ use connections::Connections;
 use controller::Controller;
 use mailbox::{CallError, Inbox, Mailbox};
 use metadata_cache::MetadataCache;
+use moves::Loads;
 use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
@@ -134,6 +137,8 @@ pub struct Shard {
     pub broker: Arc<Broker>,
     /// Its sockets.
     pub connections: Connections,
+    /// How busy all shards are; `None` where connections stay on their shard.
+    pub loads: Option<Loads>,
     /// Bytes that fetch answers may hold at once.
     pub fetch_budget: FetchBudget,
     /// What the consumers connected to this shard ask for again and again.
@@ -183,6 +188,8 @@ pub struct Parts {
     pub controller: Option<Controller>,
     /// Its sockets.
     pub connections: Connections,
+    /// How busy all shards are, if connections may move.
+    pub loads: Option<Loads>,
     /// Bytes that fetch answers may hold at once.
     pub fetch_budget_bytes: usize,
     /// Disconnected as soon as the broker stops.
@@ -210,6 +217,7 @@ impl Shard {
             store: parts.store,
             broker: parts.broker,
             connections: parts.connections,
+            loads: parts.loads,
             fetch_budget: FetchBudget::new(parts.fetch_budget_bytes),
             fetch_sessions: RefCell::new(fetch_sessions),
             stopping: parts.stopping,

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,11 @@ impl Socket {
     /// Over a connected stream.
     pub fn new(stream: TcpStream, peer: SocketAddr) -> Socket {
         Socket { stream, peer }
+    }
+
+    /// The descriptor, which then belongs to no shard; `None` if another has a hold of the stream.
+    pub fn release(self) -> Option<OwnedFd> {
+        self.stream.release()
     }
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Shared;
+use super::carried::Carried;
 use super::closed::Closed;
 use super::state::{InFlight, Origin, State};
 use crate::budget::Reservation;
 use crate::codec::{DecodeError, Decoder, RequestHeader, Str};
 use crate::error_code::ErrorCode;
-use crate::frame::{FrameReader, PREFIX_BYTES};
+use crate::frame::PREFIX_BYTES;
 use crate::limits::Limits;
 use crate::messages::{
     Api, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, Request, is_flexible,
@@ -19,38 +20,49 @@ use crate::messages::{
 use crate::service::{Answer, ClientSoftware, RequestContext, Service};
 use crate::stream::{Stream, Timer};
 
-/// Reads and begins requests until none can follow; returns why.
+/// What a client has told of itself.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    id: Option<Str>,
+    software: Option<ClientSoftware>,
+}
+
+/// Reads and begins requests until none can follow, and returns why; or until the service wants the
+/// connection to leave, and all that was begun is answered.
 pub(super) async fn run<S: Stream, T: Timer, V: Service>(
     stream: &S,
     timer: &T,
     service: V,
     shared: &Shared,
     state: &State,
-) -> Closed {
-    let mut frames = FrameReader::default();
+    Carried { mut frames, client }: Carried,
+) -> Result<Carried, Closed> {
     let mut context = RequestContext {
         peer: stream.peer(),
         listener: Rc::clone(&shared.listener),
         api: Api::ApiVersions,
         version: 0,
         correlation_id: 0,
-        client_id: None,
-        client_software: None,
+        client_id: client.id,
+        client_software: client.software,
     };
     loop {
+        if service.leaves() {
+            state.at_rest().await;
+            let client = Client { id: context.client_id, software: context.client_software };
+            return Ok(Carried { frames, client });
+        }
         state.fewer_than(shared.limits.in_flight_max.max(1)).await;
         let next = frames
             .next(stream, timer, &shared.limits, &shared.budget, |w| state.reader_waits(w))
             .await;
         let (frame, reservation) = match next {
             Ok(Some(next)) => next,
-            Ok(None) => return Closed::EndOfStream,
-            Err(error) => return error.into(),
+            Ok(None) => return Err(Closed::EndOfStream),
+            Err(error) => return Err(error.into()),
         };
         let came = Came { frame, reservation, at: timer.now() };
-        if let Err(closed) = begin(came, timer, &service, &mut context, shared, state).await {
-            return closed;
-        }
+        begin(came, timer, &service, &mut context, shared, state).await?;
     }
 }
 

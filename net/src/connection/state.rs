@@ -115,6 +115,18 @@ impl State {
         .await;
     }
 
+    /// Ends when no request is under way and every answer is written.
+    pub async fn at_rest(&self) {
+        poll_fn(|context| {
+            if self.in_flight.get() == 0 && !self.writing.get() {
+                return Poll::Ready(());
+            }
+            remember(&self.reader, context);
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// No more requests will come: the writer ends after the last answer.
     pub fn end_of_requests(&self) {
         self.no_more_requests.set(true);
@@ -162,6 +174,9 @@ impl State {
     pub fn writer_step(&self, writing: bool) {
         self.writing.set(writing);
         self.writer_steps.set(self.writer_steps.get().wrapping_add(1));
+        if !writing {
+            wake(&self.reader);
+        }
     }
 
     pub fn progress(&self) -> Progress {
