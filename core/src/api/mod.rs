@@ -271,8 +271,8 @@ impl Handler {
                 later(incremental_alter_configs::answer(shard, request))
             }
             Request::AlterPartitionReassignments(request) => {
-                let (catalog, node_id) = (shard.catalog(), shard.broker.node_id);
-                now(alter_partition_reassignments::answer(&catalog, node_id, request))
+                let (catalog, nodes) = (shard.catalog(), shard.broker.nodes);
+                now(alter_partition_reassignments::answer(&catalog, nodes, request))
             }
             Request::ListPartitionReassignments(request) => {
                 now(list_partition_reassignments::answer(request))

@@ -21,12 +21,13 @@ impl ConnectionCounts {
         ConnectionCounts((0..shards).map(|_| AtomicUsize::new(0)).collect())
     }
 
-    /// The shard with the fewest, counted as having one more; the first of equals.
-    pub fn assign(&self) -> usize {
+    /// The shard with the fewest (the first of equals), or `fixed`; counted as having one more.
+    pub fn assign(&self, fixed: Option<usize>) -> usize {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
-        let fewest = counts.enumerate().min_by_key(|(_, count)| *count).map_or(0, |(i, _)| i);
-        self.0[fewest].fetch_add(1, Ordering::Relaxed);
-        fewest
+        let fewest = || counts.enumerate().min_by_key(|(_, count)| *count).map_or(0, |(i, _)| i);
+        let assigned = fixed.unwrap_or_else(fewest);
+        self.arrives(assigned);
+        assigned
     }
 
     /// One more comes to `shard`, from another.

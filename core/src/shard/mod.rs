@@ -1,6 +1,7 @@
 //! One shard: everything that one core owns, and the way to the other shards.
 //!
 //! - `placement.rs`: which shard owns a partition
+//! - `nodes.rs`: what clients take for brokers: the host, or each of its shards
 //! - `mailbox.rs`: calls from shard to shard
 //! - `metadata_cache.rs`: answers to Metadata, encoded before
 //! - `semaphore.rs`: a counter with a strictly fair queue; budgets and turns are made of it
@@ -28,6 +29,7 @@ pub mod mailbox;
 pub mod metadata_cache;
 pub mod moves;
 pub mod pauses;
+pub mod nodes;
 pub mod placement;
 pub mod producer_ids;
 mod pulse;
@@ -72,6 +74,7 @@ use controller::Controller;
 use mailbox::{CallError, Inbox, Mailbox};
 use metadata_cache::MetadataCache;
 use moves::Loads;
+use nodes::{Node, Nodes};
 use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
@@ -98,8 +101,8 @@ pub struct ClientAddress {
 /// What is the same on every shard for as long as the broker runs.
 #[derive(Clone, Debug)]
 pub struct Broker {
-    /// This broker's id, as advertised.
-    pub node_id: i32,
+    /// What clients take for brokers.
+    pub nodes: Nodes,
     /// The cluster's id: base64url of 16 bytes, without padding, as Kafka writes it.
     pub cluster_id: String,
     /// What the clients of each listener are told to connect to.
@@ -114,12 +117,24 @@ pub struct Broker {
     pub auto_create_topics: bool,
     /// What the command line says, as broker configs.
     pub settings: Settings,
+    /// The same as each node tells it, where each shard is one.
+    pub node_settings: Vec<Settings>,
 }
 
 impl Broker {
-    /// What clients are told to connect to that came in by `listener`.
-    pub fn advertised(&self, listener: ListenerId) -> &HostPort {
-        &self.listeners[listener.0].advertised
+    /// This host's id: that of its configs.
+    pub fn host_id(&self) -> i32 {
+        self.nodes.host_id()
+    }
+
+    /// What clients are told to connect to, for `node`, that came in by `listener`.
+    pub fn advertised(&self, listener: ListenerId, node: Node) -> HostPort {
+        self.listeners[listener.0].advertised.above(node.number)
+    }
+
+    /// What the command line says, as `node` tells it.
+    pub fn settings_of(&self, node: Node) -> &Settings {
+        self.node_settings.get(usize::from(node.number)).unwrap_or(&self.settings)
     }
 }
 

@@ -43,8 +43,11 @@ impl Socket {
         Socket { stream, peer }
     }
 
-    /// The descriptor, which then belongs to no shard; `None` if another has a hold of the stream.
-    pub fn release(self) -> Option<OwnedFd> {
+    /// The descriptor, which then belongs to no shard.
+    ///
+    /// # Errors
+    /// Without a descriptor for it; the connection is then closed.
+    pub fn release(self) -> io::Result<OwnedFd> {
         self.stream.release()
     }
 }

@@ -118,9 +118,9 @@ impl Fetch {
     }
 }
 
-type Found<'a> = Result<&'a Arc<Topic>, PartitionError>;
+pub(super) type Found<'a> = Result<&'a Arc<Topic>, PartitionError>;
 
-fn find<'a>(catalog: &'a Catalog, key: &TopicKey) -> Found<'a> {
+pub(super) fn find<'a>(catalog: &'a Catalog, key: &TopicKey) -> Found<'a> {
     let (name, id) = match key {
         TopicKey::Name(name) => (name.as_str(), Uuid::default()),
         TopicKey::Id(id) => ("", *id),
