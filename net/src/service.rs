@@ -31,7 +31,8 @@ pub trait Service: Clone + 'static {
     fn begin(&self, request: Request, context: &RequestContext) -> impl Future<Output = Pending>;
 
     /// True if the connection shall leave this thread ([`crate::connection::End::Left`]). Asked before each
-    /// request is read: no more are then, and it leaves as soon as those begun are answered.
+    /// request is read: no more are then, and it leaves as soon as those begun are answered; or if a fetch
+    /// is among them, which may take long, with the first request that comes after the answers.
     fn leaves(&self) -> bool {
         false
     }

@@ -145,7 +145,13 @@ impl Door {
             socket,
             carried: Carried::default(),
             travelled: Travelled::default(),
-            identity: Identity { listener: self.id, listener_name, limits, peer, _admitted: admitted },
+            identity: Identity {
+                listener: self.id,
+                listener_name,
+                limits,
+                peer,
+                _admitted: admitted,
+            },
         }
     }
 

@@ -189,7 +189,8 @@ impl Launch {
             false => Nodes::one(NODE_ID),
         };
         let own = |node| configuration.settings_of_node(ports, node);
-        let node_settings = if nodes.are_shards() { nodes.all().map(own).collect() } else { vec![] };
+        let node_settings =
+            if nodes.are_shards() { nodes.all().map(own).collect() } else { vec![] };
         Ok(Broker {
             nodes,
             cluster_id: URL_SAFE_NO_PAD.encode(boot.cluster_id()),

@@ -136,9 +136,8 @@ mod tests {
 
     #[test]
     fn listeners_overlap_where_a_shard_of_one_has_a_port_of_the_other() {
-        let overlaps = |one, other, shards| {
-            overlap(&listener("A", one), &listener("B", other), shards)
-        };
+        let overlaps =
+            |one, other, shards| overlap(&listener("A", one), &listener("B", other), shards);
         assert!(!overlaps("127.0.0.1:9092", "127.0.0.1:9093", 1));
         assert!(overlaps("127.0.0.1:9092", "127.0.0.1:9093", 2));
         assert!(overlaps("127.0.0.1:9095", "127.0.0.1:9092", 4));

@@ -12,7 +12,7 @@ use super::state::{InFlight, Origin, State};
 use crate::budget::Reservation;
 use crate::codec::{DecodeError, Decoder, RequestHeader, Str};
 use crate::error_code::ErrorCode;
-use crate::frame::PREFIX_BYTES;
+use crate::frame::{FrameReader, PREFIX_BYTES};
 use crate::limits::Limits;
 use crate::messages::{
     Api, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, Request, is_flexible,
@@ -47,10 +47,10 @@ pub(super) async fn run<S: Stream, T: Timer, V: Service>(
         client_software: client.software,
     };
     loop {
-        if service.leaves() {
+        // A fetch may wait for long, and meanwhile the client may go: then it is left at its next request.
+        if service.leaves() && !state.has_fetches() {
             state.at_rest().await;
-            let client = Client { id: context.client_id, software: context.client_software };
-            return Ok(Carried { frames, client });
+            return Ok(carried(frames, context));
         }
         state.fewer_than(shared.limits.in_flight_max.max(1)).await;
         let next = frames
@@ -61,9 +61,17 @@ pub(super) async fn run<S: Stream, T: Timer, V: Service>(
             Ok(None) => return Err(Closed::EndOfStream),
             Err(error) => return Err(error.into()),
         };
+        if service.leaves() && state.is_at_rest() && frames.put_back(&frame, &shared.limits) {
+            return Ok(carried(frames, context));
+        }
         let came = Came { frame, reservation, at: timer.now() };
         begin(came, timer, &service, &mut context, shared, state).await?;
     }
+}
+
+fn carried(frames: FrameReader, context: RequestContext) -> Carried {
+    let client = Client { id: context.client_id, software: context.client_software };
+    Carried { frames, client }
 }
 
 /// Produce and Fetch overlap; any other request has the connection to itself.

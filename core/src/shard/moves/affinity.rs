@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// Parts of requests between two looks. A part is what one request asks of one shard.
+/// Parts of requests between two looks. A part is what one request asks of one shard,
 const PARTS_PER_LOOK: u32 = 8;
+/// and a group's member counts for so many: it asks seldom, and its coordinator does not change.
+const MEMBER_PARTS: u32 = 4;
 /// Looks in a row at which the same shard must have most of the work,
 const LOOKS: u32 = 3;
 /// for at least so long: what fills a batch for one partition after the other asks no shard for long.
@@ -66,12 +68,27 @@ impl Affinity {
         bytes: usize,
         now: impl FnOnce() -> Duration,
     ) -> Option<Wish> {
+        self.weigh(shard, bytes, 1, now)
+    }
+
+    /// As [`Affinity::asks`], for a member of a group that `shard` coordinates.
+    pub fn asks_as_member(&mut self, shard: usize, now: impl FnOnce() -> Duration) -> Option<Wish> {
+        self.weigh(shard, 0, MEMBER_PARTS, now)
+    }
+
+    fn weigh(
+        &mut self,
+        shard: usize,
+        bytes: usize,
+        parts: u32,
+        now: impl FnOnce() -> Duration,
+    ) -> Option<Wish> {
         if self.work.is_empty() && (shard != self.home || self.moves > 0) {
             self.work = vec![0; self.shards];
         }
         let work = self.work.get_mut(shard)?;
         *work = work.saturating_add(HOP_BYTES + bytes as u64);
-        self.parts += 1;
+        self.parts += parts;
         if self.parts < PARTS_PER_LOOK {
             return None;
         }

@@ -8,8 +8,9 @@ use super::affinity::Wish;
 /// A shard that is busy for no more than this share of the time takes the connections whose work it
 /// does anyway. (Thousandths, as all of these.)
 const HAS_ROOM: u32 = 700;
-/// A busier one does so only if the shard that they leave is busier by this.
-const BUSIER_BY: u32 = 100;
+/// A busier one does so only if it is busier than the shard that they leave by no more than this. So
+/// shards that are all busy exchange what is in the wrong place, and none gets more than its part.
+const BUSIER_BY_MAX: u32 = 50;
 /// A shard as busy as this sends connections away that have moved to it,
 const FULL: u32 = 900;
 /// to one that is no busier than this.
@@ -62,7 +63,7 @@ fn target(wish: Wish, from: usize, busy: &[u32]) -> Option<usize> {
     match wish {
         Wish::At(to) => {
             let there = *busy.get(to)?;
-            (there <= HAS_ROOM || there + BUSIER_BY <= here).then_some(to)
+            (there <= HAS_ROOM || there <= here + BUSIER_BY_MAX).then_some(to)
         }
         // Its work stays where it is, but what the socket takes can be done by another.
         Wish::Here => {

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use corelane_net::messages::Request;
 use corelane_storage::runtime::Runtime;
 
-use super::affinity::Affinity;
+use super::affinity::{Affinity, Wish};
 use crate::fetch_session::TravellingSession;
 use crate::shard::Shard;
 
@@ -45,9 +45,13 @@ impl Locality {
 
     /// A request asks `owner` for something about so many bytes; once for each shard it asks.
     pub fn asks(&self, shard: &Shard, owner: usize, bytes: usize) {
-        let (Some(affinity), Some(loads)) = (&self.affinity, &shard.loads) else { return };
-        let now = || shard.runtime.monotonic();
-        let Some(wish) = affinity.borrow_mut().asks(owner, bytes, now) else { return };
+        let Some(affinity) = &self.affinity else { return };
+        let wish = affinity.borrow_mut().asks(owner, bytes, || shard.runtime.monotonic());
+        self.wishes(shard, wish);
+    }
+
+    fn wishes(&self, shard: &Shard, wish: Option<Wish>) {
+        let (Some(wish), Some(loads)) = (wish, &shard.loads) else { return };
         if self.target.get().is_none() && !shard.stopping.is_disconnected() {
             self.target.set(loads.admit(wish, shard.id));
         }
@@ -55,13 +59,12 @@ impl Locality {
 
     /// As [`Locality::asks`], for the shard of the group that `request` is about, if it is about one.
     pub fn asks_group(&self, shard: &Shard, request: &Request) {
-        if self.affinity.is_none() {
-            return;
-        }
-        let partition = group_of(request).and_then(|group| shard.group_partition(group).ok());
-        if let Some(partition) = partition {
-            self.asks(shard, shard.owner(partition), 0);
-        }
+        let Some(affinity) = &self.affinity else { return };
+        let Some(group) = group_of(request) else { return };
+        let Ok(partition) = shard.group_partition(group) else { return };
+        let (owner, now) = (shard.owner(partition), || shard.runtime.monotonic());
+        let wish = affinity.borrow_mut().asks_as_member(owner, now);
+        self.wishes(shard, wish);
     }
 
     /// A fetch asks for these partitions' bytes: each with its owner.

@@ -91,12 +91,13 @@ fn a_shard_that_is_asked_for_and_does_not_exist_is_nobodys_wish() {
 }
 
 #[test]
-fn a_busy_shard_takes_nobody_who_helps_it_from_an_idle_one() {
+fn a_busy_shard_takes_nobody_from_an_idle_one() {
     assert_eq!(target_of(Wish::At(1), 0, &[0, 0]), Some(1));
     assert_eq!(target_of(Wish::At(1), 0, &[100, 700]), Some(1));
     assert_eq!(target_of(Wish::At(1), 0, &[100, 800]), None);
-    assert_eq!(target_of(Wish::At(1), 0, &[950, 800]), Some(1), "the other is busier");
-    assert_eq!(target_of(Wish::At(1), 0, &[950, 900]), None);
+    assert_eq!(target_of(Wish::At(1), 0, &[1_000, 1_000]), Some(1), "both are");
+    assert_eq!(target_of(Wish::At(1), 0, &[950, 1_000]), Some(1), "hardly busier");
+    assert_eq!(target_of(Wish::At(1), 0, &[949, 1_000]), None);
     assert_eq!(target_of(Wish::At(9), 0, &[0, 0]), None);
 }
 
@@ -130,4 +131,15 @@ fn only_so_many_come_before_it_is_seen_what_they_bring() {
         let admitted = (0..1_000).filter(|_| loads.admit(Wish::At(1), 0).is_some()).count();
         assert_eq!(admitted, come);
     }
+}
+
+/// One heartbeat every three seconds.
+#[test]
+fn a_member_is_sent_to_its_coordinator_after_a_few_heartbeats() {
+    let mut member = newcomer(2);
+    let wish = (0..20).find_map(|number| {
+        let now = Duration::from_secs(3) * number;
+        member.asks_as_member(1, || now).map(|wish| (now, wish))
+    });
+    assert_eq!(wish, Some((Duration::from_secs(15), Wish::At(1))));
 }

@@ -1,8 +1,9 @@
 //! Connections that leave for another thread, and go on there.
 
+use std::time::Duration;
+
 use super::world::*;
 use crate::limits::Limits;
-use std::time::Duration;
 
 /// What a client sees must not depend on where, and how often, its connection has left.
 #[test]
@@ -45,9 +46,9 @@ fn it_leaves_when_the_last_answer_is_written_and_not_before() {
     let client = world.connect();
     client.broker.leave_after(2);
     client.set_room(5);
-    client.send(&[(1, produce("a")), (2, fetch()), (3, produce("b"))]);
+    client.send(&[(1, produce("a")), (2, produce("b")), (3, produce("c"))]);
     client.answer_default(1);
-    assert!(!client.has_left(), "a fetch is under way");
+    assert!(!client.has_left(), "a request is under way");
     client.answer_default(2);
     assert!(!client.has_left(), "an answer is half written");
     assert_eq!(client.broker.begun(), [1, 2]);
@@ -56,6 +57,38 @@ fn it_leaves_when_the_last_answer_is_written_and_not_before() {
     assert_eq!(client.received_ids(), [1, 2]);
     let there = world.go_on(&client);
     assert_eq!(there.broker.begun(), [3]);
+}
+
+/// A fetch may wait for as long as its client likes.
+#[test]
+fn with_a_fetch_under_way_it_leaves_at_the_next_request() {
+    let world = World::default();
+    let client = world.connect();
+    client.broker.leave_after(1);
+    client.send(&[(1, fetch()), (2, fetch())]);
+    assert_eq!(client.broker.begun(), [1, 2], "who asks ahead is not held up");
+    client.answer_default(1);
+    client.answer_default(2);
+    assert!(!client.has_left());
+    client.send(&[(3, fetch()), (4, produce("a"))]);
+    assert!(client.has_left());
+    assert_eq!(client.broker.begun(), [1, 2]);
+    let there = world.go_on(&client);
+    assert_eq!(there.broker.begun(), [3, 4], "what came is begun there");
+    there.answer_default(3);
+    there.answer_default(4);
+    assert_eq!(there.received_ids(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_client_that_goes_while_its_fetch_waits_is_noticed_though_it_was_to_leave() {
+    let world = World::default();
+    let client = world.connect();
+    client.broker.leave_after(1);
+    client.send(&[(1, fetch())]);
+    client.end();
+    world.pass(Duration::from_secs(20));
+    assert_eq!(client.closed(), "closed by the client");
 }
 
 #[test]
