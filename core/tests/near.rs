@@ -481,7 +481,7 @@ fn processor_time_by_place() {
         let group = |number: usize| member(&broker, &format!("group-{number}"));
         let mut members: Vec<_> = (0..CLIENTS).map(group).collect();
         let kinds = [(&mut producers, 1, "produces"), (&mut members, 1, "heartbeats")];
-        let mut measure = |clients: &mut Vec<_>, ahead, what: &str| {
+        let measure = |clients: &mut Vec<_>, ahead, what: &str| {
             rounds(clients, ahead, Duration::from_secs(3));
             let (before, calls) = (cpu_s(&broker), Samples::of(&broker).sum(CALLS));
             let began = Instant::now();
