@@ -4,7 +4,7 @@ mod pool;
 
 use std::io;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::budget::{ByteBudget, Reservation};
 use crate::codec::header::REQUEST_HEADER_MIN_BYTES;
@@ -118,6 +118,21 @@ impl FrameReader {
         self.last_long_bytes = if is_long { len } else { 0 };
         waiting(Waiting::Broker);
         Ok(Some((frame, reservation)))
+    }
+
+    /// Puts back the frame that came last, to be the next again. False if it is a long one, which is not
+    /// copied.
+    pub fn put_back(&mut self, frame: &Bytes, limits: &Limits) -> bool {
+        let Ok(length) = i32::try_from(frame.len()) else { return false };
+        if PREFIX_BYTES + frame.len() > limits.read_chunk_bytes {
+            return false;
+        }
+        let rest = std::mem::take(&mut self.buf);
+        self.buf.reserve(PREFIX_BYTES + frame.len() + rest.len());
+        self.buf.put_i32(length);
+        self.buf.extend_from_slice(frame);
+        self.buf.extend_from_slice(&rest);
+        true
     }
 
     /// The length at the buffer's start, judged.

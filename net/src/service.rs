@@ -30,6 +30,13 @@ pub trait Service: Clone + 'static {
     /// If the connection is closed, either future is dropped where it stands.
     fn begin(&self, request: Request, context: &RequestContext) -> impl Future<Output = Pending>;
 
+    /// True if the connection shall leave this thread ([`crate::connection::End::Left`]). Asked before each
+    /// request is read: no more are then, and it leaves as soon as those begun are answered; or if a fetch
+    /// is among them, which may take long, with the first request that comes after the answers.
+    fn leaves(&self) -> bool {
+        false
+    }
+
     /// What `work` gives, which may take milliseconds: decoding a large request. `None` if it can't be
     /// had, which ends the connection. A service whose thread serves others as well runs it elsewhere.
     fn aside<T: Send + 'static>(

@@ -8,13 +8,14 @@ use corelane_net::messages::{
 
 use super::errors;
 use crate::catalog::Catalog;
+use crate::shard::nodes::Nodes;
 
 type Refusal = (ErrorCode, Option<String>);
 
 /// Answers at once.
 pub fn answer(
     catalog: &Catalog,
-    node_id: i32,
+    nodes: Nodes,
     request: AlterPartitionReassignmentsRequest,
 ) -> AlterPartitionReassignmentsResponse {
     let mut response = AlterPartitionReassignmentsResponse {
@@ -23,7 +24,7 @@ pub fn answer(
     };
     for topic in request.topics {
         let partitions = topic.partitions.iter().map(|partition| {
-            let outcome = check(catalog, node_id, &topic.name, partition);
+            let outcome = check(catalog, nodes, &topic.name, partition);
             let (error_code, words) = outcome.err().unzip();
             ReassignablePartitionResponse {
                 partition_index: partition.partition_index,
@@ -39,7 +40,7 @@ pub fn answer(
 
 fn check(
     catalog: &Catalog,
-    node_id: i32,
+    nodes: Nodes,
     name: &str,
     asked: &ReassignablePartition,
 ) -> Result<(), Refusal> {
@@ -48,16 +49,20 @@ fn check(
         return unknown(format!("Unable to find a topic named {name}."));
     };
     let index = asked.partition_index;
-    if topic.partition(index).is_none() {
+    let Some(partition) = topic.partition(index) else {
         return unknown(format!("Unable to find partition {name}:{index}."));
-    }
+    };
     let Some(replicas) = &asked.replicas else {
         return Err((ErrorCode::NoReassignmentInProgress, None));
     };
-    let wrong = match replicas.iter().find(|id| **id != node_id) {
-        None if replicas.len() == 1 => return Ok(()),
+    let leader = nodes.leader(partition).id;
+    let wrong = match replicas.iter().find(|id| nodes.find(**id).is_none()) {
+        None if **replicas == [leader] => return Ok(()),
         None if replicas.is_empty() => "an empty replica list".to_owned(),
-        None => format!("the broker {node_id} more than once"),
+        None => match replicas.iter().find(|id| **id != leader) {
+            None => format!("the broker {leader} more than once"),
+            Some(other) => format!("broker {other}, but the partition can only be at {leader}"),
+        },
         Some(other) => format!("broker {other}, but no such broker is registered"),
     };
     let words = format!("The manual partition assignment includes {wrong}.");

@@ -25,7 +25,7 @@ fn check(broker: &Broker, request: &ApiVersionsRequest, version: i16) -> ErrorCo
     }
     // KIP-1242: the client was led to another broker than it means.
     let elsewhere = request.cluster_id.as_ref().is_some_and(|id| **id != *broker.cluster_id)
-        || (request.node_id >= 0 && request.node_id != broker.node_id);
+        || (request.node_id >= 0 && broker.nodes.find(request.node_id).is_none());
     if elsewhere { ErrorCode::RebootstrapRequired } else { ErrorCode::None }
 }
 

@@ -93,12 +93,14 @@ async fn change_one(
 
 /// Log levels are the environment's business here: to clients, there are no loggers.
 fn change_logger(shard: &Shard, name: &str, change: &ConfigChange) -> Result<(), ChangeError> {
-    let node_id = shard.broker.node_id;
+    let nodes = shard.broker.nodes;
     match name.parse::<i32>() {
-        Ok(id) if id == node_id => none_of_these(change, |key| {
+        Ok(id) if nodes.find(id).is_some() => none_of_these(change, |key| {
             Refusal::NoSuchConfig(format!("Logger {key} does not exist!"))
         }),
-        Ok(id) => refused(&format!("Unexpected node id. Expected {node_id}, but received {id}")),
+        Ok(id) => {
+            refused(&format!("Unexpected node id. Expected {}, but received {id}", nodes.ids()))
+        }
         Err(_) => refused(&format!("Node id must be an integer, but it is: {name}")),
     }
 }

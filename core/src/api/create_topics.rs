@@ -91,7 +91,7 @@ async fn create(shard: &Rc<Shard>, topic: NewTopic, check_only: bool) -> Creatab
 
 fn result(shard: &Shard, name: Str, topic: &Topic) -> CreatableTopicResult {
     let (catalog, broker) = (shard.catalog(), &shard.broker);
-    let layers = catalog.layers(&topic.configs, broker.node_id, &broker.settings);
+    let layers = catalog.layers(&topic.configs, broker.host_id(), &broker.settings);
     let described = topic_keys().iter().filter(|key| !key.internal);
     let config = |key| {
         let found = layers.topic_config(key);

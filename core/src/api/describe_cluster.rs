@@ -1,4 +1,4 @@
-//! DescribeCluster: the one broker, which is its own controller.
+//! DescribeCluster: the one broker, which is its own controller; or each shard as one.
 
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
@@ -8,6 +8,7 @@ use corelane_net::messages::{
 };
 
 use super::authorized::CLUSTER_OPERATIONS;
+use crate::shard::nodes::Node;
 use crate::shard::{Broker, ListenerId};
 
 /// Answers at once.
@@ -42,17 +43,20 @@ fn describe(
     listener: ListenerId,
     request: &DescribeClusterRequest,
 ) -> DescribeClusterResponse {
-    let advertised = broker.advertised(listener);
-    let asked = request.include_cluster_authorized_operations;
-    DescribeClusterResponse {
-        cluster_id: Str::from(&*broker.cluster_id),
-        controller_id: broker.node_id,
-        brokers: vec![DescribeClusterBroker {
-            broker_id: broker.node_id,
+    let node = |node: Node| {
+        let advertised = broker.advertised(listener, node);
+        DescribeClusterBroker {
+            broker_id: node.id,
             host: Str::from(&*advertised.host),
             port: i32::from(advertised.port),
             ..Default::default()
-        }],
+        }
+    };
+    let asked = request.include_cluster_authorized_operations;
+    DescribeClusterResponse {
+        cluster_id: Str::from(&*broker.cluster_id),
+        controller_id: broker.nodes.controller().id,
+        brokers: broker.nodes.all().map(node).collect(),
         cluster_authorized_operations: if asked {
             CLUSTER_OPERATIONS
         } else {

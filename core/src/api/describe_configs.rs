@@ -15,10 +15,11 @@ use corelane_net::messages::{
 use super::errors;
 use crate::catalog::change::Refusal;
 use crate::catalog::config::{
-    BrokerKey, Definition, Layers, Resolved, Sourced, TopicKey, broker_keys, topic_keys,
+    BrokerKey, Definition, Resolved, Sourced, TopicKey, broker_keys, topic_keys,
 };
 use crate::catalog::name;
 use crate::shard::Shard;
+use crate::shard::nodes::Node;
 use crate::shard::pauses::Pauses;
 
 /// Configs that one answer may tell of: all those of 10,000 topics. A request of a few megabytes
@@ -95,15 +96,14 @@ impl Asked<'_> {
             TOPIC => self.topic(resource),
             BROKER if name.is_empty() => Ok(self.all_brokers(resource)),
             BROKER => {
-                let node_id = self.shard.broker.node_id;
-                self.check_broker(name, &format!("{node_id} or empty string,"))?;
-                Ok(self.broker(resource))
+                let ids = self.shard.broker.nodes.ids();
+                let node = self.find_broker(name, &format!("{ids} or empty string,"))?;
+                Ok(self.broker(resource, node))
             }
             BROKER_LOGGER if name.is_empty() => refused("Broker id must not be empty"),
             // Log levels are the environment's business here: to clients, there are no loggers.
             BROKER_LOGGER => {
-                let node_id = self.shard.broker.node_id;
-                self.check_broker(name, &node_id.to_string()).map(|()| Vec::new())
+                self.find_broker(name, &self.shard.broker.nodes.ids()).map(|_| Vec::new())
             }
             CLIENT_METRICS if name.is_empty() => {
                 refused("Client metrics subscription name must not be empty")
@@ -113,9 +113,13 @@ impl Asked<'_> {
         }
     }
 
-    fn check_broker(&self, name: &str, expected: &str) -> Result<(), Refusal> {
-        let words = match name.parse::<i32>() {
-            Ok(id) if id == self.shard.broker.node_id => return Ok(()),
+    fn find_broker(&self, name: &str, expected: &str) -> Result<Node, Refusal> {
+        let id = name.parse::<i32>();
+        let found = id.as_ref().ok().and_then(|id| self.shard.broker.nodes.find(*id));
+        if let Some(node) = found {
+            return Ok(node);
+        }
+        let words = match id {
             Ok(_) => format!("Unexpected broker id, expected {expected} but received {name}"),
             Err(_) => format!("Broker id must be an integer, but it is: {name}"),
         };
@@ -128,7 +132,7 @@ impl Asked<'_> {
         let catalog = self.shard.catalog();
         let topic = catalog.topic(name).ok_or_else(|| Refusal::UnknownTopic(name.to_owned()))?;
         let broker = &self.shard.broker;
-        let layers = catalog.layers(&topic.configs, broker.node_id, &broker.settings);
+        let layers = catalog.layers(&topic.configs, broker.host_id(), &broker.settings);
         let keys = topic_keys().iter().filter(|key| !key.internal);
         let wanted = keys.filter(|key| is_wanted(resource, key.definition.name));
         let config =
@@ -136,9 +140,14 @@ impl Asked<'_> {
         Ok(wanted.map(config).collect())
     }
 
-    fn broker(&self, resource: &DescribeConfigsResource) -> Vec<DescribeConfigsResourceResult> {
+    fn broker(
+        &self,
+        resource: &DescribeConfigsResource,
+        node: Node,
+    ) -> Vec<DescribeConfigsResourceResult> {
         let catalog = self.shard.catalog();
-        let layers = self.layers(&catalog);
+        let broker = &self.shard.broker;
+        let layers = catalog.broker_layers(broker.host_id(), broker.settings_of(node));
         let wanted = broker_keys().filter(|key| is_wanted(resource, key.definition.name));
         let config = |key: &'static BrokerKey| {
             self.config(&key.definition, layers.broker_config(key), !key.dynamic)
@@ -152,15 +161,11 @@ impl Asked<'_> {
         resource: &DescribeConfigsResource,
     ) -> Vec<DescribeConfigsResourceResult> {
         let catalog = self.shard.catalog();
-        let layers = self.layers(&catalog);
+        let broker = &self.shard.broker;
+        let layers = catalog.broker_layers(broker.host_id(), &broker.settings);
         let wanted = broker_keys().filter(|key| is_wanted(resource, key.definition.name));
         let set = wanted.filter_map(|key| Some((key, layers.cluster_config(key)?)));
         set.map(|(key, found)| self.config(&key.definition, found, !key.dynamic)).collect()
-    }
-
-    fn layers<'a>(&'a self, catalog: &'a crate::catalog::Catalog) -> Layers<'a> {
-        let broker = &self.shard.broker;
-        catalog.broker_layers(broker.node_id, &broker.settings)
     }
 
     fn config(

@@ -10,6 +10,7 @@ use corelane_net::messages::{
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
     TopicPartitionCursor,
 };
+use corelane_storage::ids::{PartitionId, TopicId};
 
 use super::authorized::TOPIC_OPERATIONS;
 use super::topics;
@@ -139,7 +140,7 @@ impl Page<'_> {
             name: Some(Str::from(name)),
             topic_id: topics::uuid(topic.id),
             is_internal: name::is_internal(name),
-            partitions: indexes.map(|index| partition(self.broker, index)).collect(),
+            partitions: indexes.map(|index| partition(self.broker, topic.id, index)).collect(),
             topic_authorized_operations: TOPIC_OPERATIONS,
             ..Default::default()
         });
@@ -172,13 +173,18 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
     }
 }
 
-fn partition(broker: &Broker, index: u32) -> DescribeTopicPartitionsResponsePartition {
+fn partition(
+    broker: &Broker,
+    topic_id: TopicId,
+    index: u32,
+) -> DescribeTopicPartitionsResponsePartition {
+    let leader = broker.nodes.leader(PartitionId { topic_id, index }).id;
     DescribeTopicPartitionsResponsePartition {
         partition_index: i32::try_from(index).unwrap_or(i32::MAX),
-        leader_id: broker.node_id,
+        leader_id: leader,
         leader_epoch: broker.leader_epoch,
-        replica_nodes: vec![broker.node_id],
-        isr_nodes: vec![broker.node_id],
+        replica_nodes: vec![leader],
+        isr_nodes: vec![leader],
         eligible_leader_replicas: Some(Vec::new()),
         last_known_elr: Some(Vec::new()),
         ..Default::default()

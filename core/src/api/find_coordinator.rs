@@ -1,4 +1,4 @@
-//! FindCoordinator: this broker, for every group. The first one that asks makes the topic in which
+//! FindCoordinator: this broker, for every group; or the shard that owns it, where each is one. The first one that asks makes the topic in which
 //! groups are kept.
 //!
 //! Transactional ids get TRANSACTIONAL_ID_AUTHORIZATION_FAILED, at which every client gives up at once.
@@ -59,10 +59,14 @@ const MALFORMED: &str = "This most likely occurs because of a request being malf
 fn told(shard: &Shard, listener: ListenerId, key: Str, found: &Found, version: i16) -> Coordinator {
     match found {
         Ok(()) => {
-            let advertised = shard.broker.advertised(listener);
+            let broker = &shard.broker;
+            // Without a partition there is no group of this id, and any broker can say so.
+            let owner = shard.group_partition(&key);
+            let node = owner.map_or(broker.nodes.controller(), |owner| broker.nodes.leader(owner));
+            let advertised = broker.advertised(listener, node);
             Coordinator {
                 key,
-                node_id: shard.broker.node_id,
+                node_id: node.id,
                 host: Str::from(&*advertised.host),
                 port: i32::from(advertised.port),
                 error_code: ErrorCode::None,

@@ -34,7 +34,8 @@ pub fn answer(
     };
     for broker in [BROKER_LOGGER, BROKER] {
         if asked.contains(&broker) {
-            list(Str::from(shard.broker.node_id.to_string()), broker);
+            let nodes = shard.broker.nodes.all();
+            nodes.for_each(|node| list(Str::from(node.id.to_string()), broker));
         }
     }
     if asked.contains(&TOPIC) {

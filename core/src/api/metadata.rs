@@ -1,4 +1,4 @@
-//! Metadata: the one broker, its topics, and topics created because somebody names them.
+//! Metadata: the one broker, or each shard as one, its topics, and topics created because somebody names them.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -12,13 +12,14 @@ use corelane_net::messages::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use corelane_net::service::Answer;
-use corelane_storage::ids::TopicId;
+use corelane_storage::ids::{PartitionId, TopicId};
 
 use super::authorized::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use super::{errors, topics};
 use crate::catalog::change::{NewTopic, Refusal};
 use crate::catalog::{Catalog, Topic, name};
 use crate::shard::controller::ChangeError;
+use crate::shard::nodes::Node;
 use crate::shard::pauses::Pauses;
 use crate::shard::{Broker, ListenerId, Shard};
 
@@ -112,21 +113,24 @@ async fn describe(
     refused: &Refused,
 ) -> MetadataResponse {
     let broker = &shard.broker;
-    let advertised = broker.advertised(listener);
+    let node = |node: Node| {
+        let advertised = broker.advertised(listener, node);
+        MetadataResponseBroker {
+            node_id: node.id,
+            host: Str::from(&*advertised.host),
+            port: i32::from(advertised.port),
+            rack: None,
+        }
+    };
     let cluster_operations = if request.include_cluster_authorized_operations {
         CLUSTER_OPERATIONS
     } else {
         AUTHORIZED_OPERATIONS_NOT_ASKED
     };
     MetadataResponse {
-        brokers: vec![MetadataResponseBroker {
-            node_id: broker.node_id,
-            host: Str::from(&*advertised.host),
-            port: i32::from(advertised.port),
-            rack: None,
-        }],
+        brokers: broker.nodes.all().map(node).collect(),
         cluster_id: Some(Str::from(&*broker.cluster_id)),
-        controller_id: broker.node_id,
+        controller_id: broker.nodes.controller().id,
         topics: describe_topics(shard, request, version, refused).await,
         cluster_authorized_operations: cluster_operations,
         ..Default::default()
@@ -187,10 +191,9 @@ impl Description<'_> {
             Ok(topic) => topic,
             Err(refusal) => return self.topics.push(refusal),
         };
-        let count = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
         let mut partitions = Vec::with_capacity(topic.partitions as usize);
-        for index in 0..count {
-            partitions.push(describe_partition(self.broker, index));
+        for partition in topic.partition_ids() {
+            partitions.push(describe_partition(self.broker, partition));
             self.pauses.after(1).await;
         }
         let mut described = MetadataResponseTopic {
@@ -207,13 +210,14 @@ impl Description<'_> {
     }
 }
 
-fn describe_partition(broker: &Broker, index: i32) -> MetadataResponsePartition {
+fn describe_partition(broker: &Broker, partition: PartitionId) -> MetadataResponsePartition {
+    let leader = broker.nodes.leader(partition).id;
     MetadataResponsePartition {
-        partition_index: index,
-        leader_id: broker.node_id,
+        partition_index: i32::try_from(partition.index).unwrap_or(i32::MAX),
+        leader_id: leader,
         leader_epoch: broker.leader_epoch,
-        replica_nodes: vec![broker.node_id],
-        isr_nodes: vec![broker.node_id],
+        replica_nodes: vec![leader],
+        isr_nodes: vec![leader],
         ..Default::default()
     }
 }

@@ -67,6 +67,7 @@ use corelane_net::service::{Answer, Exchange, Pending, RequestContext, Service};
 use futures_util::FutureExt;
 
 use crate::metrics::stages::Stage;
+use crate::shard::moves::Locality;
 use crate::shard::turns::Turns;
 use crate::shard::{ListenerId, Shard};
 
@@ -132,12 +133,14 @@ pub struct Handler {
     shard: Rc<Shard>,
     listener: ListenerId,
     fetch_turns: Rc<Turns>,
+    locality: Rc<Locality>,
 }
 
 impl Handler {
-    /// A handler on this shard, for a connection that came in by `listener`.
-    pub fn new(shard: &Rc<Shard>, listener: ListenerId) -> Handler {
-        Handler { shard: shard.clone(), listener, fetch_turns: Rc::default() }
+    /// A handler on this shard, for a connection that came in by `listener`; `locality` is told what
+    /// it asks for.
+    pub fn new(shard: &Rc<Shard>, listener: ListenerId, locality: Rc<Locality>) -> Handler {
+        Handler { shard: shard.clone(), listener, fetch_turns: Rc::default(), locality }
     }
 }
 
@@ -149,6 +152,10 @@ impl Service for Handler {
     async fn begin(&self, request: Request, context: &RequestContext) -> Pending {
         let begun = AssertUnwindSafe(self.dispatch(request, context)).catch_unwind().await;
         guarded(context, begun.unwrap_or_else(|panic| Box::pin(async { resume_unwind(panic) })))
+    }
+
+    fn leaves(&self) -> bool {
+        self.locality.target().is_some()
     }
 
     async fn aside<T: Send + 'static>(
@@ -175,11 +182,18 @@ impl Service for Handler {
 impl Handler {
     async fn dispatch(&self, request: Request, context: &RequestContext) -> Pending {
         let (shard, listener, version) = (self.shard.clone(), self.listener, context.version);
+        self.locality.asks_group(&shard, &request);
         match request {
-            Request::Produce(request) => produce::begin(&shard, request, version).await,
+            Request::Produce(request) => {
+                produce::begin(&shard, &self.locality, request, version).await
+            }
             Request::Fetch(request) => {
-                let turn = self.fetch_turns.take();
-                later(fetch::answer(shard, listener, request, version, turn))
+                let connection = fetch::Connection {
+                    listener,
+                    locality: self.locality.clone(),
+                    turn: self.fetch_turns.take(),
+                };
+                later(fetch::answer(shard, connection, request, version))
             }
             Request::ListOffsets(request) => {
                 let is_large = is_large(request.topics.iter().map(|topic| topic.partitions.len()));
@@ -257,8 +271,8 @@ impl Handler {
                 later(incremental_alter_configs::answer(shard, request))
             }
             Request::AlterPartitionReassignments(request) => {
-                let (catalog, node_id) = (shard.catalog(), shard.broker.node_id);
-                now(alter_partition_reassignments::answer(&catalog, node_id, request))
+                let (catalog, nodes) = (shard.catalog(), shard.broker.nodes);
+                now(alter_partition_reassignments::answer(&catalog, nodes, request))
             }
             Request::ListPartitionReassignments(request) => {
                 now(list_partition_reassignments::answer(request))

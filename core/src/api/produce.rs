@@ -23,6 +23,7 @@ use crate::partition::PartitionError;
 use crate::shard::Shard;
 use crate::shard::append::{Accepted, Acknowledged, Batch};
 use crate::shard::mailbox;
+use crate::shard::moves::Locality;
 
 /// Least time that a produce gets, whatever it asks for: here even acks=1 waits for the disk, which
 /// `timeout_ms` was never meant to cover.
@@ -64,7 +65,12 @@ struct Begun {
 /// those of others have their place in their owner's mailbox.
 ///
 /// acks=1 and acks=all wait for the same: what the partition's durability asks for.
-pub async fn begin(shard: &Rc<Shard>, request: ProduceRequest, version: i16) -> Pending {
+pub async fn begin(
+    shard: &Rc<Shard>,
+    locality: &Locality,
+    request: ProduceRequest,
+    version: i16,
+) -> Pending {
     let refusal = refusal(&request);
     let deadline = shard.deadline(request.timeout_ms.max(TIMEOUT_MIN_MS));
     let silent = request.acks == 0;
@@ -85,7 +91,7 @@ pub async fn begin(shard: &Rc<Shard>, request: ProduceRequest, version: i16) -> 
             answer.ready()
         }
         None => {
-            begun.hand_over(found).await;
+            begun.hand_over(locality, found).await;
             Box::pin(begun.finish())
         }
     }
@@ -178,11 +184,15 @@ fn check_compression(records: &[u8], version: i16) -> Result<(), PartitionError>
 }
 
 impl Begun {
-    async fn hand_over(&mut self, found: Vec<Result<Batch, PartitionError>>) {
+    async fn hand_over(&mut self, locality: &Locality, found: Vec<Result<Batch, PartitionError>>) {
         let batches = found.into_iter().enumerate();
         let batches = batches.filter_map(|(place, batch)| Some((place, batch.ok()?)));
         let (deadline, wait) = (self.deadline, !self.silent);
         let mut groups = fan_out::by_owner(&self.shard, batches);
+        for (owner, (_, batches)) in &groups {
+            let bytes = batches.iter().map(|batch| batch.records.len()).sum();
+            locality.asks(&self.shard, *owner, bytes);
+        }
         let here = groups.remove(&self.shard.id);
         for (owner, (places, batches)) in groups {
             let mut watch = self.shard.stopwatch();

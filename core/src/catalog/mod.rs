@@ -91,17 +91,17 @@ impl Catalog {
     pub fn layers<'a>(
         &'a self,
         topic: &'a Configs,
-        node_id: i32,
+        host_id: i32,
         settings: &'a Settings,
     ) -> Layers<'a> {
-        let broker = self.broker_configs(BrokerScope::Node(node_id));
+        let broker = self.broker_configs(BrokerScope::Node(host_id));
         let cluster = self.broker_configs(BrokerScope::Cluster);
         Layers { topic, broker, cluster, settings }
     }
 
     /// Where the configs of a broker are looked for.
-    pub fn broker_layers<'a>(&'a self, node_id: i32, settings: &'a Settings) -> Layers<'a> {
-        self.layers(&NO_CONFIGS, node_id, settings)
+    pub fn broker_layers<'a>(&'a self, host_id: i32, settings: &'a Settings) -> Layers<'a> {
+        self.layers(&NO_CONFIGS, host_id, settings)
     }
 
     /// A topic with another name that would collide with `name` ('.' and '_' count as the same).

@@ -84,8 +84,15 @@ pub struct Opening {
     pub random: u32,
 }
 
-/// The sessions of one shard. A session stays on the shard whose connection opened it, and its id
-/// says which that is: id mod shards.
+/// A session on its way to another shard, with its connection.
+#[derive(Debug)]
+pub struct TravellingSession {
+    id: i32,
+    session: Session,
+}
+
+/// The sessions of one shard. A session's id says which shard has opened it: id mod shards. It is
+/// there, unless its connection has moved and has taken it along.
 #[derive(Debug)]
 pub struct SessionCache {
     limits: SessionLimits,
@@ -110,8 +117,29 @@ impl SessionCache {
     /// The other shard on which the request ends a session, if it does: whoever reconnects may come
     /// to another shard than before.
     pub fn elsewhere(&self, request: &FetchRequest) -> Option<usize> {
-        let owner = owner(request.session_id, self.shards).filter(|_| is_full(request));
-        owner.filter(|owner| *owner != self.shard)
+        if !is_full(request) || self.sessions.contains_key(&request.session_id) {
+            return None;
+        }
+        owner(request.session_id, self.shards).filter(|owner| *owner != self.shard)
+    }
+
+    /// Takes a session out, for its connection to take along.
+    pub fn leave(&mut self, id: i32) -> Option<TravellingSession> {
+        let session = self.sessions.remove(&id)?;
+        self.partitions -= session.len();
+        Some(TravellingSession { id, session })
+    }
+
+    /// Takes a session in; its id, or `None` if there is no room. (Or if there is one of this id, which
+    /// only chance can bring about: ids are random. Its client then opens another.)
+    pub fn arrive(&mut self, travelling: TravellingSession, now: Duration) -> Option<i32> {
+        let TravellingSession { id, session } = travelling;
+        if self.sessions.contains_key(&id) || !self.make_room(session.len(), now) {
+            return None;
+        }
+        self.partitions += session.len();
+        self.sessions.insert(id, session);
+        Some(id)
     }
 
     /// Takes a request in; `by_id` in versions that name topics by id, `now` is monotonic.

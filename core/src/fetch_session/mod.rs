@@ -18,7 +18,9 @@ use corelane_net::codec::{Str, Uuid};
 use crate::catalog::name;
 
 pub use asked::asked;
-pub use cache::{Begun, FetchKind, Opening, SessionCache, SessionError, SessionLimits};
+pub use cache::{
+    Begun, FetchKind, Opening, SessionCache, SessionError, SessionLimits, TravellingSession,
+};
 pub use session::{Shown, next_epoch};
 
 /// A topic as the client names it: by name up to Fetch 12, by id from 13 on (KIP-516).

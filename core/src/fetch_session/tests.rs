@@ -335,3 +335,41 @@ fn a_session_that_has_forgotten_most_of_its_partitions_holds_no_memory_for_them(
     assert_eq!(world.go_on(&change).map(|(asked, _)| named(&asked)), Ok(vec![(0, 0)]));
     world.cache.check();
 }
+
+#[test]
+fn a_session_goes_on_where_its_connection_has_moved() {
+    let mut here = World::new(SMALL);
+    let mut there = World { cache: SessionCache::new(SMALL, 1, 2), ..World::new(SMALL) };
+    here.cache = SessionCache::new(SMALL, 0, 2);
+    let id = here.open(&[(0, 5), (1, 5)]);
+    assert_eq!(here.told(id, 1, |_| QUIET), Vec::<i32>::new());
+
+    let travelling = here.cache.leave(id).unwrap();
+    here.cache.check();
+    assert!(here.cache.is_empty() && here.cache.leave(id).is_none());
+    assert_eq!(there.cache.arrive(travelling, at(2)), Some(id));
+    there.cache.check();
+    let only_1 = |index| if index == 1 { RECORDS } else { QUIET };
+    assert_eq!(there.told(id, 2, only_1), [1], "neither forgotten nor told again");
+    assert_eq!(here.go_on(&request(id, 3, vec![])), Err(SessionError::NotFound));
+
+    // It ends where it is, though its id says where it was opened.
+    let last = request(id, -1, vec![]);
+    assert_eq!(here.cache.elsewhere(&last), None);
+    assert_eq!(there.cache.elsewhere(&last), None);
+    there.cache.begin(&last, false, at(3)).unwrap();
+    assert!(there.cache.is_empty());
+    assert_eq!(there.cache.elsewhere(&last), Some(0), "as for any that is not here");
+}
+
+#[test]
+fn a_session_that_finds_no_room_is_gone() {
+    let (mut here, mut there) = (World::new(SMALL), World::new(SMALL));
+    let id = here.open(&[(0, 5), (1, 5)]);
+    there.open(&[(0, 5)]);
+    there.open(&[(0, 5), (1, 5), (2, 5)]);
+    let travelling = here.cache.leave(id).unwrap();
+    assert_eq!(there.cache.arrive(travelling, at(2)), None);
+    there.cache.check();
+    assert_eq!((here.cache.len(), there.cache.len()), (0, 2));
+}

@@ -21,6 +21,8 @@ pub struct Counters {
     pub apis: ApiCounters,
     /// By what connections ended of.
     pub connections_closed: ClosedCounters,
+    /// Connections that have gone on at another shard.
+    pub connections_moved: Count,
     /// What fetches were sent.
     pub sent: SentCounters,
     /// Partitions of fetches that were answered from memory alone.

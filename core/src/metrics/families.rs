@@ -94,6 +94,8 @@ families! {
             "Connections that were closed at once, by the limit that was reached: max.connections (broker), that of the listener, or that of the client's address.", kafka "";
         CONNECTIONS_CLOSED: Counter "corelane_connections_closed_total" ["shard", "reason"]
             "Connections that ended: closed by the client, lost, idle, too slow, for breaking the protocol, or by the broker.", kafka "kafka.server:type=socket-server-metrics, connection-close-total";
+        CONNECTIONS_MOVED: Counter "corelane_connections_moved_total" ["shard"]
+            "Connections that went on at another shard, which owns most of what they ask for.", kafka "";
     }
     "Shards" {
         SHARD_UP: Gauge "corelane_shard_up" ["shard"]

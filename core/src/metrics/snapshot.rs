@@ -62,6 +62,8 @@ pub struct ShardSnapshot {
     pub connections_open: usize,
     /// Connections that ended, in the order of [`CloseReason::ALL`].
     pub connections_closed: [u64; CloseReason::ALL.len()],
+    /// Connections that have gone on at another shard.
+    pub connections_moved: u64,
     /// Fetch sessions, and the partitions that they remember.
     pub fetch_sessions: (usize, usize),
     /// Fetches that wait for data.
@@ -240,6 +242,7 @@ fn at_once(shard: &Rc<Shard>) -> ShardSnapshot {
         store,
         connections_open: shard.connections.open_count(),
         connections_closed: counters.connections_closed.totals(),
+        connections_moved: counters.connections_moved.get(),
         fetch_sessions: (sessions.len(), sessions.partitions()),
         fetches_parked: counters.fetches_parked.get(),
         memory_reads: ReadTotals::from(&counters.memory_reads),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corelane_storage::manifest;
 
-use super::{ServeError, check_free, preflight, shards, warn_of};
+use super::{ServeError, check_free, ports, preflight, shards, warn_of};
 use crate::cli::SettingOptions;
 use crate::http;
 use crate::runtime::data_dir_lock::SharedLock;
@@ -24,7 +24,8 @@ pub fn check(options: SettingOptions) -> Result<(), ServeError> {
     let data_dir = &configuration.data_dir;
     let machine = preflight(&configuration, shards, false);
     let data = look(data_dir);
-    let ports = check_free(&configuration, Duration::ZERO);
+    let ports = ports::check(&configuration, shards).map_err(ServeError::from);
+    let ports = ports.and_then(|()| check_free(&configuration, shards, Duration::ZERO));
     let http = configuration.http_listen.as_ref().map(http::bind).transpose();
     let data = match (machine, data, ports, http) {
         (Ok(()), Ok(data), Ok(()), Ok(_)) => data,
@@ -53,7 +54,11 @@ fn summary(configuration: &Configuration, shards: usize, data: &str) -> String {
     let mut text = "ok: the broker would start\n".to_owned();
     for listener in &configuration.listeners {
         let told = listener.advertise.at(listener.bind.port);
-        text += &format!("  {} {} (advertised as {told})\n", listener.name, listener.bind);
+        let more = match ports::per_listener(configuration, shards) {
+            1 => String::new(),
+            count => format!(", and the next {} ports, one for each shard", count - 1),
+        };
+        text += &format!("  {} {} (advertised as {told}{more})\n", listener.name, listener.bind);
     }
     let data_dir = configuration.data_dir.display();
     text + &format!("  {shards} shards, data in {data_dir} ({data})\n")

@@ -28,6 +28,8 @@ use crate::shard::admission::Admission;
 use crate::shard::connections::{ConnectionCounts, Connections};
 use crate::shard::controller::Controller;
 use crate::shard::mailbox::{CALLS_MAX, Inbox, inboxes};
+use crate::shard::moves::Loads;
+use crate::shard::nodes::Nodes;
 use crate::shard::{Broker, ClientAddress, Parts, Shard, Watched, owned};
 
 /// Bytes that fetch answers may hold, of all shards together; each has room for one of the largest.
@@ -60,6 +62,7 @@ pub(super) struct Shared {
     reports: flume::Sender<Result<RecoveryReport, ServeError>>,
     ended: flume::Sender<usize>,
     counts: ConnectionCounts,
+    loads: Option<Loads>,
     admission: Admission,
     stopping: flume::Receiver<()>,
     watching: Watching,
@@ -125,6 +128,9 @@ impl Launch {
             stopping: stop,
         };
         let admission = Admission::new(configuration.connection_limits.clone());
+        // Where each shard has a port, clients come to the right one by themselves.
+        let moves = configuration.connections_move && !configuration.port_per_shard;
+        let loads = moves.then(|| Loads::new(shards));
         let shared = Shared {
             configuration,
             shards,
@@ -135,6 +141,7 @@ impl Launch {
             reports,
             ended,
             counts: ConnectionCounts::new(shards),
+            loads,
             admission,
             stopping,
             watching,
@@ -177,8 +184,15 @@ impl Launch {
             listener: listener.name.clone(),
             advertised: listener.advertise.at(*port),
         });
+        let nodes = match configuration.port_per_shard {
+            true => Nodes::per_shard(NODE_ID, self.shared.shards),
+            false => Nodes::one(NODE_ID),
+        };
+        let own = |node| configuration.settings_of_node(ports, node);
+        let node_settings =
+            if nodes.are_shards() { nodes.all().map(own).collect() } else { vec![] };
         Ok(Broker {
-            node_id: NODE_ID,
+            nodes,
             cluster_id: URL_SAFE_NO_PAD.encode(boot.cluster_id()),
             listeners: listeners.collect(),
             data_dir: std::path::absolute(&configuration.data_dir)
@@ -187,6 +201,7 @@ impl Launch {
             default_partitions: configuration.default_partitions,
             auto_create_topics: configuration.auto_create_topics,
             settings: configuration.settings_at(ports),
+            node_settings,
         })
     }
 
@@ -219,7 +234,11 @@ fn listening(broker: &Broker, listeners: &Listeners) -> String {
     let each = broker.listeners.iter().zip(listeners.addresses()).map(|(told, addresses)| {
         let name = if several { format!("{} ", told.listener) } else { String::new() };
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        format!("{name}{} (advertised as {})", addresses.join(", "), told.advertised)
+        let shards = match broker.nodes.all().len() {
+            1 => String::new(),
+            nodes => format!(", and the next {} ports, one for each shard", nodes - 1),
+        };
+        format!("{name}{} (advertised as {}{shards})", addresses.join(", "), told.advertised)
     });
     each.collect::<Vec<_>>().join(", ")
 }
@@ -278,7 +297,7 @@ async fn lead(runtime: ShardRuntime, launch: Launch) -> Result<(), ServeError> {
 
     // Listening comes last, so that nobody connects before there is an answer.
     let configuration = &launch.shared.configuration;
-    let listeners = Listeners::bind(&runtime, &configuration.listeners)?;
+    let listeners = Listeners::bind(configuration, runtime.shards())?;
     let broker = Arc::new(launch.broker(&common.boot, &listeners.ports())?);
     for step in leader.steps.iter().skip(1) {
         let _ = step.send(Step::Serve(broker.clone()));
@@ -287,7 +306,7 @@ async fn lead(runtime: ShardRuntime, launch: Launch) -> Result<(), ServeError> {
     let shard = assemble(&launch, runtime, common.catalog, broker.clone(), store, controller)?;
     launch.shared.watching.status.enter(Phase::Serving);
     launch.announce(&broker, &listeners, &report);
-    listeners.start(&shard, &launch.shared.admission, configuration);
+    listeners.start(&shard, &launch.shared.admission, configuration).await?;
 
     let ended = Box::pin(leader.ended.recv_async());
     match select(Box::pin(leader.signals.terminated()), ended).await {
@@ -397,7 +416,7 @@ fn assemble(
     store: Store<ShardRuntime>,
     controller: Option<Controller>,
 ) -> Result<Rc<Shard>, ServeError> {
-    let Shared { inboxes, counts, stopping, shards, watching, .. } = &*launch.shared;
+    let Shared { inboxes, counts, loads, stopping, shards, watching, .. } = &*launch.shared;
     let index = runtime.index();
     let inbox = inboxes[index].try_recv().map_err(|_| ServeError::ShardEnded(index))?;
     store.start();
@@ -409,6 +428,7 @@ fn assemble(
         mailbox: Rc::new(inbox.mailbox()),
         controller,
         connections: Connections::new(index, counts.clone()),
+        loads: loads.clone(),
         fetch_budget_bytes: (FETCH_BUDGET_BYTES / shards).max(FETCH_BUDGET_BYTES_MIN),
         stopping: stopping.clone(),
     });

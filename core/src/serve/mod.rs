@@ -4,6 +4,7 @@
 //! - `host.rs`: what the machine gives this process
 //! - `launch.rs`: all shards from nothing to serving, led by shard 0
 //! - `accept.rs`: sockets, from the listener to the shard that serves them
+//! - `ports.rs`: ports of listeners, and of their shards
 //! - `lost_catalog.rs`: topics without a catalog are not swept away
 //! - `refusals.rs`: when to say that connections are refused
 //! - `stop.rs`: from serving to a directory that needs no recovery
@@ -16,6 +17,7 @@ mod check;
 mod host;
 mod launch;
 mod lost_catalog;
+mod ports;
 mod refusals;
 mod stop;
 
@@ -39,6 +41,7 @@ use crate::runtime::{DataDirLock, LockError, ShardError, Shards, ShardsConfig, S
 use crate::settings::{Configuration, Gathered, Problems};
 use crate::shard::mailbox::CallError;
 use launch::{Launch, Watching};
+use ports::PortsError;
 
 /// Why the broker did not start, or did not end well. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Listeners and shards have ports that do not go together.
+    #[error(transparent)]
+    Ports(#[from] PortsError),
     /// The HTTP port can't be had.
     #[error(transparent)]
     Http(#[from] ListenError),
@@ -118,6 +124,14 @@ pub enum ServeError {
     /// A shard ended by itself.
     #[error("shard {0} has ended unexpectedly; see the log")]
     ShardEnded(usize),
+    /// A shard did not begin to accept.
+    #[error("shard {shard} does not accept connections: {source}")]
+    Accept {
+        /// Which.
+        shard: usize,
+        /// Why.
+        source: CallError,
+    },
     /// A shard did not do what the stop asked of it.
     #[error("stopping shard {shard}: {source}")]
     Stop {
@@ -189,9 +203,10 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     warn_of(&gathered);
     let configuration = Configuration::new(&gathered)?;
     let shards = shards(&configuration)?;
+    ports::check(&configuration, shards)?;
     preflight(&configuration, shards, true)?;
     let lock = DataDirLock::acquire(&configuration.data_dir)?;
-    check_free(&configuration, port_wait(&configuration)?)?;
+    check_free(&configuration, shards, port_wait(&configuration)?)?;
     let (ask, questions) = questions(shards);
     let status = Arc::new(Status::new(shards, began));
     let bound = configuration.http_listen.as_ref().map(http::bind).transpose()?;
@@ -264,17 +279,23 @@ fn port_wait(configuration: &Configuration) -> Result<Duration, ServeError> {
 ///
 /// A broker that was killed may hold its port for a moment longer: the kernel tears its rings down
 /// behind its end. So a taken port is asked again, for at most `wait`.
-fn check_free(configuration: &Configuration, wait: Duration) -> Result<(), ServeError> {
+fn check_free(
+    configuration: &Configuration,
+    shards: usize,
+    wait: Duration,
+) -> Result<(), ServeError> {
     let deadline = Instant::now() + wait;
     let addresses = configuration.listeners.iter().flat_map(|listener| &listener.addresses);
-    for address in addresses.filter(|address| address.port() != 0) {
+    let chosen = addresses.filter(|address| address.port() != 0);
+    let per_listener = ports::per_listener(configuration, shards);
+    for address in chosen.flat_map(|first| ports::of_shards(*first, per_listener)) {
         loop {
-            match crate::runtime::bind(*address) {
+            match crate::runtime::bind(address) {
                 Ok(_) => break,
                 Err(source) => {
                     let in_use = source.kind() == io::ErrorKind::AddrInUse;
                     if !in_use || Instant::now() >= deadline {
-                        return Err(ServeError::Listen { address: *address, source });
+                        return Err(ServeError::Listen { address, source });
                     }
                     std::thread::sleep(PORT_RETRY_INTERVAL);
                 }

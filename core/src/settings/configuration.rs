@@ -12,8 +12,9 @@ use super::listener::{Listener, check_apart, listeners};
 use super::problem::Problems;
 use super::table::keys;
 use crate::catalog::config::{Settings, broker_key};
+use crate::shard::nodes::Node;
 
-/// The one broker's id, as clients see it.
+/// This host's id; also that of the one broker that clients see, unless each shard is one.
 pub const NODE_ID: i32 = 1;
 
 /// All that a broker is told at its start.
@@ -33,6 +34,10 @@ pub struct Configuration {
     pub shards: Option<u16>,
     /// How long a shard without work looks for some before it sleeps.
     pub spin: Duration,
+    /// Whether connections move to the shard that owns most of what they ask for.
+    pub connections_move: bool,
+    /// Whether each shard is told to clients as a broker of its own, at a port of its own.
+    pub port_per_shard: bool,
     /// What an acknowledgement waits for.
     pub durability: Durability,
     /// Partitions of a topic that is created without saying how many.
@@ -48,6 +53,7 @@ pub struct Configuration {
     /// As the broker configs that clients can ask for, but for what is advertised: see
     /// [`Configuration::settings_at`].
     pub settings: Settings,
+    listeners_told: bool,
     advertise_told: bool,
 }
 
@@ -81,6 +87,8 @@ impl Configuration {
             data_dir: PathBuf::from(gathered.text("log.dirs").unwrap_or_default()),
             shards: read.number("corelane.shards"),
             spin: read.number("corelane.spin.us").map_or(Duration::ZERO, Duration::from_micros),
+            connections_move: gathered.text("corelane.connections.move") == Some("true"),
+            port_per_shard: gathered.text("corelane.port.per.shard") == Some("true"),
             durability: read.durability(),
             default_partitions: read.number("num.partitions").unwrap_or(1),
             auto_create_topics: gathered.text("auto.create.topics.enable") == Some("true"),
@@ -88,6 +96,7 @@ impl Configuration {
             cache_preallocated: gathered.text("corelane.cache.preallocate") == Some("true"),
             http_listen: read.http_listen(),
             settings,
+            listeners_told: gathered.is_told("listeners"),
             advertise_told: gathered.is_told("advertised.listeners"),
         };
         let mut all = gathered.problems.clone();
@@ -103,6 +112,24 @@ impl Configuration {
             .collect();
         let mut settings = self.settings.clone();
         settings.set("advertised.listeners", told.join(","), self.advertise_told);
+        settings
+    }
+
+    /// The same, as one of several nodes of this host tells them.
+    pub fn settings_of_node(&self, ports: &[u16], node: Node) -> Settings {
+        let mut settings = self.settings_at(ports);
+        let list = |element: &dyn Fn(&Listener, u16) -> HostPort| {
+            let each = self.listeners.iter().zip(ports);
+            let each = each.map(|(one, port)| format!("{}://{}", one.name, element(one, *port)));
+            each.collect::<Vec<_>>().join(",")
+        };
+        let told = list(&|one, port| one.advertise.at(port).above(node.number));
+        settings.set("advertised.listeners", told, self.advertise_told);
+        let bound = |one: &Listener, port| HostPort { host: one.bind.host.clone(), port };
+        let places = list(&|one, port| bound(one, port).above(node.number));
+        settings.set("listeners", places, self.listeners_told);
+        settings.set("node.id", node.id.to_string(), false);
+        settings.set("broker.id", node.id.to_string(), false);
         settings
     }
 }

@@ -23,6 +23,11 @@ impl HostPort {
         Some(HostPort { host: host.to_owned(), port: port? })
     }
 
+    /// The same host, so many ports higher. (That there are so many is checked at the start.)
+    pub fn above(&self, ports: u16) -> HostPort {
+        HostPort { host: self.host.clone(), port: self.port.saturating_add(ports) }
+    }
+
     /// True if it stands for every address.
     pub fn is_everywhere(&self) -> bool {
         is_everywhere(&self.host)

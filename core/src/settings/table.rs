@@ -222,6 +222,10 @@ static KEYS: &[Key] = &[
         .with_flag("--shards"),
     key("corelane.spin.us", Kind::Whole { min: 0, max: 1_000_000 }, Default::Text("0"),
         "How long an idle shard looks for work before it sleeps: quicker calls between shards, for processor time."),
+    key("corelane.connections.move", Kind::Boolean, Default::Text("true"),
+        "Whether a connection goes on at the shard that owns most of what it asks for."),
+    key("corelane.port.per.shard", Kind::Boolean, Default::Text("false"),
+        "Whether each shard is a broker of its own to clients: node 1024 + shard, at the listener's port + shard."),
     key("corelane.cache.bytes", Kind::Bytes { min: 1 << 20, max: i64::MAX as u64 },
         Default::Nothing("a fifth of the memory"),
         "Memory for the newest data, of all shards together.")

@@ -76,7 +76,7 @@ impl Shard {
         let catalog = self.catalog();
         let broker = &self.broker;
         let mut config =
-            log_config(&catalog.layers(&topic.configs, broker.node_id, &broker.settings));
+            log_config(&catalog.layers(&topic.configs, broker.host_id(), &broker.settings));
         if *topic.name == *OFFSETS_TOPIC {
             // Whatever is told to producers: groups must be able to write.
             config.max_message_bytes = config.max_message_bytes.max(BATCH_BYTES_MAX);
@@ -86,7 +86,7 @@ impl Shard {
 
     fn configure_compaction(&self) {
         let (catalog, broker, no_topic) = (self.catalog(), &self.broker, Configs::new());
-        let layers = catalog.layers(&no_topic, broker.node_id, &broker.settings);
+        let layers = catalog.layers(&no_topic, broker.host_id(), &broker.settings);
         self.store.set_compaction(compaction_limits(&layers, self.runtime.shards()));
     }
 

@@ -21,12 +21,18 @@ impl ConnectionCounts {
         ConnectionCounts((0..shards).map(|_| AtomicUsize::new(0)).collect())
     }
 
-    /// The shard with the fewest, counted as having one more; the first of equals.
-    pub fn assign(&self) -> usize {
+    /// The shard with the fewest (the first of equals), or `fixed`; counted as having one more.
+    pub fn assign(&self, fixed: Option<usize>) -> usize {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
-        let fewest = counts.enumerate().min_by_key(|(_, count)| *count).map_or(0, |(i, _)| i);
-        self.0[fewest].fetch_add(1, Ordering::Relaxed);
-        fewest
+        let fewest = || counts.enumerate().min_by_key(|(_, count)| *count).map_or(0, |(i, _)| i);
+        let assigned = fixed.unwrap_or_else(fewest);
+        self.arrives(assigned);
+        assigned
+    }
+
+    /// One more comes to `shard`, from another.
+    pub fn arrives(&self, shard: usize) {
+        self.0[shard].fetch_add(1, Ordering::Relaxed);
     }
 
     /// One of `shard`'s has ended.
@@ -98,10 +104,17 @@ impl Connections {
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
+impl Open {
+    /// Lets go of the socket, which leaves this shard.
+    pub fn let_go(&self) {
         // Bound to a name: dropped after the borrow.
         let _stream = self.connections.0.open.borrow_mut().remove(&self.id);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.let_go();
         self.connections.0.counts.ended(self.connections.0.shard);
     }
 }

@@ -148,7 +148,7 @@ impl Shard {
     fn view<'a>(&'a self, catalog: &'a Catalog) -> View<'a> {
         View {
             catalog,
-            node_id: self.broker.node_id,
+            nodes: self.broker.nodes,
             default_partitions: self.broker.default_partitions,
             settings: &self.broker.settings,
         }

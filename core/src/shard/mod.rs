@@ -1,6 +1,7 @@
 //! One shard: everything that one core owns, and the way to the other shards.
 //!
 //! - `placement.rs`: which shard owns a partition
+//! - `nodes.rs`: what clients take for brokers: the host, or each of its shards
 //! - `mailbox.rs`: calls from shard to shard
 //! - `metadata_cache.rs`: answers to Metadata, encoded before
 //! - `semaphore.rs`: a counter with a strictly fair queue; budgets and turns are made of it
@@ -15,6 +16,7 @@
 //! - `pulse.rs`: what it tells of itself, unasked and asked
 //! - `connections.rs`: accepted sockets, and who gets the next one
 //! - `admission.rs`: how many may connect, and how many there are
+//! - `moves/`: connections that move to the shard that owns most of what they ask for
 //! - `socket.rs`: what `net` needs of a socket and a clock
 
 pub mod admission;
@@ -25,6 +27,8 @@ pub mod connections;
 pub mod controller;
 pub mod mailbox;
 pub mod metadata_cache;
+pub mod moves;
+pub mod nodes;
 pub mod pauses;
 pub mod placement;
 pub mod producer_ids;
@@ -69,6 +73,8 @@ use connections::Connections;
 use controller::Controller;
 use mailbox::{CallError, Inbox, Mailbox};
 use metadata_cache::MetadataCache;
+use moves::Loads;
+use nodes::{Node, Nodes};
 use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
@@ -95,8 +101,8 @@ pub struct ClientAddress {
 /// What is the same on every shard for as long as the broker runs.
 #[derive(Clone, Debug)]
 pub struct Broker {
-    /// This broker's id, as advertised.
-    pub node_id: i32,
+    /// What clients take for brokers.
+    pub nodes: Nodes,
     /// The cluster's id: base64url of 16 bytes, without padding, as Kafka writes it.
     pub cluster_id: String,
     /// What the clients of each listener are told to connect to.
@@ -111,12 +117,24 @@ pub struct Broker {
     pub auto_create_topics: bool,
     /// What the command line says, as broker configs.
     pub settings: Settings,
+    /// The same as each node tells it, where each shard is one.
+    pub node_settings: Vec<Settings>,
 }
 
 impl Broker {
-    /// What clients are told to connect to that came in by `listener`.
-    pub fn advertised(&self, listener: ListenerId) -> &HostPort {
-        &self.listeners[listener.0].advertised
+    /// This host's id: that of its configs.
+    pub fn host_id(&self) -> i32 {
+        self.nodes.host_id()
+    }
+
+    /// What clients are told to connect to, for `node`, that came in by `listener`.
+    pub fn advertised(&self, listener: ListenerId, node: Node) -> HostPort {
+        self.listeners[listener.0].advertised.above(node.number)
+    }
+
+    /// What the command line says, as `node` tells it.
+    pub fn settings_of(&self, node: Node) -> &Settings {
+        self.node_settings.get(usize::from(node.number)).unwrap_or(&self.settings)
     }
 }
 
@@ -134,6 +152,8 @@ pub struct Shard {
     pub broker: Arc<Broker>,
     /// Its sockets.
     pub connections: Connections,
+    /// How busy all shards are; `None` where connections stay on their shard.
+    pub loads: Option<Loads>,
     /// Bytes that fetch answers may hold at once.
     pub fetch_budget: FetchBudget,
     /// What the consumers connected to this shard ask for again and again.
@@ -183,6 +203,8 @@ pub struct Parts {
     pub controller: Option<Controller>,
     /// Its sockets.
     pub connections: Connections,
+    /// How busy all shards are, if connections may move.
+    pub loads: Option<Loads>,
     /// Bytes that fetch answers may hold at once.
     pub fetch_budget_bytes: usize,
     /// Disconnected as soon as the broker stops.
@@ -210,6 +232,7 @@ impl Shard {
             store: parts.store,
             broker: parts.broker,
             connections: parts.connections,
+            loads: parts.loads,
             fetch_budget: FetchBudget::new(parts.fetch_budget_bytes),
             fetch_sessions: RefCell::new(fetch_sessions),
             stopping: parts.stopping,

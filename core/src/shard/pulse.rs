@@ -15,10 +15,16 @@ use crate::metrics::status::{BEAT_INTERVAL, Status};
 pub(super) async fn beat(shard: Rc<Shard>, status: Arc<Status>) {
     loop {
         status.beat(shard.id, Instant::now(), &shard.store.gauges());
-        let due = shard.runtime.monotonic() + BEAT_INTERVAL;
+        let (began, busy) = (shard.runtime.monotonic(), shard.runtime.busy());
         shard.runtime.sleep(BEAT_INTERVAL).await;
-        let late = shard.runtime.monotonic().saturating_sub(due);
-        shard.counters.timer_lateness.record(late);
+        let took = shard.runtime.monotonic().saturating_sub(began);
+        shard.counters.timer_lateness.record(took.saturating_sub(BEAT_INTERVAL));
+        if let Some(loads) = &shard.loads {
+            let busy = shard.runtime.busy().saturating_sub(busy);
+            let permille = busy.as_micros() * 1_000 / took.as_micros().max(1);
+            let permille = u32::try_from(permille).unwrap_or(u32::MAX).min(1_000);
+            loads.measured(shard.id, permille, shard.connections.open_count());
+        }
     }
 }
 

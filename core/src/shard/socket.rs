@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,14 @@ impl Socket {
     /// Over a connected stream.
     pub fn new(stream: TcpStream, peer: SocketAddr) -> Socket {
         Socket { stream, peer }
+    }
+
+    /// The descriptor, which then belongs to no shard.
+    ///
+    /// # Errors
+    /// Without a descriptor for it; the connection is then closed.
+    pub fn release(self) -> io::Result<OwnedFd> {
+        self.stream.release()
     }
 }
 

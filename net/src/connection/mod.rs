@@ -1,6 +1,10 @@
 //! One connection's life: a reader that begins requests in order, a writer that sends their answers
 //! in the same order, and a watchdog. The three run in one task and are polled only when woken.
+//!
+//! A connection may leave for another thread where its service says so: between two requests, when
+//! all answers are written. It takes along what it has read of the next ones, and goes on there.
 
+mod carried;
 mod closed;
 mod reader;
 mod state;
@@ -17,6 +21,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
+pub use carried::Carried;
 pub use closed::{Closed, FaultLog};
 
 use crate::budget::ByteBudget;
@@ -46,16 +51,26 @@ impl Shared {
     }
 }
 
+/// How a connection ends on this thread.
+#[derive(Debug)]
+pub enum End<S> {
+    /// For good: its stream is shut down.
+    Closed(Closed),
+    /// It leaves, as the service wanted: nothing is under way on the stream, which is as it was.
+    Left(S, Carried),
+}
+
 /// A part of the connection that has come to its end.
 enum Event {
-    Reader(Closed),
+    Reader(Result<Carried, Closed>),
     Writer(Result<(), Closed>),
     Timeout(Closed),
 }
 
 type Part<'a> = Pin<Box<dyn Future<Output = Event> + 'a>>;
 
-/// Serves one connection until either side ends it, shuts the stream down, logs why and returns it.
+/// Serves one connection until either side ends it, shuts the stream down, logs why and returns it;
+/// or until it leaves ([`Service::leaves`]). `carried` is what it brings along, if it has left before.
 ///
 /// When the client closes its side, or breaks the protocol, no more is read, but the requests begun
 /// before are answered, for [`Limits::drain_timeout`] at most.
@@ -64,12 +79,17 @@ pub async fn serve<S: Stream, T: Timer, V: Service>(
     timer: T,
     service: V,
     shared: Shared,
-) -> Closed {
+    carried: Carried,
+) -> End<S> {
     let state = State::default();
-    let closed = run(&stream, &timer, service, &shared, &state).await;
-    stream.shutdown();
-    shared.faults.log(stream.peer(), &closed);
-    closed
+    match run(&stream, &timer, service, &shared, &state, carried).await {
+        Ok(carried) => End::Left(stream, carried),
+        Err(closed) => {
+            stream.shutdown();
+            shared.faults.log(stream.peer(), &closed);
+            End::Closed(closed)
+        }
+    }
 }
 
 async fn run<S: Stream, T: Timer, V: Service>(
@@ -78,12 +98,13 @@ async fn run<S: Stream, T: Timer, V: Service>(
     service: V,
     shared: &Shared,
     state: &State,
-) -> Closed {
+    carried: Carried,
+) -> Result<Carried, Closed> {
     let limits = &shared.limits;
     let parts = FuturesUnordered::<Part<'_>>::new();
     let teller = service.clone();
     parts.push(Box::pin(async {
-        Event::Reader(reader::run(stream, timer, service, shared, state).await)
+        Event::Reader(reader::run(stream, timer, service, shared, state, carried).await)
     }));
     parts.push(Box::pin(async {
         Event::Writer(writer::run(stream, timer, teller, limits, state).await)
@@ -93,19 +114,21 @@ async fn run<S: Stream, T: Timer, V: Service>(
     let mut closed = Closed::EndOfStream;
     while let Some(event) = parts.next().await {
         match event {
-            Event::Reader(reason) => {
+            // Nothing is under way: neither a request nor a write.
+            Event::Reader(Ok(carried)) => return Ok(carried),
+            Event::Reader(Err(reason)) => {
                 closed = reason;
                 state.end_of_requests();
                 parts.push(Box::pin(drain(timer, limits.drain_timeout)));
             }
-            Event::Writer(Ok(())) => return closed,
-            Event::Writer(Err(reason)) => return reason,
+            Event::Writer(Ok(())) => return Err(closed),
+            Event::Writer(Err(reason)) => return Err(reason),
             // A drain that takes too long does not hide why it began.
-            Event::Timeout(Closed::DrainTimeout) if closed.is_fault() => return closed,
-            Event::Timeout(reason) => return reason,
+            Event::Timeout(Closed::DrainTimeout) if closed.is_fault() => return Err(closed),
+            Event::Timeout(reason) => return Err(reason),
         }
     }
-    closed
+    Err(closed)
 }
 
 async fn drain<T: Timer>(timer: &T, timeout: Duration) -> Event {

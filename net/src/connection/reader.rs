@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Shared;
+use super::carried::Carried;
 use super::closed::Closed;
 use super::state::{InFlight, Origin, State};
 use crate::budget::Reservation;
@@ -19,39 +20,58 @@ use crate::messages::{
 use crate::service::{Answer, ClientSoftware, RequestContext, Service};
 use crate::stream::{Stream, Timer};
 
-/// Reads and begins requests until none can follow; returns why.
+/// What a client has told of itself.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    id: Option<Str>,
+    software: Option<ClientSoftware>,
+}
+
+/// Reads and begins requests until none can follow, and returns why; or until the service wants the
+/// connection to leave, and all that was begun is answered.
 pub(super) async fn run<S: Stream, T: Timer, V: Service>(
     stream: &S,
     timer: &T,
     service: V,
     shared: &Shared,
     state: &State,
-) -> Closed {
-    let mut frames = FrameReader::default();
+    Carried { mut frames, client }: Carried,
+) -> Result<Carried, Closed> {
     let mut context = RequestContext {
         peer: stream.peer(),
         listener: Rc::clone(&shared.listener),
         api: Api::ApiVersions,
         version: 0,
         correlation_id: 0,
-        client_id: None,
-        client_software: None,
+        client_id: client.id,
+        client_software: client.software,
     };
     loop {
+        // A fetch may wait for long, and meanwhile the client may go: then it is left at its next request.
+        if service.leaves() && !state.has_fetches() {
+            state.at_rest().await;
+            return Ok(carried(frames, context));
+        }
         state.fewer_than(shared.limits.in_flight_max.max(1)).await;
         let next = frames
             .next(stream, timer, &shared.limits, &shared.budget, |w| state.reader_waits(w))
             .await;
         let (frame, reservation) = match next {
             Ok(Some(next)) => next,
-            Ok(None) => return Closed::EndOfStream,
-            Err(error) => return error.into(),
+            Ok(None) => return Err(Closed::EndOfStream),
+            Err(error) => return Err(error.into()),
         };
-        let came = Came { frame, reservation, at: timer.now() };
-        if let Err(closed) = begin(came, timer, &service, &mut context, shared, state).await {
-            return closed;
+        if service.leaves() && state.is_at_rest() && frames.put_back(&frame, &shared.limits) {
+            return Ok(carried(frames, context));
         }
+        let came = Came { frame, reservation, at: timer.now() };
+        begin(came, timer, &service, &mut context, shared, state).await?;
     }
+}
+
+fn carried(frames: FrameReader, context: RequestContext) -> Carried {
+    let client = Client { id: context.client_id, software: context.client_software };
+    Carried { frames, client }
 }
 
 /// Produce and Fetch overlap; any other request has the connection to itself.

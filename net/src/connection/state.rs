@@ -34,6 +34,12 @@ pub(super) struct Origin {
     pub began: Duration,
 }
 
+impl Origin {
+    fn is_fetch(&self) -> bool {
+        self.api == Api::Fetch
+    }
+}
+
 /// An answer, ready to be encoded.
 pub(super) struct Answered {
     pub answer: Answer,
@@ -54,6 +60,8 @@ pub(super) struct State {
     answers: RefCell<FuturesOrdered<InFlight>>,
     /// Requests begun whose answers the writer has not taken.
     in_flight: Cell<usize>,
+    /// Those of them that are fetches.
+    fetches: Cell<usize>,
     no_more_requests: Cell<bool>,
     reader: RefCell<Option<Waker>>,
     writer: RefCell<Option<Waker>>,
@@ -72,6 +80,7 @@ impl Default for State {
         State {
             answers: RefCell::default(),
             in_flight: Cell::new(0),
+            fetches: Cell::new(0),
             no_more_requests: Cell::new(false),
             reader: RefCell::default(),
             writer: RefCell::default(),
@@ -98,6 +107,7 @@ pub(super) struct Progress {
 impl State {
     /// Queues a request begun.
     pub fn begun(&self, request: InFlight) {
+        self.fetches.set(self.fetches.get() + usize::from(request.origin.is_fetch()));
         self.answers.borrow_mut().push_back(request);
         self.in_flight.set(self.in_flight.get() + 1);
         wake(&self.writer);
@@ -113,6 +123,28 @@ impl State {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Ends when no request is under way and every answer is written.
+    pub async fn at_rest(&self) {
+        poll_fn(|context| {
+            if self.is_at_rest() {
+                return Poll::Ready(());
+            }
+            remember(&self.reader, context);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// True if no request is under way and every answer is written.
+    pub fn is_at_rest(&self) -> bool {
+        self.in_flight.get() == 0 && !self.writing.get()
+    }
+
+    /// True if a fetch is under way.
+    pub fn has_fetches(&self) -> bool {
+        self.fetches.get() > 0
     }
 
     /// No more requests will come: the writer ends after the last answer.
@@ -141,6 +173,7 @@ impl State {
         match next {
             Poll::Ready(Some(answered)) => {
                 self.in_flight.set(self.in_flight.get() - 1);
+                self.fetches.set(self.fetches.get() - usize::from(answered.origin.is_fetch()));
                 wake(&self.reader);
                 Poll::Ready(Some(answered))
             }
@@ -162,6 +195,9 @@ impl State {
     pub fn writer_step(&self, writing: bool) {
         self.writing.set(writing);
         self.writer_steps.set(self.writer_steps.get().wrapping_add(1));
+        if !writing {
+            wake(&self.reader);
+        }
     }
 
     pub fn progress(&self) -> Progress {

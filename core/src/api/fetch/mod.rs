@@ -21,6 +21,7 @@ use corelane_storage::runtime::Runtime;
 use crate::fetch_session::SessionError;
 use crate::metrics::stages::Stage;
 use crate::partition::PartitionError;
+use crate::shard::moves::Locality;
 use crate::shard::turns::Turn;
 use crate::shard::{ListenerId, Shard};
 
@@ -29,15 +30,25 @@ const READ_UNCOMMITTED: i8 = 0;
 /// `isolation_level`: everything below the last stable offset.
 const READ_COMMITTED: i8 = 1;
 
+/// The connection that a fetch came by.
+pub struct Connection {
+    /// Its listener.
+    pub listener: ListenerId,
+    /// Is told what it asks for.
+    pub locality: Rc<Locality>,
+    /// This fetch's turn among its own.
+    pub turn: Turn,
+}
+
 /// Answers when there is enough to send, when the client has waited long enough, or at once if
 /// something is wrong with one of the partitions.
 pub async fn answer(
     shard: Rc<Shard>,
-    listener: ListenerId,
+    connection: Connection,
     request: FetchRequest,
     version: i16,
-    mut turn: Turn,
 ) -> FetchResponse {
+    let Connection { listener, locality, mut turn } = connection;
     let deadline = shard.deadline(request.max_wait_ms);
     turn.come().await;
     let by_id = version >= 13;
@@ -55,11 +66,18 @@ pub async fn answer(
     };
     let mut fetch = plan::Fetch::new(&shard, &request, &begun.asked);
     let plans = fetch.wait_for_plans(request.min_bytes, deadline).await;
+    let asked = fetch.wants.iter().zip(&plans);
+    let asked = asked.map(|(want, plan)| (shard.owner(want.partition), plan::bytes(plan)));
+    locality.fetches(&shard, asked);
     let mut watch = shard.stopwatch();
     let loaded = load::load(fetch, plans, turn).await;
     shard.lap(&mut watch, Stage::Read);
     let read_committed = request.isolation_level == READ_COMMITTED;
-    respond::Answered { shard: &shard, listener, begun, loaded, read_committed, version }.response()
+    let answered =
+        respond::Answered { shard: &shard, listener, begun, loaded, read_committed, version };
+    let response = answered.response();
+    locality.uses_session(response.session_id);
+    response
 }
 
 /// The answer to a request that is refused as a whole.

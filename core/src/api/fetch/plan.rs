@@ -28,6 +28,14 @@ const ANSWER_BYTES_MAX: usize = 55 << 20;
 /// One plan per want, in order.
 pub(super) type Plans = Vec<Result<Planned, PartitionError>>;
 
+/// Bytes that a plan yields.
+pub(super) fn bytes(plan: &Result<Planned, PartitionError>) -> usize {
+    match plan {
+        Ok(Planned::Read(plan)) => plan.bytes,
+        Ok(Planned::Diverging(..)) | Err(_) => 0,
+    }
+}
+
 impl fan_out::Placed for Want {
     fn partition(&self) -> PartitionId {
         self.partition
@@ -110,9 +118,9 @@ impl Fetch {
     }
 }
 
-type Found<'a> = Result<&'a Arc<Topic>, PartitionError>;
+pub(super) type Found<'a> = Result<&'a Arc<Topic>, PartitionError>;
 
-fn find<'a>(catalog: &'a Catalog, key: &TopicKey) -> Found<'a> {
+pub(super) fn find<'a>(catalog: &'a Catalog, key: &TopicKey) -> Found<'a> {
     let (name, id) = match key {
         TopicKey::Name(name) => (name.as_str(), Uuid::default()),
         TopicKey::Id(id) => ("", *id),

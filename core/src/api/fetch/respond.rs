@@ -10,10 +10,13 @@ use corelane_storage::log::LogOffsets;
 use corelane_storage::runtime::Runtime;
 
 use super::load::Loaded;
-use super::{Refusal, session_code};
+use super::{Refusal, plan, session_code};
 use crate::api::errors;
-use crate::fetch_session::{Asked, Begun, FetchKind, Opening, SessionError, Shown, TopicKey};
+use crate::fetch_session::{
+    Asked, Begun, FetchKind, Opening, PartitionKey, SessionError, Shown, TopicKey,
+};
 use crate::partition::PartitionError;
+use crate::shard::nodes::Node;
 use crate::shard::{ListenerId, Shard};
 
 /// First version that says who leads a partition, and where (KIP-951).
@@ -46,11 +49,12 @@ impl Answered<'_> {
                 continue;
             }
             let leader_hints = version >= LEADER_HINTS_SINCE;
-            let leader_id = if leader_hints { Some(shard.broker.node_id) } else { None };
-            let data = partition_data(asked.key.index, loaded, read_committed, leader_id);
-            let names_leader = data.current_leader.leader_id >= 0;
-            if names_leader && response.node_endpoints.is_empty() {
-                response.node_endpoints.push(endpoint(shard, listener));
+            let leader = || leader_hints.then(|| leader(shard, &asked.key)).flatten();
+            let data = partition_data(asked.key.index, loaded, read_committed, leader);
+            if let Some(node) = shard.broker.nodes.find(data.current_leader.leader_id)
+                && response.node_endpoints.iter().all(|known| known.node_id != node.id)
+            {
+                response.node_endpoints.push(endpoint(shard, listener, node));
             }
             push(&mut response.responses, asked.key.topic, data);
         }
@@ -111,12 +115,19 @@ fn push(topics: &mut Vec<FetchableTopicResponse>, key: TopicKey, data: Partition
     }
 }
 
-/// One partition's answer; `leader_id` in versions that name the leader to turn to.
+/// The node that leads a partition.
+fn leader(shard: &Shard, key: &PartitionKey) -> Option<i32> {
+    let catalog = shard.catalog();
+    let partition = plan::find(&catalog, &key.topic).ok()?.partition(key.index)?;
+    Some(shard.broker.nodes.leader(partition).id)
+}
+
+/// One partition's answer; `leader` tells its leader's id in versions that name whom to turn to.
 fn partition_data(
     partition_index: i32,
     loaded: Loaded,
     read_committed: bool,
-    leader_id: Option<i32>,
+    leader: impl FnOnce() -> Option<i32>,
 ) -> PartitionData {
     let at = |offsets: LogOffsets| PartitionData {
         partition_index,
@@ -141,7 +152,7 @@ fn partition_data(
             ..refused_data(partition_index, errors::partition_code(&error))
         },
         Loaded::Refused(Refusal::Refused(error)) => PartitionData {
-            current_leader: current_leader(&error, leader_id),
+            current_leader: current_leader(&error, leader),
             ..refused_data(partition_index, errors::partition_code(&error))
         },
     }
@@ -157,19 +168,21 @@ fn refused_data(partition_index: i32, error_code: ErrorCode) -> PartitionData {
     }
 }
 
-fn current_leader(error: &PartitionError, leader_id: Option<i32>) -> LeaderIdAndEpoch {
-    match (error, leader_id) {
-        (PartitionError::FencedLeaderEpoch { current, .. }, Some(leader_id)) => {
-            LeaderIdAndEpoch { leader_id, leader_epoch: *current }
-        }
-        _ => LeaderIdAndEpoch::default(),
-    }
+fn current_leader(
+    error: &PartitionError,
+    leader: impl FnOnce() -> Option<i32>,
+) -> LeaderIdAndEpoch {
+    let PartitionError::FencedLeaderEpoch { current, .. } = error else {
+        return LeaderIdAndEpoch::default();
+    };
+    let told = |leader_id| LeaderIdAndEpoch { leader_id, leader_epoch: *current };
+    leader().map(told).unwrap_or_default()
 }
 
-fn endpoint(shard: &Shard, listener: ListenerId) -> NodeEndpoint {
-    let advertised = shard.broker.advertised(listener);
+fn endpoint(shard: &Shard, listener: ListenerId, node: Node) -> NodeEndpoint {
+    let advertised = shard.broker.advertised(listener, node);
     NodeEndpoint {
-        node_id: shard.broker.node_id,
+        node_id: node.id,
         host: Str::from(&*advertised.host),
         port: i32::from(advertised.port),
         rack: None,

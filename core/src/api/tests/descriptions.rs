@@ -15,10 +15,11 @@ use crate::api::describe_topic_partitions::{Asked, page};
 use crate::catalog::config::Settings;
 use crate::catalog::{Catalog, Command, Topic};
 use crate::shard::Broker;
+use crate::shard::nodes::Nodes;
 
 fn broker() -> Broker {
     Broker {
-        node_id: 1,
+        nodes: Nodes::one(1),
         cluster_id: "cluster".to_owned(),
         listeners: Vec::new(),
         data_dir: "/data".into(),
@@ -26,6 +27,7 @@ fn broker() -> Broker {
         default_partitions: 1,
         auto_create_topics: false,
         settings: Settings::new(Durability::Written),
+        node_settings: Vec::new(),
     }
 }
 
@@ -127,7 +129,7 @@ fn a_partition_stays_where_it_is() {
         let partitions = vec![ReassignablePartition { partition_index, replicas }];
         let topics = vec![ReassignableTopic { name: name.into(), partitions }];
         let request = AlterPartitionReassignmentsRequest { topics, ..Default::default() };
-        let response = alter_partition_reassignments::answer(&catalog, 1, request);
+        let response = alter_partition_reassignments::answer(&catalog, Nodes::one(1), request);
         response.responses[0].partitions[0].error_code
     };
     assert_eq!(code("t", 0, Some(vec![1])), ErrorCode::None);

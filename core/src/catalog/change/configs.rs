@@ -207,7 +207,7 @@ pub fn alter_topic(
         return Err(Refusal::Request("Default topic resources are not allowed.".to_owned()));
     }
     name::check(name)?;
-    check_topic(&view.catalog.layers(&configs, view.node_id, view.settings))?;
+    check_topic(&view.catalog.layers(&configs, view.nodes.host_id(), view.settings))?;
     // Kafka looks for the topic last.
     let topic = topic.ok_or_else(|| Refusal::UnknownTopic(name.to_owned()))?;
     Ok((topic.clone(), configs))
@@ -221,7 +221,7 @@ pub fn alter_broker(
 ) -> Result<(BrokerScope, Configs), Refusal> {
     let scope = match name {
         "" => BrokerScope::Cluster,
-        _ => BrokerScope::Node(node_id(view, name)?),
+        _ => BrokerScope::Node(host_id(view, name)?),
     };
     let configs = change.apply(view.catalog.broker_configs(scope), &BROKER)?;
     // Kafka answers all of these, an illegal value too, as an invalid request (KAFKA-13609).
@@ -229,10 +229,12 @@ pub fn alter_broker(
     Ok((scope, configs))
 }
 
-fn node_id(view: &View<'_>, name: &str) -> Result<i32, Refusal> {
+/// The host of a node: what is set for one of its nodes holds for all.
+fn host_id(view: &View<'_>, name: &str) -> Result<i32, Refusal> {
+    let nodes = view.nodes;
     let words = match name.parse::<i32>() {
-        Ok(id) if id == view.node_id => return Ok(id),
-        Ok(_) => format!("Unexpected broker id, expected {}, but received {name}", view.node_id),
+        Ok(id) if nodes.find(id).is_some() => return Ok(nodes.host_id()),
+        Ok(_) => format!("Unexpected broker id, expected {}, but received {name}", nodes.ids()),
         Err(_) => format!("Node id must be an integer, but it is: {name}"),
     };
     Err(Refusal::Request(words))

@@ -137,7 +137,7 @@ fn new_configs(view: &View<'_>, asked: Vec<(String, Option<String>)>) -> Result<
     if !nulls.is_empty() {
         return Err(Refusal::NullConfigs(nulls));
     }
-    check_topic(&view.catalog.layers(&configs, view.node_id, view.settings))?;
+    check_topic(&view.catalog.layers(&configs, view.nodes.host_id(), view.settings))?;
     Ok(configs)
 }
 
@@ -180,7 +180,7 @@ fn assigned(
         if !indexes.insert(assignment.partition) {
             return Err(AssignmentError::Repeated(assignment.partition).into());
         }
-        check_brokers(&assignment.brokers, view.node_id)?;
+        check_brokers(&assignment.brokers, view.nodes)?;
     }
     if indexes.iter().zip(0..).any(|(index, expected)| *index != expected) {
         return Err(AssignmentError::Gap.into());

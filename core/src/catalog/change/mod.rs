@@ -16,6 +16,7 @@ use super::Catalog;
 use super::config::{ConfigError, Settings};
 use super::name::NameError;
 use super::topic::MAX_PARTITIONS_PER_TOPIC;
+use crate::shard::nodes::Nodes;
 
 pub use configs::{Alteration, ConfigChange, Operation, alter_broker, alter_topic};
 pub use create::{Assignment, NewTopic, check_request_size, create, create_offsets_topic};
@@ -29,8 +30,8 @@ pub const MAX_PARTITIONS: u64 = 200_000;
 pub struct View<'a> {
     /// What there is.
     pub catalog: &'a Catalog,
-    /// The id of the one broker.
-    pub node_id: i32,
+    /// What clients take for brokers.
+    pub nodes: Nodes,
     /// Partitions of a topic that does not say how many.
     pub default_partitions: u32,
     /// The broker's settings.
@@ -138,6 +139,12 @@ pub enum AssignmentError {
     /// A broker twice in one partition.
     #[error("The manual partition assignment includes the broker {0} more than once.")]
     RepeatedBroker(i32),
+    /// A shard cannot be chosen.
+    #[error(
+        "Which shard leads a partition follows from the topic's id and the partition's number: \
+         leave the assignment out."
+    )]
+    Placed,
     /// Not as many as there are new partitions.
     #[error(
         "Attempted to add {added} additional partition(s), but only {assigned} assignment(s) were \
@@ -151,14 +158,16 @@ pub enum AssignmentError {
     },
 }
 
-/// Checks where one partition shall be: the one broker can hold it once.
-fn check_brokers(brokers: &[i32], node_id: i32) -> Result<(), AssignmentError> {
-    if let Some(unknown) = brokers.iter().find(|broker| **broker != node_id) {
+/// Checks where one partition shall be: the one broker can hold it once. Where each shard is one,
+/// nobody but the broker can say where it is.
+fn check_brokers(brokers: &[i32], nodes: Nodes) -> Result<(), AssignmentError> {
+    if let Some(unknown) = brokers.iter().find(|broker| nodes.find(**broker).is_none()) {
         return Err(AssignmentError::UnknownBroker(*unknown));
     }
-    match brokers.len() {
-        0 => Err(AssignmentError::Empty),
-        1 => Ok(()),
-        _ => Err(AssignmentError::RepeatedBroker(node_id)),
+    match brokers {
+        [] => Err(AssignmentError::Empty),
+        _ if nodes.are_shards() => Err(AssignmentError::Placed),
+        [_] => Ok(()),
+        [broker, ..] => Err(AssignmentError::RepeatedBroker(*broker)),
     }
 }

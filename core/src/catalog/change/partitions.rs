@@ -35,7 +35,7 @@ pub fn add_partitions(
         if assignments.len() != added as usize {
             return Err(AssignmentError::Count { added, assigned: assignments.len() }.into());
         }
-        assignments.iter().try_for_each(|brokers| check_brokers(brokers, view.node_id))?;
+        assignments.iter().try_for_each(|brokers| check_brokers(brokers, view.nodes))?;
     }
     let total = view.catalog.partition_count() + u64::from(added);
     if asked > MAX_PARTITIONS_PER_TOPIC || total > MAX_PARTITIONS {

@@ -26,7 +26,7 @@ impl Cluster {
 
     fn view(&self) -> View<'_> {
         let (catalog, settings) = (&self.catalog, &self.settings);
-        View { catalog, node_id: 1, default_partitions: 3, settings }
+        View { catalog, nodes: Nodes::one(1), default_partitions: 3, settings }
     }
 
     /// The topic's partitions, or why not.

@@ -92,8 +92,9 @@ fn broker(page: &mut Page, facts: &Facts) {
         facts.shards.iter().filter_map(|shard| shard.last.as_deref()).collect();
     page.family(&f::CLUSTER_INFO);
     if let Some(broker) = known.iter().find_map(|shard| shard.broker.as_ref()) {
+        let host_id = broker.host_id();
         let identity: [(&str, &dyn std::fmt::Display); 2] =
-            [("cluster_id", &broker.cluster_id), ("node_id", &broker.node_id)];
+            [("cluster_id", &broker.cluster_id), ("node_id", &host_id)];
         page.sample(&labels(&identity), 1);
     }
     page.single(&f::UPTIME, Some(facts.uptime.as_secs_f64()));

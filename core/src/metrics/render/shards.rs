@@ -79,6 +79,7 @@ fn connections(shards: &mut Shards<'_>) {
         let names = CloseReason::ALL.iter().map(|reason| reason.name());
         names.zip(shard.connections_closed).collect()
     });
+    shards.each(&f::CONNECTIONS_MOVED, |shard| shard.connections_moved);
 }
 
 fn executors(shards: &mut Shards<'_>) {

@@ -1,6 +1,7 @@
 //! Connections in a world without sockets: see `world`.
 
 mod faults;
+mod leaving;
 mod order;
 mod pressure;
 mod slow;

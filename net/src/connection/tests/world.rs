@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::budget::ByteBudget;
 use crate::codec::Encoder;
-use crate::connection::{Closed, Shared, serve};
+use crate::connection::{Carried, Closed, End, Shared, serve};
 use crate::extent::Part;
 use crate::limits::Limits;
 use crate::messages::{
@@ -199,6 +199,7 @@ struct BrokerInner {
     answers: RefCell<HashMap<i32, Answer>>,
     wakers: RefCell<Vec<Waker>>,
     told: RefCell<Vec<Told>>,
+    leaves_after: Cell<usize>,
 }
 
 /// What the service was told of a request.
@@ -223,6 +224,11 @@ impl Broker {
         self.0.begun.borrow().clone()
     }
 
+    /// Lets the connection leave once so many requests are begun.
+    pub fn leave_after(&self, requests: usize) {
+        self.0.leaves_after.set(requests);
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         self.0.requests.borrow().clone()
     }
@@ -240,6 +246,11 @@ impl Service for Broker {
                 Poll::Pending
             }
         }))
+    }
+
+    fn leaves(&self) -> bool {
+        let after = self.0.leaves_after.get();
+        after > 0 && self.0.begun.borrow().len() >= after
     }
 
     fn answered(&self, exchange: &Exchange<'_>) {
@@ -269,19 +280,34 @@ impl World {
     }
 
     pub fn connect(&self) -> Client<'_> {
+        let wire = Wire::default();
+        wire.0.room_bytes.set(usize::MAX);
+        self.begin(wire, Carried::default())
+    }
+
+    /// Goes on with a connection that has left, before a broker that knows nothing of it.
+    pub fn go_on(&self, left: &Client<'_>) -> Client<'_> {
+        let carried = left.left.take().expect("it has left");
+        self.begin(left.wire.clone(), carried)
+    }
+
+    fn begin(&self, wire: Wire, carried: Carried) -> Client<'_> {
         let client = Client {
             world: self,
-            wire: Wire::default(),
+            wire,
             broker: Broker::default(),
             closed: Rc::default(),
+            left: Rc::default(),
         };
-        client.wire.0.room_bytes.set(usize::MAX);
         let shared = Shared::new("plain", self.limits.clone(), self.budget.clone());
         let (wire, clock) = (client.wire.clone(), self.clock.clone());
         let (broker, closed) = (client.broker.clone(), Rc::clone(&client.closed));
+        let left = Rc::clone(&client.left);
         self.executor.spawn(async move {
-            let reason = serve(wire, clock, broker, shared).await;
-            closed.replace(Some(reason));
+            match serve(wire, clock, broker, shared, carried).await {
+                End::Closed(reason) => drop(closed.replace(Some(reason))),
+                End::Left(_, carried) => drop(left.replace(Some(carried))),
+            }
         });
         client
     }
@@ -302,6 +328,7 @@ pub struct Client<'a> {
     pub wire: Wire,
     pub broker: Broker,
     pub closed: Rc<RefCell<Option<Closed>>>,
+    pub left: Rc<RefCell<Option<Carried>>>,
 }
 
 impl Client<'_> {
@@ -385,6 +412,10 @@ impl Client<'_> {
     pub fn closed(&self) -> String {
         assert!(self.wire.0.shut_down.get(), "not shut down");
         self.closed.borrow().as_ref().expect("still open").to_string()
+    }
+
+    pub fn has_left(&self) -> bool {
+        self.left.borrow().is_some()
     }
 
     pub fn is_open(&self) -> bool {
