@@ -77,7 +77,7 @@ async fn choose<R: Runtime>(
 /// False if the log had better be left alone for a while.
 async fn compact<R: Runtime>(shared: &Rc<Shared<R>>, log: &Log<R>, cleanable: &Cleanable) -> bool {
     let began = shared.runtime.monotonic();
-    let mut pace = Pace::new(shared, log);
+    let mut pace = Pace::new(shared, log, cleanable);
     let compacted = log.compact(cleanable, shared.compaction.get().map_bytes, &mut pace).await;
     let took = shared.runtime.monotonic() - began;
     let meters = &shared.meters.compaction;

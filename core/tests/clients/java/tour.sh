@@ -17,8 +17,8 @@ appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = %p %c{1}: %m%n
 PROPERTIES
 
-tool() { # tool CLASS ARGUMENT...
-    timeout 60 java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+tool() { # tool CLASS ARGUMENT...; seconds on an idle machine, minutes on a crowded one
+    timeout "${TOOL_LIMIT_S:-300}" java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         -Dlog4j2.configurationFile="$work/log4j2.properties" -cp "$KAFKA_LIB/*" "$@"
 }
 topics() { tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$bootstrap" "$@"; }
