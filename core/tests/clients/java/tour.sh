@@ -78,9 +78,15 @@ subscribe() { # every record of every codec, as the only member of the group
         || { cat "$work/err"; return 1; }
     sort "$work/read" | diff - "$work/expected" && echo same
 }
-kept() { # the offsets as the topic of groups has them, read by Kafka's own formatter
-    tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic __consumer_offsets \
-        --from-beginning --timeout-ms 5000 --formatter org.apache.kafka.tools.consumer.OffsetsMessageFormatter 2> "$work/err"
+kept() { # the offsets as the topic of groups has them, read by Kafka's own formatter; its end is that nothing more comes
+    local timeout_ms
+    for timeout_ms in 5000 60000; do
+        tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic __consumer_offsets \
+            --from-beginning --timeout-ms "$timeout_ms" --formatter org.apache.kafka.tools.consumer.OffsetsMessageFormatter \
+            > "$work/kept" 2> "$work/err"
+        grep -q "\"group\":\"$group\"" "$work/kept" && break
+    done
+    cat "$work/kept"
     grep -q TimeoutException "$work/err"
 }
 step "console consumer, in a group" same subscribe
