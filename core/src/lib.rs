@@ -16,7 +16,7 @@
 //! - [`http`]: the port where that is asked
 //! - `once.rs`: partitions that a request names more than once
 //! - `fuzzing.rs`: what a fuzzer calls; only there for one, and for tests
-//! - [`runtime`]: executor, disk ring, sockets, signals: the only code that names glommio and io_uring
+//! - [`runtime`]: executor, ring, sockets, signals: the only code that names glommio and io_uring
 
 pub mod api;
 pub mod bench;

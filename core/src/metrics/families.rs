@@ -99,9 +99,13 @@ families! {
         SHARD_UP: Gauge "corelane_shard_up" ["shard"]
             "1 if the shard answered this scrape in time; if 0, what it alone knows is missing from this page.", kafka "";
         SHARD_BUSY: Counter "corelane_shard_busy_seconds_total" ["shard"]
-            "Time in which the shard's executor was not asleep.", kafka "kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent (1 - idle)";
+            "Time in which the shard was not asleep.", kafka "kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent (1 - idle)";
         SHARD_CPU: Counter "corelane_shard_cpu_seconds_total" ["shard", "mode"]
             "Processor time of the shard's thread, in its own code (user) and in the kernel (system).", kafka "kafka.network:type=SocketServer,name=NetworkProcessorAvgIdlePercent (1 - idle)";
+        RING_ENTERS: Counter "corelane_shard_ring_enters_total" ["shard"]
+            "System calls that gave operations to the shard's ring, took what was completed, or slept.", kafka "";
+        SLEEPS: Counter "corelane_shard_sleeps_total" ["shard"]
+            "Those of them that slept, for want of anything to do.", kafka "";
         TIMER_LATENESS: Histogram "corelane_shard_timer_lateness_seconds" ["shard"]
             "How much later than asked for the shard's timers fire, looked at four times a second: how long it is held.", kafka "";
         STAGE: Histogram "corelane_stage_duration_seconds" ["shard", "stage"]
@@ -133,9 +137,7 @@ families! {
         FLUSH_LAG: Gauge "corelane_flush_lag_seconds" ["shard"]
             "Age of the oldest bytes that are written and not flushed: what a power loss would cost.", kafka "";
         DISK_OPERATIONS: Counter "corelane_disk_operations_total" ["shard"]
-            "Operations given to the shard's disk ring.", kafka "";
-        DISK_SUBMISSIONS: Counter "corelane_disk_submissions_total" ["shard"]
-            "System calls that gave them to the kernel.", kafka "";
+            "Operations on files, and waits for a socket's room, given to the shard's ring.", kafka "";
         DISK_FULL: Gauge "corelane_disk_full" ["shard"]
             "1 while writes wait for space on a full disk, else 0.", kafka "";
         JOURNAL_FAILED: Gauge "corelane_journal_failed" ["shard"]

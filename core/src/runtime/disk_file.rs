@@ -1,4 +1,4 @@
-//! Files over the disk ring of whichever shard calls.
+//! Files over the ring of whichever shard calls.
 
 use std::fmt;
 use std::io;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use corelane_storage::runtime::Runtime;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::disk_ring::readable;
+use super::ring::readable;
 use super::shard_runtime::ShardRuntime;
 
 /// Connections that the kernel completes before they are accepted (capped by

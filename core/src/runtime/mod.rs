@@ -2,9 +2,12 @@
 //!
 //! - [`shards`]: N pinned executor threads, started together or not at all, and joined
 //! - [`shard_runtime`]: the handle to one shard; implements storage's `Runtime`
-//! - [`disk_ring`]: the shard's second io_uring: queueing, submission, completion
+//! - [`reactor`]: what runs when no task does: the ring's turns, sleep and waking up
+//! - [`ring`]: the shard's io_uring: queueing, submission, completion, readiness of sockets
 //! - [`operation`]: one operation of that ring, from its first submission to its result
-//! - [`disk_file`]: files over the calling shard's disk ring
+//! - [`timers`]: who sleeps until when
+//! - [`wakes`]: wake-ups at home and from other threads
+//! - [`disk_file`]: files over the calling shard's ring
 //! - [`directory`]: blocking metadata operations: open, list, create, remove, sync
 //! - [`blocking`]: the few threads on which those run
 //! - [`listener`], [`stream`]: TCP: bind, accept, hand over to a shard, read, write
@@ -13,16 +16,16 @@
 //! - [`data_dir_lock`]: one process per data directory
 //! - [`task`]: a task whose panic ends only itself
 //! - [`thread_time`]: what a thread costs
-//! - [`wakes`]: wake-ups from other threads, and why they are not left to the executor
 
 mod blocking;
 pub mod data_dir_lock;
 mod directory;
 pub mod disk_file;
-mod disk_ring;
 pub mod listener;
 mod operation;
 mod pipe;
+mod reactor;
+mod ring;
 pub mod send_file;
 pub mod shard_runtime;
 pub mod shards;
@@ -30,6 +33,7 @@ pub mod signals;
 pub mod stream;
 mod task;
 mod thread_time;
+mod timers;
 mod wakes;
 
 #[cfg(test)]

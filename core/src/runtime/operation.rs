@@ -1,4 +1,4 @@
-//! One operation of the disk ring, from its first submission to its result.
+//! One operation of the ring, from its first submission to its result.
 //!
 //! It owns everything the kernel may touch on its behalf (memory, descriptor) and decides, from
 //! the kernel's answer alone, whether it is done, goes on (short transfer) or tries again. No I/O.

@@ -1,6 +1,6 @@
 //! A range of a file to a socket, page by page and without a copy: file -> pipe -> socket.
 //!
-//! The first leg may wait for the disk and goes through the disk ring, whose workers do that. The
+//! The first leg may wait for the disk and goes through the ring, whose workers do that. The
 //! second never waits: where the socket has no room, its readiness is awaited. So a shard is never
 //! held up, and a slow reader costs no worker; nor, for longer than [`STALL_MAX`], a pipe.
 
@@ -13,11 +13,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use corelane_storage::runtime::Runtime;
 use futures_util::future::{Either, select};
 
-use super::disk_ring::writable;
 use super::operation::Work;
 use super::pipe::{PIPE_BYTES, PooledPipe};
+use super::ring::writable;
 use super::shard_runtime::ShardRuntime;
 use super::stream::TcpStream;
 
@@ -80,9 +81,8 @@ impl TcpStream {
     }
 
     async fn wait_for_room(&self, shard: &ShardRuntime, filled: Filled) -> io::Result<()> {
-        let socket = Arc::new(self.as_fd().try_clone_to_owned()?);
-        let room = pin!(writable(shard.ring(), &socket));
-        match select(room, pin!(glommio::timer::sleep(STALL_MAX))).await {
+        let room = pin!(writable(shard.ring(), self.descriptor()));
+        match select(room, pin!(shard.sleep(STALL_MAX))).await {
             Either::Left((waited, _)) => {
                 waited?;
                 self.keep(filled);

@@ -15,14 +15,12 @@ use corelane_storage::runtime::{DirEntry, DiskError, OpenMode, Runtime};
 use super::blocking::BlockingPool;
 use super::directory;
 use super::disk_file::DiskFile;
-use super::disk_ring::DiskRing;
-pub use super::disk_ring::RingCounters;
 use super::pipe::PipePool;
+use super::reactor::Reactor;
+use super::ring::Ring;
+pub use super::ring::RingCounters;
 use super::task::ShardTask;
-use super::wakes::{Wakes, beat};
-
-/// Longest sleep; longer ones (a caller's "forever") would overflow the clock.
-const SLEEP_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+use super::wakes::Wakes;
 
 thread_local! {
     static CURRENT: RefCell<Option<ShardRuntime>> = const { RefCell::new(None) };
@@ -32,13 +30,12 @@ struct Shard {
     index: usize,
     shards: usize,
     started: Instant,
-    wakes: Rc<Wakes>,
-    ring: Rc<DiskRing>,
+    reactor: Rc<Reactor>,
     pipes: Rc<PipePool>,
     blocking: BlockingPool,
 }
 
-/// One shard's executor, disk ring and clock. Clones are handles to the same shard and stay on
+/// One shard's executor, ring and clock. Clones are handles to the same shard and stay on
 /// its thread.
 #[derive(Clone)]
 pub struct ShardRuntime {
@@ -51,19 +48,19 @@ impl ShardRuntime {
         index: usize,
         shards: usize,
         started: Instant,
+        spin: Duration,
         blocking: BlockingPool,
         locks: &[RawFd],
     ) -> io::Result<Self> {
         let wakes = Wakes::start()?;
-        let ring = DiskRing::start(&wakes, locks)?;
-        glommio::spawn_local(beat()).detach();
+        let reactor = Reactor::start(Ring::start(locks)?, wakes, spin)?;
+        queue(Rc::clone(&reactor).run())?;
         let runtime = ShardRuntime {
             shard: Rc::new(Shard {
                 index,
                 shards,
                 started,
-                wakes,
-                ring,
+                reactor,
                 pipes: PipePool::new(),
                 blocking,
             }),
@@ -92,14 +89,14 @@ impl ShardRuntime {
         self.shard.shards
     }
 
-    /// What the disk ring has done so far.
+    /// What the ring has done so far.
     pub fn ring_counters(&self) -> RingCounters {
-        self.shard.ring.counters()
+        self.shard.reactor.ring.counters()
     }
 
-    /// Time in which this shard's executor was not asleep.
+    /// Time in which this shard was not asleep.
     pub fn busy(&self) -> Duration {
-        glommio::executor().executor_stats().total_runtime()
+        self.shard.reactor.busy()
     }
 
     /// Runs `work`, which may block, on a thread of its own kind; a panic in it is an error.
@@ -110,8 +107,8 @@ impl ShardRuntime {
         self.shard.blocking.run(work).await
     }
 
-    pub(super) fn ring(&self) -> &Rc<DiskRing> {
-        &self.shard.ring
+    pub(super) fn ring(&self) -> &Rc<Ring> {
+        &self.shard.reactor.ring
     }
 
     pub(super) fn pipes(&self) -> &Rc<PipePool> {
@@ -120,17 +117,22 @@ impl ShardRuntime {
 
     /// `future` as a task of this shard: woken from anywhere, its panic an error.
     pub(super) fn task<F: Future>(&self, future: F) -> ShardTask<F> {
-        ShardTask::new(future, Rc::clone(&self.shard.wakes))
+        ShardTask::new(future, Rc::clone(&self.shard.reactor.wakes))
     }
 
     pub(super) fn blocking(&self) -> &BlockingPool {
         &self.shard.blocking
     }
 
-    /// Ends the disk ring, after the executor; see [`DiskRing::close`].
+    /// Has the executor come to an end: no task is polled any more.
+    pub(super) fn end(&self) {
+        self.shard.reactor.wakes.end();
+    }
+
+    /// Ends the ring, after the executor; see [`Ring::close`].
     pub(super) fn close_current() {
         if let Some(runtime) = CURRENT.take() {
-            runtime.shard.ring.close();
+            runtime.shard.reactor.ring.close();
             Wakes::leave();
         }
     }
@@ -160,21 +162,16 @@ impl Runtime for ShardRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
-        let duration = duration.min(SLEEP_MAX);
-        async move {
-            glommio::timer::sleep(duration).await;
-        }
+        self.shard.reactor.timers.sleep(duration)
     }
 
     fn yield_now(&self) -> impl Future<Output = ()> + 'static {
         let mut yielded = false;
-        let shard = Rc::clone(&self.shard);
         poll_fn(move |cx| {
             if mem::replace(&mut yielded, true) {
                 return Poll::Ready(());
             }
-            shard.wakes.yielded();
-            // Behind every task that is runnable now.
+            // Behind every task that is runnable now, the reactor among them.
             cx.waker().wake_by_ref();
             Poll::Pending
         })
@@ -187,11 +184,9 @@ impl Runtime for ShardRuntime {
                 tracing::error!(panic, "a task has panicked; the shard goes on");
             }
         };
-        // `spawn_local` would run the task at once, inside the caller and its borrows.
-        let queue = glommio::TaskQueueHandle::default();
-        match glommio::spawn_local_into(caught, queue) {
-            Ok(task) => drop(task.detach()),
-            Err(error) => tracing::error!(%error, "a task was not started"),
+        self.shard.reactor.wakes.spawned();
+        if let Err(error) = queue(caught) {
+            tracing::error!(%error, "a task was not started");
         }
     }
 
@@ -220,4 +215,12 @@ impl Runtime for ShardRuntime {
     async fn sync_dir(&self, path: &Path) -> Result<(), DiskError> {
         self.on_path("sync directory", path, directory::sync_dir).await
     }
+}
+
+/// Puts a task into the executor's queue. `spawn_local` would run it at once, inside the caller and
+/// its borrows.
+fn queue(task: impl Future<Output = ()> + 'static) -> io::Result<()> {
+    let queue = glommio::TaskQueueHandle::default();
+    glommio::spawn_local_into(task, queue).map_err(io::Error::from)?.detach();
+    Ok(())
 }

@@ -22,11 +22,11 @@ const BLOCKING_THREADS: usize = 4;
 /// Registered memory of the executor's own files, which are not used: its minimum.
 const EXECUTOR_IO_BYTES: usize = 64 << 10;
 
-/// Entries of each of the executor's rings. So many completions in one pass would have it preempt
-/// itself, which is to be avoided: see [`super::wakes`].
-const EXECUTOR_RING_ENTRIES: usize = 1024;
+/// Entries of each of the executor's rings, which stay empty.
+const EXECUTOR_RING_ENTRIES: usize = 16;
 
-/// Never: see [`super::wakes`].
+/// Never: the executor may sleep on runnable tasks if its timer ends at the wrong moment, and what it is
+/// for, that sockets and timers have their turn, is the [`super::reactor`]'s.
 const PREEMPT_INTERVAL: Duration = Duration::from_secs(365 * 86_400);
 
 /// Why shards did not start, or how one ended.
@@ -201,12 +201,17 @@ impl Seat {
                 .io_memory(EXECUTOR_IO_BYTES)
                 .ring_depth(EXECUTOR_RING_ENTRIES)
                 .preempt_timer(PREEMPT_INTERVAL)
-                .spin_before_park(self.spin)
                 .make()
                 .map_err(io::Error::from)?;
             let result = executor.run(async {
-                let runtime =
-                    ShardRuntime::start(shard, self.shards, self.started, blocking, &locks)?;
+                let runtime = ShardRuntime::start(
+                    shard,
+                    self.shards,
+                    self.started,
+                    self.spin,
+                    blocking,
+                    &locks,
+                )?;
                 let _ = ready.send(true);
                 drop(ready);
                 let shard = runtime.clone();
@@ -214,7 +219,9 @@ impl Seat {
                     opened.recv_async().await.ok()?;
                     Some(main(runtime).await)
                 };
-                match shard.task(whole).await {
+                let ended = shard.task(whole).await;
+                shard.end();
+                match ended {
                     Ok(Some(value)) => Ok(Ok(value)),
                     Ok(None) => Err(io::Error::from(io::ErrorKind::Interrupted)),
                     Err(message) => Ok(Err(message)),

@@ -1,23 +1,26 @@
 //! An accepted or connected TCP socket on one shard.
 //!
-//! Reads and vectored writes are tried at once; only when the socket has nothing (or no room) is
-//! readiness awaited, through glommio's stream, whose read and write sides wait independently.
+//! Reads and vectored writes are tried at once where they may succeed; only when the socket has nothing (or
+//! no room) is readiness awaited: of reads by a watch that stays with the socket, of writes, which seldom
+//! wait, by a poll each time. Both sides wait independently.
 
-use std::cell::{RefCell, RefMut};
-use std::future::poll_fn;
+use std::cell::{Cell, RefCell, RefMut};
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{SockRef, TcpKeepalive};
 
+use super::operation::Work;
+use super::ring::{Answer, Ring, Watch};
 use super::send_file::{Filled, Kept};
 use super::shard_runtime::ShardRuntime;
 
@@ -38,8 +41,12 @@ thread_local! {
 }
 
 struct Socket {
-    glommio: RefCell<glommio::net::TcpStream>,
-    fd: RawFd,
+    ring: Rc<Ring>,
+    watch: Rc<Watch>,
+    /// A writer's wait for room.
+    room: RefCell<Option<Answer>>,
+    /// Its descriptor lives on elsewhere.
+    released: Cell<bool>,
     /// What is to be sent of a file before anything else.
     filled: Kept,
 }
@@ -53,20 +60,38 @@ pub struct TcpStream {
 
 impl TcpStream {
     /// Takes over a connected socket (TCP_NODELAY and keep-alive are set) on this shard.
-    pub fn adopt(_shard: &ShardRuntime, connection: OwnedFd) -> io::Result<Self> {
+    pub fn adopt(shard: &ShardRuntime, connection: OwnedFd) -> io::Result<Self> {
         let options = SockRef::from(&connection);
         options.set_tcp_nodelay(true)?;
         let keepalive =
             TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
         options.set_tcp_keepalive(&keepalive)?;
-        // Of no consequence to glommio, which asks for readiness; splice(2) has no flag for it.
+        // splice(2) has no flag for it.
         options.set_nonblocking(true)?;
-        let fd = connection.as_raw_fd();
-        // SAFETY: `into_raw_fd` gives up the ownership that the stream takes over.
-        let glommio = unsafe { glommio::net::TcpStream::from_raw_fd(connection.into_raw_fd()) };
         Ok(TcpStream {
-            socket: Rc::new(Socket { glommio: RefCell::new(glommio), fd, filled: Kept::default() }),
+            socket: Rc::new(Socket {
+                ring: Rc::clone(shard.ring()),
+                watch: Watch::new(Arc::new(connection)),
+                room: RefCell::default(),
+                released: Cell::new(false),
+                filled: Kept::default(),
+            }),
         })
+    }
+
+    /// The connection's descriptor, to be adopted by another shard; the connection stays open.
+    /// What was received but not read goes along.
+    ///
+    /// # Errors
+    /// Those of dup(2); the connection is then closed.
+    pub fn release(self) -> io::Result<OwnedFd> {
+        let connection = self.as_fd().try_clone_to_owned()?;
+        self.socket.released.set(true);
+        Ok(connection)
+    }
+
+    pub(super) fn descriptor(&self) -> &Arc<OwnedFd> {
+        self.socket.watch.fd()
     }
 
     pub(super) fn filled(&self) -> RefMut<'_, Option<Filled>> {
@@ -75,13 +100,13 @@ impl TcpStream {
 
     /// The peer's address.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        let address = SockRef::from(&self.socket.as_fd()).peer_addr()?;
+        let address = SockRef::from(self.descriptor()).peer_addr()?;
         address.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
     }
 
     /// This end's address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address = SockRef::from(&self.socket.as_fd()).local_addr()?;
+        let address = SockRef::from(self.descriptor()).local_addr()?;
         address.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
     }
 
@@ -124,7 +149,7 @@ impl TcpStream {
     /// Ends one or both directions (shutdown(2)); a waiting read or write of this end returns. No
     /// error if the peer was faster.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        match SockRef::from(&self.socket.as_fd()).shutdown(how) {
+        match SockRef::from(self.descriptor()).shutdown(how) {
             Err(cause) if cause.kind() == io::ErrorKind::NotConnected => Ok(()),
             other => other,
         }
@@ -132,13 +157,9 @@ impl TcpStream {
 
     /// [`TcpStream::read`], for hand-written futures.
     pub fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        loop {
-            let mut glommio = self.socket.glommio.borrow_mut();
-            match ready!(Pin::new(&mut *glommio).poll_read(cx, buf)) {
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        // SAFETY: only initialised bytes are written to it.
+        let room = unsafe { &mut *(std::ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) };
+        self.socket.poll_receive(cx, room)
     }
 
     /// [`TcpStream::read_buf`], for hand-written futures.
@@ -150,15 +171,11 @@ impl TcpStream {
     ) -> Poll<io::Result<usize>> {
         let room = (buf.capacity() - buf.len()).min(max_bytes);
         if room > 0 {
-            match self.socket.receive_now(&mut buf.spare_capacity_mut()[..room]) {
-                Ok(received) => {
-                    // SAFETY: the kernel has filled the first `received` bytes of the room.
-                    unsafe { buf.set_len(buf.len() + received) };
-                    return Poll::Ready(Ok(received));
-                }
-                Err(cause) if is_passing(&cause) => {}
-                Err(cause) => return Poll::Ready(Err(cause)),
-            }
+            let room = &mut buf.spare_capacity_mut()[..room];
+            let received = ready!(self.socket.poll_receive(cx, room))?;
+            // SAFETY: the kernel has filled the first `received` bytes of the room.
+            unsafe { buf.set_len(buf.len() + received) };
+            return Poll::Ready(Ok(received));
         }
         SCRATCH.with_borrow_mut(|scratch| {
             let wanted = scratch.len().min(max_bytes);
@@ -175,19 +192,15 @@ impl TcpStream {
         pieces: &[IoSlice<'_>],
         more: bool,
     ) -> Poll<io::Result<usize>> {
-        let Some(first) = pieces.iter().find(|piece| !piece.is_empty()) else {
+        if pieces.iter().all(|piece| piece.is_empty()) {
             return Poll::Ready(Ok(0));
-        };
+        }
         loop {
             match self.socket.send_now(pieces, more) {
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-            // No room: waits until there is (or writes, if there is by now).
-            let mut glommio = self.socket.glommio.borrow_mut();
-            match ready!(Pin::new(&mut *glommio).poll_write(cx, first)) {
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.socket.poll_room(cx))?;
+                }
                 result => return Poll::Ready(result),
             }
         }
@@ -195,11 +208,47 @@ impl TcpStream {
 }
 
 impl Socket {
+    /// Reads into `room`, which is not empty, once there is something.
+    fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        room: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.watch.poll_readable(&self.ring, cx))?;
+            match self.receive_now(room) {
+                Ok(received) => {
+                    if received < room.len() {
+                        self.watch.read_short();
+                    }
+                    return Poll::Ready(Ok(received));
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    self.watch.read_nothing();
+                }
+                Err(cause) => return Poll::Ready(Err(cause)),
+            }
+        }
+    }
+
+    /// Ready when a write may find room, or fail.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut room = self.room.borrow_mut();
+        if room.is_none() {
+            *room = Some(self.ring.begin(Work::Writable, Arc::clone(self.watch.fd()))?);
+        }
+        let Some(answer) = room.as_mut() else { return Poll::Pending };
+        let (_, result) = ready!(Pin::new(answer).poll(cx));
+        *room = None;
+        Poll::Ready(result)
+    }
+
     /// One non-blocking recv(2).
     fn receive_now(&self, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         // SAFETY: the kernel writes at most `room.len()` bytes, to memory borrowed for the call.
         let received = unsafe {
-            libc::recv(self.fd, room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT)
+            libc::recv(self.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT)
         };
         usize::try_from(received).map_err(|_| io::Error::last_os_error())
     }
@@ -216,31 +265,28 @@ impl Socket {
         }
         // SAFETY: `IoSlice` has the layout of `iovec` (std guarantees it), the pieces outlive the
         // call and sendmsg does not write to them.
-        let sent = unsafe { libc::sendmsg(self.fd, &message, flags) };
+        let sent = unsafe { libc::sendmsg(self.as_raw_fd(), &message, flags) };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: glommio's stream owns the descriptor and lives as long as `self`.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
+    fn as_raw_fd(&self) -> RawFd {
+        self.watch.fd().as_raw_fd()
     }
-}
-
-/// Nothing there yet, or interrupted: waiting for readiness covers both.
-fn is_passing(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // A poll that is still in the kernel holds a reference to the socket until its
-        // cancellation is submitted: without this the peer would learn of the end only then.
-        let _ = SockRef::from(&self.as_fd()).shutdown(Shutdown::Both);
+        self.ring.unwatch(&self.watch);
+        // The watch holds a reference to the socket until its cancellation is submitted: without this
+        // the peer would learn of the end only then.
+        if !self.released.get() {
+            let _ = SockRef::from(self.watch.fd()).shutdown(Shutdown::Both);
+        }
     }
 }
 
 impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.descriptor().as_fd()
     }
 }

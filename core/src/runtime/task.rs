@@ -30,7 +30,7 @@ impl<F: Future> Future for ShardTask<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let task = &mut *self;
-        if !task.wakes.may_poll(cx.waker()) {
+        if task.wakes.has_ended() {
             return Poll::Pending;
         }
         // A task keeps its waker of the executor for life.

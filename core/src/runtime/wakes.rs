@@ -1,20 +1,11 @@
-//! Wake-ups from other threads, and regular passes of the executor's reactor.
+//! Who was woken: by the shard itself, and by other threads.
 //!
-//! glommio 0.9 may lose wake-ups. Its run loop looks at its latency ring before it runs the first
-//! task of a pass; if an entry came in just then (the preemption timer, or the eventfd by which
-//! another thread announces a wake-up), it runs nothing, finds no new event either and sleeps on
-//! a queue of runnable tasks. With a preemption timer of 500 us a ping-pong between two shards
-//! hangs within seconds; with its default of 100 ms the same needs more bad luck. So neither is
-//! used: the preemption timer is set beyond reach, and our tasks' wakers carry a wake-up from
-//! another thread through a queue and an eventfd of the shard's own, which a task reads through
-//! the main ring. Without the timer, busy tasks would keep the reactor from ever looking at
-//! sockets and timers; so every [`POLLS_PER_PASS`] polls, and after [`PASS_MAX`] where a task yields,
-//! all runnable tasks wait until the reactor has brought the shard's own eventfd.
-//!
-//! Two ways into that trap remain that are not ours to close: more completions in one pass than a
-//! ring has entries, and a timer that ends while it is cancelled. [`beat`] bounds their harm.
+//! Every task of a shard has a waker of ours around the executor's. On the shard's thread it wakes the task and
+//! notes that somebody is up, so that the [`super::reactor`] does not sleep. On another thread it sends
+//! the executor's waker home through a queue, and rings: only a shard that sleeps, or is about to, has its
+//! eventfd written to, which is a system call and the wake-up of a core.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -23,25 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Wake, Waker};
-use std::time::{Duration, Instant};
-
-/// Polls of tasks after which the reactor has its turn: at 2 to 5 us a poll about 0.5 ms.
-const POLLS_PER_PASS: u32 = 128;
-
-/// A task that yields has worked for longer than others do: so long after its last turn the reactor
-/// has the next one, however few polls there were.
-const PASS_MAX: Duration = Duration::from_micros(200);
-
-/// How long tasks can be left lying by the executor, at most.
-const BEAT_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Wakes the executor regularly, for about 0.1% of a core. Not in this crate's tests, which are to
-/// hang if wake-ups are lost, rather than pass slowly.
-pub(super) async fn beat() {
-    while !cfg!(test) {
-        glommio::timer::sleep(BEAT_INTERVAL).await;
-    }
-}
 
 thread_local! {
     /// Address of the `Doorbell` of the shard on this thread; 0 on other threads.
@@ -50,9 +22,14 @@ thread_local! {
 
 /// The side of a shard that other threads know.
 pub(super) struct Doorbell {
-    events: OwnedFd,
-    rung: AtomicBool,
+    events: Arc<OwnedFd>,
     queue: Sender<Waker>,
+    /// There is something in the queue.
+    rung: AtomicBool,
+    /// The shard does not look at the queue before its eventfd is written to.
+    asleep: AtomicBool,
+    /// Somebody was woken at home; of no concern to other threads.
+    up: AtomicBool,
 }
 
 impl Doorbell {
@@ -64,12 +41,10 @@ impl Doorbell {
     fn send(&self, waker: Waker) {
         // A shard that has ended has no tasks to wake.
         let _ = self.queue.send(waker);
-        self.ring();
-    }
-
-    /// Makes the eventfd readable, once until the shard answers.
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::SeqCst) {
+        // With `Wakes::lie_down`: of two that each write one flag and then read the other's, at least one
+        // sees what the other wrote (both are sequentially consistent).
+        self.rung.store(true, Ordering::SeqCst);
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             self.notify();
         }
     }
@@ -77,7 +52,7 @@ impl Doorbell {
     fn notify(&self) {
         let one = 1_u64.to_ne_bytes();
         // SAFETY: the descriptor is open and the eight bytes outlive the call. It fails only if
-        // the counter is full, and then it is readable already.
+        // the counter is full, which takes 2^64 calls.
         unsafe { libc::write(self.events.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 }
@@ -95,6 +70,7 @@ impl Wake for TaskWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if self.home.is_here() {
+            self.home.up.store(true, Ordering::Relaxed);
             self.waker.wake_by_ref();
         } else {
             self.home.send(self.waker.clone());
@@ -116,10 +92,7 @@ impl Drop for TaskWaker {
 pub(super) struct Wakes {
     doorbell: Arc<Doorbell>,
     queue: Receiver<Waker>,
-    polls: Cell<u32>,
-    /// When the reactor has last had its turn.
-    passed: Cell<Instant>,
-    deferred: RefCell<Vec<Waker>>,
+    ended: Cell<bool>,
 }
 
 impl Wakes {
@@ -131,23 +104,23 @@ impl Wakes {
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }
-            OwnedFd::from_raw_fd(fd)
+            Arc::new(OwnedFd::from_raw_fd(fd))
         };
         let (send, queue) = channel();
-        let doorbell = Arc::new(Doorbell { events, rung: AtomicBool::new(false), queue: send });
+        let doorbell = Arc::new(Doorbell {
+            events,
+            queue: send,
+            rung: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            up: AtomicBool::new(true),
+        });
         HOME.set(Arc::as_ptr(&doorbell).addr());
-        Ok(Rc::new(Wakes {
-            doorbell,
-            queue,
-            polls: Cell::new(0),
-            passed: Cell::new(Instant::now()),
-            deferred: RefCell::new(Vec::new()),
-        }))
+        Ok(Rc::new(Wakes { doorbell, queue, ended: Cell::new(false) }))
     }
 
-    /// The eventfd; whoever reads it calls [`Wakes::answer`].
-    pub(super) fn events(&self) -> &OwnedFd {
-        &self.doorbell.events
+    /// The eventfd that wakes the shard when it is written to. Nobody reads it: each write counts.
+    pub(super) fn events(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.doorbell.events)
     }
 
     /// A waker for the task whose waker of the executor is `waker`; works on every thread.
@@ -155,40 +128,61 @@ impl Wakes {
         Waker::from(Arc::new(TaskWaker { home: self.doorbell.clone(), waker: waker.clone() }))
     }
 
-    /// Whether a task may be polled now. If not, `waker` is woken when the reactor had its turn.
-    pub(super) fn may_poll(&self, waker: &Waker) -> bool {
-        let polls = self.polls.get() + 1;
-        if polls <= POLLS_PER_PASS {
-            self.polls.set(polls);
-            return true;
-        }
-        let mut deferred = self.deferred.borrow_mut();
-        deferred.push(waker.clone());
-        if deferred.len() == 1 {
-            self.doorbell.notify();
-        }
-        false
+    /// A task was put into the executor's queue.
+    pub(super) fn spawned(&self) {
+        self.doorbell.up.store(true, Ordering::Relaxed);
     }
 
-    /// A task yields: whatever is runnable waits for the reactor if that had no turn for long.
-    pub(super) fn yielded(&self) {
-        if self.passed.get().elapsed() >= PASS_MAX {
-            self.polls.set(POLLS_PER_PASS);
-        }
+    /// Whether anybody was woken since the round began.
+    pub(super) fn is_anybody_up(&self) -> bool {
+        self.doorbell.up.load(Ordering::Relaxed)
     }
 
-    /// Wakes what others asked to wake, and what waited for this pass of the reactor.
+    /// Whoever was woken before runs before the reactor's next turn.
+    pub(super) fn round_begins(&self) {
+        self.doorbell.up.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether another thread wants somebody woken.
+    pub(super) fn is_called(&self) -> bool {
+        self.doorbell.rung.load(Ordering::Relaxed)
+    }
+
+    /// Wakes whom other threads want woken.
     pub(super) fn answer(&self) {
-        self.polls.set(0);
-        self.passed.set(Instant::now());
-        let mut deferred = mem::take(&mut *self.deferred.borrow_mut());
-        deferred.drain(..).for_each(Waker::wake);
-        *self.deferred.borrow_mut() = deferred;
         // Whoever sends from here on rings again; what was sent before is in the queue.
-        self.doorbell.rung.swap(false, Ordering::SeqCst);
+        if !self.is_called() || !self.doorbell.rung.swap(false, Ordering::SeqCst) {
+            return;
+        }
         while let Ok(waker) = self.queue.try_recv() {
+            self.spawned();
             waker.wake();
         }
+    }
+
+    /// The shard is about to sleep until its eventfd is written to; false if it must not.
+    pub(super) fn lie_down(&self) -> bool {
+        self.doorbell.asleep.store(true, Ordering::SeqCst);
+        let quiet = !self.doorbell.rung.load(Ordering::SeqCst);
+        if !quiet {
+            self.get_up();
+        }
+        quiet
+    }
+
+    /// The shard looks at the queue again.
+    pub(super) fn get_up(&self) {
+        self.doorbell.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// The shard's tasks run no more.
+    pub(super) fn end(&self) {
+        self.ended.set(true);
+    }
+
+    /// Whether [`Wakes::end`] was called.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.get()
     }
 
     /// This thread is a shard no longer.

@@ -87,6 +87,8 @@ fn executors(shards: &mut Shards<'_>) {
         let thread = &shard.thread;
         vec![("user", thread.user.as_secs_f64()), ("system", thread.system.as_secs_f64())]
     });
+    shards.each(&f::RING_ENTERS, |shard| shard.ring.enters);
+    shards.each(&f::SLEEPS, |shard| shard.ring.sleeps);
     shards.histogram(&f::TIMER_LATENESS, |shard| &shard.timer_lateness);
     shards.page.family(&f::STAGE);
     for (label, shard) in &shards.up {
@@ -118,7 +120,6 @@ fn disk(shards: &mut Shards<'_>) {
     }
     shards.each(&f::FLUSH_LAG, |shard| shard.flush_lag.as_secs_f64());
     shards.each(&f::DISK_OPERATIONS, |shard| shard.ring.operations);
-    shards.each(&f::DISK_SUBMISSIONS, |shard| shard.ring.submissions);
     shards.each(&f::DISK_FULL, |shard| u8::from(shard.store.disk_full));
     shards.each(&f::JOURNAL_FAILED, |shard| u8::from(shard.store.failed));
 }

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use corelane_storage::runtime::Runtime;
 use futures_util::future::{Either, join_all, select};
 
 use super::{TempDir, on_shard};
@@ -103,7 +104,7 @@ fn clients_that_never_read_keep_nobody_from_being_served() {
         async move {
             let stuck = join_all(stuck.iter().map(|stream| send(stream, &file, 0, len)));
             let served = async {
-                glommio::timer::sleep(Duration::from_millis(20)).await;
+                rt.sleep(Duration::from_millis(20)).await;
                 send(&served, &file, 0, len).await.unwrap();
                 served.shutdown(std::net::Shutdown::Write).unwrap();
             };
