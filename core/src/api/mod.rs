@@ -179,7 +179,16 @@ impl Handler {
             Request::Produce(request) => produce::begin(&shard, request, version).await,
             Request::Fetch(request) => {
                 let turn = self.fetch_turns.take();
-                later(fetch::answer(shard, listener, request, version, turn))
+                let response = fetch::answer(shard.clone(), listener, request, version, turn);
+                Box::pin(async move {
+                    let response = response.await;
+                    let partitions = response.responses.iter().map(|topic| topic.partitions.len());
+                    if !is_large(partitions) || fetch::has_records(&response) {
+                        return Answer::Send(response.into());
+                    }
+                    let encoded = encode_aside(&shard, version, response.into()).await;
+                    or_close(encoded.map(Answer::SendEncoded))
+                })
             }
             Request::ListOffsets(request) => {
                 let is_large = is_large(request.topics.iter().map(|topic| topic.partitions.len()));

@@ -160,6 +160,8 @@ pub struct Shard {
     append_turn: Semaphore,
     /// Those whose records have to be looked at first queue here.
     late_append_turn: Semaphore,
+    /// Those that are too large for one step queue here.
+    large_append_turn: Semaphore,
     producer_ids: ProducerIds,
     /// The groups whose partition of the offsets topic this shard owns.
     pub groups: Groups,
@@ -224,6 +226,7 @@ impl Shard {
             record_searches: Semaphore::new(RECORD_SEARCHES_MAX),
             append_turn: Semaphore::new(1),
             late_append_turn: Semaphore::new(1),
+            large_append_turn: Semaphore::new(1),
             producer_ids: ProducerIds::default(),
             groups: Groups::new(rules),
             group_loads: Semaphore::new(GROUP_LOADS_MAX),

@@ -18,9 +18,10 @@ use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{FetchRequest, FetchResponse};
 use corelane_storage::runtime::Runtime;
 
-use crate::fetch_session::SessionError;
+use crate::fetch_session::{Asked, Asking, SessionError};
 use crate::metrics::stages::Stage;
 use crate::partition::PartitionError;
+use crate::shard::pauses::Pauses;
 use crate::shard::turns::Turn;
 use crate::shard::{ListenerId, Shard};
 
@@ -28,6 +29,9 @@ use crate::shard::{ListenerId, Shard};
 const READ_UNCOMMITTED: i8 = 0;
 /// `isolation_level`: everything below the last stable offset.
 const READ_COMMITTED: i8 = 1;
+
+/// Partitions of a request or an answer that are gone through in one step.
+const ASKED_AT_ONCE: usize = 256;
 
 /// Answers when there is enough to send, when the client has waited long enough, or at once if
 /// something is wrong with one of the partitions.
@@ -45,21 +49,45 @@ pub async fn answer(
         return refused;
     }
     close_elsewhere(&shard, &request).await;
+    let asked = asked(&shard, &request, by_id).await;
     let now = shard.runtime.monotonic();
-    let begun = shard.fetch_sessions.borrow_mut().begin(&request, by_id, now);
+    let begun = shard.fetch_sessions.borrow_mut().begin(&request, asked, by_id, now);
     let begun = match begun {
         Ok(begun) => begun,
         Err(error) => {
             return FetchResponse { error_code: session_code(error), ..Default::default() };
         }
     };
-    let mut fetch = plan::Fetch::new(&shard, &request, &begun.asked);
+    let mut fetch = plan::Fetch::new(&shard, &request, &begun.asked).await;
     let plans = fetch.wait_for_plans(request.min_bytes, deadline).await;
     let mut watch = shard.stopwatch();
     let loaded = load::load(fetch, plans, turn).await;
     shard.lap(&mut watch, Stage::Read);
     let read_committed = request.isolation_level == READ_COMMITTED;
-    respond::Answered { shard: &shard, listener, begun, loaded, read_committed, version }.response()
+    let answered =
+        respond::Answered { shard: &shard, listener, begun, loaded, read_committed, version };
+    answered.response().await
+}
+
+/// True if anything is sent but words.
+pub fn has_records(response: &FetchResponse) -> bool {
+    let mut partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    partitions.any(|data| data.records.as_ref().is_some_and(|records| !records.is_empty()))
+}
+
+/// The partitions that the request names, each once.
+async fn asked(shard: &Shard, request: &FetchRequest, by_id: bool) -> Vec<Asked> {
+    let mut pauses = Pauses::new(&shard.runtime);
+    let mut asking = Asking::new(&request.topics, by_id);
+    for topic in &request.topics {
+        let key = asking.topic(topic);
+        pauses.after(1).await;
+        for some in topic.partitions.chunks(ASKED_AT_ONCE) {
+            asking.partitions(&key, some);
+            pauses.after_cheap(2 * some.len()).await;
+        }
+    }
+    asking.asked()
 }
 
 /// The answer to a request that is refused as a whole.
