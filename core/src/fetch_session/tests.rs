@@ -195,7 +195,8 @@ fn a_wrong_epoch_id_or_way_of_naming_is_refused() {
     let mut world = World::new(SMALL);
     let id = world.open(&[(0, 0)]);
     let begin = |world: &mut World, id, epoch, by_id| {
-        self::begin(&mut world.cache, &request(id, epoch, vec![]), by_id, at(1)).map(|begun| begun.kind)
+        self::begin(&mut world.cache, &request(id, epoch, vec![]), by_id, at(1))
+            .map(|begun| begun.kind)
     };
     assert_eq!(begin(&mut world, id + 1, 1, false), Err(SessionError::NotFound));
     assert_eq!(begin(&mut world, 0, 1, false), Err(SessionError::NotFound));

@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 use corelane_storage::ids::PartitionId;
 use corelane_storage::log::{
-    APPENDED_AT_ONCE_BYTES_MAX, Appended, Log, LogConfig, LogGauges, LogOffsets, ReadPlan, TimestampOffset,
+    APPENDED_AT_ONCE_BYTES_MAX, Appended, Log, LogConfig, LogGauges, LogOffsets, ReadPlan,
+    TimestampOffset,
 };
 use corelane_storage::notify::Signal;
 use futures_util::FutureExt;
@@ -32,7 +33,6 @@ pub use traffic::Traffic;
 
 use crate::runtime::{DiskFile, ShardRuntime};
 use crate::shard::semaphore::{Acquire, Permit, Semaphore};
-
 
 /// What a fetch asks of one partition.
 #[derive(Clone, Copy, Debug)]
@@ -105,11 +105,6 @@ impl Queued {
         let appended = partition.guarded_async(partition.log.append_in_steps(batch)).await?;
         partition.traffic.count(batch.len(), &appended);
         Ok(appended)
-    }
-
-    /// True if it takes several steps to append `batch`.
-    pub fn is_large(&self, batch: &[u8]) -> bool {
-        batch.len() > APPENDED_AT_ONCE_BYTES_MAX
     }
 
     /// Where it goes.

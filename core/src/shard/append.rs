@@ -93,7 +93,8 @@ impl Shard {
         let turn = self.append_turn.acquire(1);
         let (shard, mut watch) = (self.clone(), self.stopwatch());
         async move {
-            let is_large = batches.iter().map(|batch| batch.records.len()).sum::<usize>() > LARGE_BYTES;
+            let bytes: usize = batches.iter().map(|batch| batch.records.len()).sum();
+            let is_large = bytes > LARGE_BYTES;
             let admitted = async {
                 let turn = turn.await;
                 if !is_large {
@@ -181,14 +182,11 @@ impl Shard {
         queued.come().await;
         if queued.must_check_records(batch)? {
             // One at a time: to decompress takes memory.
-            let _turn = self.late_append_turn.acquire(1).await;
+            let _turn = self.record_check_turn.acquire(1).await;
             queued.check_records(batch).await?;
         }
-        // What is large takes long, and goes over what there is room for: one at a time as well.
-        let _turn = match queued.is_large(batch) {
-            true => Some(self.large_append_turn.acquire(1).await),
-            false => None,
-        };
+        // One at a time, or all that wait for room would be woken for each write, and go over it.
+        let _turn = self.late_append_turn.acquire(1).await;
         self.store.admit().await;
         queued.append(batch).await
     }

@@ -1,11 +1,13 @@
 //! Guests that name very many partitions.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use corelane_net::messages::*;
 
+use crate::harness::batch::Batch;
 use crate::harness::broker::Broker;
-use crate::harness::requests::{FetchLimits, create_ready_topic, fetch};
+use crate::harness::requests::{FetchLimits, create_ready_topic, fetch, produce};
 use crate::harness::typed::{frame, receive_fetch, send};
 use crate::large::repeat;
 use crate::stage::{Visit, beside, broker};
@@ -30,8 +32,11 @@ fn fetches_of_many_partitions() {
 
 fn fetch_incrementally(visit: &Visit<'_>) {
     let mut connection = visit.broker.connect();
-    let partition =
-        |partition| FetchPartition { partition, partition_max_bytes: 1 << 20, ..Default::default() };
+    let partition = |partition| FetchPartition {
+        partition,
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    };
     let topic = FetchTopic {
         topic: "wide".into(),
         partitions: (0..PARTITIONS).map(partition).collect(),
@@ -63,12 +68,27 @@ fn incremental_fetches_of_many_partitions() {
 #[ignore = "a measurement"]
 fn deletions_of_records_of_many_partitions() {
     let broker = wide_broker();
-    let partition = |partition_index| DeleteRecordsPartition { partition_index, offset: 0 };
+    let offset = DELETE_UP_TO_HIGH_WATERMARK;
+    let partition = |partition_index| DeleteRecordsPartition { partition_index, offset };
     let topic = DeleteRecordsTopic {
         name: "wide".into(),
         partitions: (0..PARTITIONS).map(partition).collect(),
     };
     let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 60_000 };
     let frame = frame(1, request);
-    beside("DeleteRecords of 10,000 partitions", &broker, 1, |visit, _| repeat(visit, &frame, 1));
+    let record = Batch::of(&[b"x"]).encode();
+    let some =
+        |numbers: Range<i32>| numbers.map(|number| (number, &record[..])).collect::<Vec<_>>();
+    beside("DeleteRecords of 10,000 partitions", &broker, 1, |visit, _| {
+        let mut connection = visit.broker.connect();
+        while !visit.is_over() {
+            for first in (0..PARTITIONS).step_by(500) {
+                let request = produce(1, "wide", &some(first..first + 500));
+                connection.call(&request).expect("an answer");
+            }
+            connection.send_raw(&frame).expect("sent");
+            connection.receive().expect("an answer");
+            visit.done.fetch_add(1, Ordering::Relaxed);
+        }
+    });
 }

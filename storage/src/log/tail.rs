@@ -92,7 +92,8 @@ impl Tail {
     /// From which byte on a very large batch can be copied beforehand: it fills the last chunk, and a fresh
     /// one, which are the tail's own.
     pub(crate) fn copied_from(&self) -> usize {
-        let room = self.chunks.back().filter(|c| c.end == self.end).map_or(0, |c| c.buf.remaining());
+        let room =
+            self.chunks.back().filter(|c| c.end == self.end).map_or(0, |c| c.buf.remaining());
         room + CHUNK_BYTES_MAX
     }
 

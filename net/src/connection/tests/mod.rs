@@ -4,4 +4,5 @@ mod faults;
 mod order;
 mod pressure;
 mod slow;
+mod turns;
 mod world;
