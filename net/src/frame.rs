@@ -179,7 +179,8 @@ struct Long<'a, S, T> {
 
 impl<S: Stream, T: Timer> Long<'_, S, T> {
     /// Reads the rest of a body of `len` bytes that begins with `body`. Its memory doubles as bytes
-    /// arrive, and never exceeds what is reserved; with an ample budget it is had at once.
+    /// arrive, and never exceeds what is reserved; with an ample budget it is had at once. From a few MiB
+    /// on all of it is asked for: it takes memory only as it is filled.
     async fn read(
         &mut self,
         mut body: BytesMut,
@@ -195,7 +196,10 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
                 self.reservation.wait_for(room_bytes, self.limits, self.timer).await;
                 waiting(Waiting::Rest(len));
             }
-            body = self.with_room(body, room_bytes).await;
+            if body.capacity() < len {
+                let is_long = room_bytes > pool::POOLED_BYTES_MAX;
+                body = self.with_room(body, if is_long { len } else { room_bytes }).await;
+            }
             while body.len() < room_bytes {
                 self.read_some(&mut body, room_bytes, len).await?;
             }
