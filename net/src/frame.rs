@@ -67,6 +67,24 @@ pub struct FrameReader {
     /// Bytes of the last frame if it was a long one, else 0: so may be the next, and what is read with
     /// its head is copied.
     last_long_bytes: usize,
+    turn: Turn,
+}
+
+/// Bytes read since others had their turn.
+#[derive(Debug, Default)]
+struct Turn {
+    bytes: usize,
+}
+
+impl Turn {
+    /// Counts what was read, and lets the others have their turn once it is much.
+    async fn took<T: Timer>(&mut self, bytes: usize, timer: &T, limits: &Limits) {
+        self.bytes += bytes;
+        if self.bytes >= limits.turn_bytes {
+            self.bytes = 0;
+            timer.yield_now().await;
+        }
+    }
 }
 
 impl FrameReader {
@@ -112,11 +130,15 @@ impl FrameReader {
             self.buf.split_to(len).freeze()
         } else {
             let start = std::mem::take(&mut self.buf);
-            let mut long = Long { stream, timer, limits, reservation: &mut reservation };
+            let (turn, reservation) = (&mut self.turn, &mut reservation);
+            let mut long = Long { stream, timer, limits, reservation, turn };
             pool::share(long.read(start, len, &waiting).await?)
         };
         self.last_long_bytes = if is_long { len } else { 0 };
         waiting(Waiting::Broker);
+        if !is_long {
+            self.turn.took(PREFIX_BYTES + len, timer, limits).await;
+        }
         Ok(Some((frame, reservation)))
     }
 
@@ -167,11 +189,13 @@ struct Long<'a, S, T> {
     timer: &'a T,
     limits: &'a Limits,
     reservation: &'a mut Reservation,
+    turn: &'a mut Turn,
 }
 
 impl<S: Stream, T: Timer> Long<'_, S, T> {
     /// Reads the rest of a body of `len` bytes that begins with `body`. Its memory doubles as bytes
-    /// arrive, and never exceeds what is reserved; with an ample budget it is had at once.
+    /// arrive, and never exceeds what is reserved; with an ample budget it is had at once. From a few MiB
+    /// on all of it is asked for: it takes memory only as it is filled.
     async fn read(
         &mut self,
         mut body: BytesMut,
@@ -187,15 +211,28 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
                 self.reservation.wait_for(room_bytes, self.limits, self.timer).await;
                 waiting(Waiting::Rest(len));
             }
-            let mut larger = pool::take(room_bytes);
-            larger.extend_from_slice(&body);
-            body = larger;
+            if body.capacity() < len {
+                let is_long = room_bytes > pool::POOLED_BYTES_MAX;
+                body = self.with_room(body, if is_long { len } else { room_bytes }).await;
+            }
             while body.len() < room_bytes {
                 self.read_some(&mut body, room_bytes, len).await?;
             }
         }
         self.reservation.leave_arrivals();
         Ok(body)
+    }
+
+    /// What has come, in memory with room for `room_bytes` in all.
+    async fn with_room(&mut self, body: BytesMut, room_bytes: usize) -> BytesMut {
+        let mut larger = pool::take(room_bytes);
+        for piece in body.chunks(self.limits.turn_bytes.max(1)) {
+            larger.extend_from_slice(piece);
+            if larger.len() < body.len() {
+                self.turn.took(piece.len(), self.timer, self.limits).await;
+            }
+        }
+        larger
     }
 
     async fn read_some(
@@ -205,12 +242,17 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
         len: usize,
     ) -> Result<(), FrameError> {
         let came_bytes = body.len();
-        let read = self.stream.read(body, room_bytes - came_bytes);
+        let step_bytes = (room_bytes - came_bytes).min(self.limits.turn_bytes.max(1));
+        let read = self.stream.read(body, step_bytes);
         match self.reservation.unless_ended(came_bytes, read).await {
-            Some(Ok(0)) => Err(FrameError::Truncated { received_bytes: PREFIX_BYTES + came_bytes }),
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(error.into()),
-            None => Err(FrameError::TooSlow { frame_bytes: len }),
+            Some(Ok(0)) => {
+                return Err(FrameError::Truncated { received_bytes: PREFIX_BYTES + came_bytes });
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error.into()),
+            None => return Err(FrameError::TooSlow { frame_bytes: len }),
         }
+        self.turn.took(body.len() - came_bytes, self.timer, self.limits).await;
+        Ok(())
     }
 }

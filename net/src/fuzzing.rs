@@ -71,6 +71,8 @@ impl Timer for NoTime {
     async fn sleep(&self, _duration: Duration) {
         std::future::pending().await
     }
+
+    async fn yield_now(&self) {}
 }
 
 struct Pieces<'a> {

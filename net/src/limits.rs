@@ -19,6 +19,9 @@ pub struct Limits {
     pub read_chunk_bytes: usize,
     /// Answers are gathered up to this many bytes before they are written.
     pub write_gather_bytes: usize,
+    /// Bytes that are read or written in one go, and of one connection before others of the thread
+    /// have their turn: a client that is always ready must not have the thread to itself.
+    pub turn_bytes: usize,
     /// A connection with no request under way and nothing read for this long is closed. Kafka's
     /// `connections.max.idle.ms`.
     pub idle_timeout: Duration,
@@ -43,6 +46,7 @@ impl Default for Limits {
             in_flight_max: 32,
             read_chunk_bytes: 16 << 10,
             write_gather_bytes: 256 << 10,
+            turn_bytes: 256 << 10,
             idle_timeout: Duration::from_secs(600),
             read_timeout: Duration::from_secs(30),
             read_bytes_per_second_min: 64 << 10,

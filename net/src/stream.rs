@@ -39,4 +39,7 @@ pub trait Timer {
 
     /// Ends after `duration`, at the earliest.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
+
+    /// Ends when the others of this thread that can go on had their turn.
+    fn yield_now(&self) -> impl Future<Output = ()>;
 }

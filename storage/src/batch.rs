@@ -160,6 +160,14 @@ impl BatchHeader {
     /// # Errors
     /// Every [`BatchError`].
     pub fn validate_from_producer(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
+        let header = BatchHeader::read_only(bytes)?;
+        header.verify_crc(bytes)?;
+        header.check_producer_may_send()?;
+        Ok(*header)
+    }
+
+    /// The header of the batch that `bytes` is to be, and nothing behind it.
+    pub(crate) fn read_only(bytes: &[u8]) -> Result<&BatchHeader, BatchError> {
         if bytes.is_empty() {
             return Err(BatchError::Invalid("no batch at all"));
         }
@@ -167,12 +175,11 @@ impl BatchHeader {
         if bytes.len() > header.total_bytes() {
             return Err(BatchError::Invalid("bytes behind the one batch allowed"));
         }
-        header.verify_crc(bytes)?;
-        header.check_producer_may_send()?;
-        Ok(*header)
+        Ok(header)
     }
 
-    fn check_producer_may_send(&self) -> Result<(), BatchError> {
+    /// What a producer may send, CRC aside.
+    pub(crate) fn check_producer_may_send(&self) -> Result<(), BatchError> {
         let refuse = |reason| Err(BatchError::Invalid(reason));
         if self.base_offset() != 0 {
             return refuse("base offset of a produced batch is not 0");
@@ -212,7 +219,12 @@ impl BatchHeader {
         let Some(covered) = batch.get(CRC_START..self.total_bytes()) else {
             return Err(BatchError::Corrupt("shorter than its batch length"));
         };
-        if crc_fast::crc32_iscsi(covered) != self.crc.get() {
+        self.compare_crc(crc_fast::crc32_iscsi(covered))
+    }
+
+    /// Holds the CRC-32C of what it covers against the one that the header has.
+    pub(crate) fn compare_crc(&self, crc: u32) -> Result<(), BatchError> {
+        if crc != self.crc.get() {
             return Err(BatchError::Corrupt("CRC-32C differs"));
         }
         Ok(())

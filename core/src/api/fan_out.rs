@@ -12,6 +12,7 @@ use super::errors;
 use crate::metrics::stages::Stage;
 use crate::partition::PartitionError;
 use crate::shard::Shard;
+use crate::shard::pauses::Pauses;
 
 /// Items that [`ask_found`] asks about at once, before others of the shard get their turn.
 const ASKED_AT_ONCE: usize = 256;
@@ -31,12 +32,18 @@ pub fn by_owner<T: Placed>(
     items: impl IntoIterator<Item = (usize, T)>,
 ) -> BTreeMap<usize, Group<T>> {
     let mut groups: BTreeMap<usize, Group<T>> = BTreeMap::new();
-    for (place, item) in items {
-        let (places, items) = groups.entry(shard.owner(item.partition())).or_default();
-        places.push(place);
-        items.push(item);
-    }
+    items.into_iter().for_each(|item| put_to_owner(shard, &mut groups, item));
     groups
+}
+
+fn put_to_owner<T: Placed>(
+    shard: &Shard,
+    groups: &mut BTreeMap<usize, Group<T>>,
+    (place, item): (usize, T),
+) {
+    let (places, items) = groups.entry(shard.owner(item.partition())).or_default();
+    places.push(place);
+    items.push(item);
 }
 
 /// Asks the owners of the items' partitions, all at once. `question` gets what one shard owns, and
@@ -52,7 +59,12 @@ where
     F: Fn(&Rc<Shard>, Vec<T>) -> W + Clone + Send + 'static,
     W: Future<Output = Vec<Result<A, PartitionError>>> + 'static,
 {
-    let groups = by_owner(shard, items.iter().cloned().enumerate());
+    let mut pauses = Pauses::new(&shard.runtime);
+    let mut groups: BTreeMap<usize, Group<T>> = BTreeMap::new();
+    for (place, item) in items.iter().cloned().enumerate() {
+        put_to_owner(shard, &mut groups, (place, item));
+        pauses.after_cheap(1).await;
+    }
     let calls = groups.into_iter().map(|(owner, (places, items))| {
         let question = question.clone();
         async move {
@@ -71,8 +83,10 @@ where
     });
     let mut answers: Vec<_> = items.iter().map(|_| None).collect();
     for (places, outcome) in join_all(calls).await {
+        pauses.after_cheap(places.len()).await;
         put(&mut answers, &places, outcome.map_err(errors::call_error));
     }
+    pauses.after_cheap(answers.len()).await;
     let unanswered = || Err(PartitionError::Panicked);
     answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
 }

@@ -193,7 +193,16 @@ impl Handler {
                     locality: self.locality.clone(),
                     turn: self.fetch_turns.take(),
                 };
-                later(fetch::answer(shard, connection, request, version))
+                let response = fetch::answer(shard.clone(), connection, request, version);
+                Box::pin(async move {
+                    let response = response.await;
+                    let partitions = response.responses.iter().map(|topic| topic.partitions.len());
+                    if !is_large(partitions) || fetch::has_records(&response) {
+                        return Answer::Send(response.into());
+                    }
+                    let encoded = encode_aside(&shard, version, response.into()).await;
+                    or_close(encoded.map(Answer::SendEncoded))
+                })
             }
             Request::ListOffsets(request) => {
                 let is_large = is_large(request.topics.iter().map(|topic| topic.partitions.len()));

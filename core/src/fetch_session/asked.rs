@@ -3,28 +3,57 @@
 use corelane_net::messages::{FetchPartition, FetchTopic};
 
 use super::{Asked, PartitionKey, Position, TopicKey};
-use crate::once::{Once, Place};
+use crate::once::{Once, Place, TopicNumber};
 
-/// The partitions in the order of the request. One that is named twice has the place of the first
-/// mention and the position of the last, as in Kafka.
-pub fn asked(topics: &[FetchTopic], by_id: bool) -> Vec<Asked> {
-    let mut asked = Vec::with_capacity(topics.iter().map(|topic| topic.partitions.len()).sum());
-    let mut once = Once::default();
-    for topic in topics {
-        let key = TopicKey::new(&topic.topic, topic.topic_id, by_id);
-        let number = once.topic(key.clone());
-        for partition in &topic.partitions {
+/// The partitions in the order of the request, which may be taken in piece by piece. One that is named
+/// twice has the place of the first mention and the position of the last, as in Kafka.
+pub struct Asking {
+    by_id: bool,
+    once: Once<TopicKey>,
+    asked: Vec<Asked>,
+}
+
+/// A topic whose partitions follow.
+pub struct AskedTopic {
+    key: TopicKey,
+    number: TopicNumber,
+}
+
+impl Asking {
+    /// Nothing yet of these topics.
+    pub fn new(topics: &[FetchTopic], by_id: bool) -> Asking {
+        let partitions = topics.iter().map(|topic| topic.partitions.len()).sum();
+        Asking { by_id, once: Once::default(), asked: Vec::with_capacity(partitions) }
+    }
+
+    /// The next topic.
+    pub fn topic(&mut self, topic: &FetchTopic) -> AskedTopic {
+        let key = TopicKey::new(&topic.topic, topic.topic_id, self.by_id);
+        AskedTopic { number: self.once.topic(key.clone()), key }
+    }
+
+    /// The next partitions of it.
+    pub fn partitions(&mut self, topic: &AskedTopic, partitions: &[FetchPartition]) {
+        for partition in partitions {
             let position = position(partition);
-            match once.partition(number, partition.partition) {
+            match self.once.partition(topic.number, partition.partition) {
                 Place::First => {
-                    let key = PartitionKey { topic: key.clone(), index: partition.partition };
-                    asked.push(Asked { key, position, place: 0 });
+                    let (topic, index) = (topic.key.clone(), partition.partition);
+                    self.asked.push(Asked {
+                        key: PartitionKey { topic, index },
+                        position,
+                        place: 0,
+                    });
                 }
-                Place::Again(place) => asked[place].position = position,
+                Place::Again(place) => self.asked[place].position = position,
             }
         }
     }
-    asked
+
+    /// All of them.
+    pub fn asked(self) -> Vec<Asked> {
+        self.asked
+    }
 }
 
 fn position(partition: &FetchPartition) -> Position {

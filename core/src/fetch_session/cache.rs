@@ -6,7 +6,7 @@ use std::time::Duration;
 use corelane_net::messages::{FetchRequest, ForgottenTopic};
 
 use super::session::{Session, Shown, next_epoch};
-use super::{Asked, PartitionKey, TopicKey, asked};
+use super::{Asked, PartitionKey, TopicKey};
 
 /// `session_epoch` of a request that has no session, or ends the one that it names.
 const FINAL_EPOCH: i32 = -1;
@@ -142,25 +142,28 @@ impl SessionCache {
         Some(id)
     }
 
-    /// Takes a request in; `by_id` in versions that name topics by id, `now` is monotonic.
+    /// Takes a request in that names the partitions `asked`; `by_id` in versions that name topics by id,
+    /// `now` is monotonic.
     pub fn begin(
         &mut self,
         request: &FetchRequest,
+        asked: Vec<Asked>,
         by_id: bool,
         now: Duration,
     ) -> Result<Begun, SessionError> {
         if !is_full(request) {
-            return self.go_on(request, by_id, now);
+            return self.go_on(request, asked, by_id, now);
         }
         self.close(request.session_id);
         let opens = request.session_epoch == INITIAL_EPOCH;
         let kind = if opens { FetchKind::Opening } else { FetchKind::Sessionless };
-        Ok(Begun { kind, asked: asked(&request.topics, by_id) })
+        Ok(Begun { kind, asked })
     }
 
     fn go_on(
         &mut self,
         request: &FetchRequest,
+        asked: Vec<Asked>,
         by_id: bool,
         now: Duration,
     ) -> Result<Begun, SessionError> {
@@ -173,7 +176,6 @@ impl SessionCache {
             return Err(SessionError::TopicIds);
         }
         let before = session.len();
-        let asked = asked(&request.topics, by_id);
         if !are_legal(&asked) {
             // What it opens next gets no session.
             self.close(id);
@@ -219,6 +221,29 @@ impl SessionCache {
         self.partitions += session.len();
         self.sessions.insert(id, session);
         id
+    }
+
+    /// Adds partitions that were answered as well to a session that was just opened. If there is no room,
+    /// or one is of a topic that can't be, it is closed, and there is none: false.
+    pub fn extend<'a>(
+        &mut self,
+        id: i32,
+        now: Duration,
+        answered: impl ExactSizeIterator<Item = (&'a Asked, Shown)> + Clone,
+    ) -> bool {
+        let all_legal = are_legal(answered.clone().map(|(asked, _)| asked));
+        let has_room = all_legal && self.make_room(answered.len(), now);
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        if !has_room {
+            self.close(id);
+            return false;
+        }
+        let before = session.len();
+        for (asked, shown) in answered {
+            session.add(asked, &shown);
+        }
+        self.partitions += session.len() - before;
+        true
     }
 
     /// Which of the partitions answered the answer must name. `next_epoch` is that of

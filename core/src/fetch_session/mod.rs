@@ -17,7 +17,7 @@ use corelane_net::codec::{Str, Uuid};
 
 use crate::catalog::name;
 
-pub use asked::asked;
+pub use asked::Asking;
 pub use cache::{
     Begun, FetchKind, Opening, SessionCache, SessionError, SessionLimits, TravellingSession,
 };

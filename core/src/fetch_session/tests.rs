@@ -4,8 +4,8 @@ use corelane_net::codec::{Str, Uuid};
 use corelane_net::messages::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
 
 use super::{
-    Asked, FetchKind, Opening, SessionCache, SessionError, SessionLimits, Shown, asked, cache,
-    next_epoch,
+    Asked, Asking, Begun, FetchKind, Opening, SessionCache, SessionError, SessionLimits, Shown,
+    cache, next_epoch,
 };
 use crate::catalog::name::MAX_NAME_BYTES;
 use crate::seeded::Rng;
@@ -40,6 +40,24 @@ fn request(session_id: i32, session_epoch: i32, topics: Vec<FetchTopic>) -> Fetc
     FetchRequest { session_id, session_epoch, topics, ..Default::default() }
 }
 
+fn asked(topics: &[FetchTopic], by_id: bool) -> Vec<Asked> {
+    let mut asking = Asking::new(topics, by_id);
+    for topic in topics {
+        let key = asking.topic(topic);
+        topic.partitions.chunks(2).for_each(|some| asking.partitions(&key, some));
+    }
+    asking.asked()
+}
+
+fn begin(
+    cache: &mut SessionCache,
+    request: &FetchRequest,
+    by_id: bool,
+    now: Duration,
+) -> Result<Begun, SessionError> {
+    cache.begin(request, asked(&request.topics, by_id), by_id, now)
+}
+
 fn named(asked: &[Asked]) -> Vec<(i32, i64)> {
     asked.iter().map(|asked| (asked.key.index, asked.position.offset)).collect()
 }
@@ -59,7 +77,7 @@ impl World {
     /// Opens a session over partitions of topic `t` that all have nothing; its id, or 0.
     fn open(&mut self, partitions: &[(i32, i64)]) -> i32 {
         let request = request(0, 0, vec![topic("t", partitions)]);
-        let begun = self.cache.begin(&request, false, self.now).unwrap();
+        let begun = begin(&mut self.cache, &request, false, self.now).unwrap();
         assert_eq!(begun.kind, FetchKind::Opening);
         let opening = Opening { by_id: false, random: self.next_random };
         self.next_random += 1;
@@ -68,7 +86,7 @@ impl World {
 
     /// A request that goes on: its partitions, and the epoch that its answer needs.
     fn go_on(&mut self, request: &FetchRequest) -> Result<(Vec<Asked>, i32), SessionError> {
-        let begun = self.cache.begin(request, false, self.now)?;
+        let begun = begin(&mut self.cache, request, false, self.now)?;
         let FetchKind::Incremental { next_epoch, .. } = begun.kind else {
             panic!("{:?}", begun.kind)
         };
@@ -86,6 +104,29 @@ impl World {
 }
 
 #[test]
+fn a_session_that_is_opened_in_steps_is_like_any_other_or_is_not_there() {
+    let mut world = World::new(SMALL);
+    let all: Vec<(i32, i64)> = (0..8).map(|index| (index, 5)).collect();
+    let begun = begin(&mut world.cache, &request(0, 0, vec![topic("t", &all)]), false, at(1));
+    let begun = begun.unwrap();
+    let shown = |asked| (asked, QUIET);
+    let opening = Opening { by_id: false, random: 7 };
+    let id = world.cache.open(opening, at(1), begun.asked[..3].iter().map(shown));
+    assert!(world.cache.extend(id, at(1), begun.asked[3..].iter().map(shown)));
+    world.cache.check();
+    assert!(world.told(id, 1, |_| QUIET).is_empty());
+    let news = |index| if index == 6 { RECORDS } else { QUIET };
+    assert_eq!(world.told(id, 2, news), [6]);
+    // There is room for two more, not for three.
+    let opening = Opening { by_id: false, random: 8 };
+    let other = world.cache.open(opening, at(1), begun.asked[..1].iter().map(shown));
+    assert!(!world.cache.extend(other, at(1), begun.asked[1..3].iter().map(shown)));
+    world.cache.check();
+    assert_eq!(world.cache.len(), 1);
+    assert!(!world.cache.extend(other, at(1), begun.asked[1..2].iter().map(shown)), "it is gone");
+}
+
+#[test]
 fn a_partition_named_twice_counts_once_with_the_last_position() {
     let topics = [
         topic("t", &[(0, 1), (1, 2), (0, 3)]),
@@ -95,7 +136,7 @@ fn a_partition_named_twice_counts_once_with_the_last_position() {
     for by_id in [false, true] {
         assert_eq!(named(&asked(&topics, by_id)), [(0, 3), (1, 5), (0, 4), (2, 6)]);
     }
-    assert_eq!(asked(&[], true), []);
+    assert!(asked(&[], true).is_empty());
 }
 
 #[test]
@@ -144,7 +185,7 @@ fn partitions_are_added_changed_and_forgotten() {
     assert_eq!(told, [false, true], "what is added is told once");
     let mut last = request(id, 2, vec![]);
     last.forgotten_topics_data = vec![forgotten(vec![0, 3])];
-    let begun = world.cache.begin(&last, false, at(1)).unwrap();
+    let begun = begin(&mut world.cache, &last, false, at(1)).unwrap();
     assert_eq!(begun.kind, FetchKind::Sessionless, "an empty session ends");
     assert!(world.cache.is_empty());
 }
@@ -154,7 +195,8 @@ fn a_wrong_epoch_id_or_way_of_naming_is_refused() {
     let mut world = World::new(SMALL);
     let id = world.open(&[(0, 0)]);
     let begin = |world: &mut World, id, epoch, by_id| {
-        world.cache.begin(&request(id, epoch, vec![]), by_id, at(1)).map(|begun| begun.kind)
+        self::begin(&mut world.cache, &request(id, epoch, vec![]), by_id, at(1))
+            .map(|begun| begun.kind)
     };
     assert_eq!(begin(&mut world, id + 1, 1, false), Err(SessionError::NotFound));
     assert_eq!(begin(&mut world, 0, 1, false), Err(SessionError::NotFound));
@@ -279,7 +321,7 @@ fn random_clients_never_break_the_count() {
             partitions: (0..rng.below(30) as i32).collect(),
         }];
         let now = at(step * rng.below(20) / 10);
-        let Ok(begun) = cache.begin(&request, false, now) else { continue };
+        let Ok(begun) = begin(&mut cache, &request, false, now) else { continue };
         let answered =
             |asked: &Asked| (asked.place, if asked.key.index % 3 == 0 { RECORDS } else { QUIET });
         match begun.kind {
@@ -306,7 +348,7 @@ fn a_topic_that_cannot_be_has_no_place_in_a_session() {
     let long = "x".repeat(MAX_NAME_BYTES + 1);
     for name in [&long, "ü", ""] {
         let request = request(0, 0, vec![topic("t", &[(0, 0)]), topic(name, &[(0, 0)])]);
-        let begun = world.cache.begin(&request, false, at(1)).unwrap();
+        let begun = begin(&mut world.cache, &request, false, at(1)).unwrap();
         assert_eq!(begun.asked.len(), 2, "they are answered");
         let opening = Opening { by_id: false, random: 1 };
         let answered = begun.asked.iter().map(|asked| (asked, QUIET));
@@ -357,7 +399,7 @@ fn a_session_goes_on_where_its_connection_has_moved() {
     let last = request(id, -1, vec![]);
     assert_eq!(here.cache.elsewhere(&last), None);
     assert_eq!(there.cache.elsewhere(&last), None);
-    there.cache.begin(&last, false, at(3)).unwrap();
+    begin(&mut there.cache, &last, false, at(3)).unwrap();
     assert!(there.cache.is_empty());
     assert_eq!(there.cache.elsewhere(&last), Some(0), "as for any that is not here");
 }

@@ -265,6 +265,8 @@ fn pools(shard: &Shard, store: &StoreGauges) -> Vec<Pool> {
         pool("tail_cache", store.cached_bytes, Some(store.cache_limit_bytes)),
         pool("unwritten", store.unwritten_bytes, Some(store.unwritten_limit_bytes)),
         pool("journal", store.journal_buffer_bytes, None),
+        pool("buffers", store.buffer_taken_bytes, None),
+        pool("buffers_idle", store.buffer_bytes.saturating_sub(store.buffer_taken_bytes), None),
     ]
 }
 

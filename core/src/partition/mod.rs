@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 use corelane_storage::ids::PartitionId;
 use corelane_storage::log::{
-    Appended, Log, LogConfig, LogGauges, LogOffsets, ReadPlan, TimestampOffset,
+    APPENDED_AT_ONCE_BYTES_MAX, Appended, Log, LogConfig, LogGauges, LogOffsets, ReadPlan,
+    TimestampOffset,
 };
 use corelane_storage::notify::Signal;
 use futures_util::FutureExt;
@@ -31,6 +32,7 @@ pub use error::PartitionError;
 pub use traffic::Traffic;
 
 use crate::runtime::{DiskFile, ShardRuntime};
+use crate::shard::semaphore::{Acquire, Permit, Semaphore};
 
 /// What a fetch asks of one partition.
 #[derive(Clone, Copy, Debug)]
@@ -63,33 +65,57 @@ pub struct Partition {
     log: Log<ShardRuntime>,
     broken: RefCell<Option<Arc<str>>>,
     deleted: Cell<bool>,
-    /// Batches whose records are still to be looked at, and those behind them.
+    /// Batches that could not be appended at once, and those behind them.
     queued: Cell<usize>,
+    /// Their order; `None` until there was one.
+    queue: RefCell<Option<Semaphore>>,
     traffic: Traffic,
 }
 
-/// A batch that could not be appended at once.
-pub struct Queued(Rc<Partition>);
+/// A batch that could not be appended at once: its place among those of its partition.
+pub struct Queued {
+    partition: Rc<Partition>,
+    place: Option<Acquire>,
+    /// From when its turn has come.
+    _turn: Option<Permit>,
+}
 
 impl Queued {
-    /// Looks at the records of `batch`, and appends it. Those before it must be gone.
+    /// Waits until those before it are appended, or given up.
+    pub async fn come(&mut self) {
+        if let Some(place) = self.place.take() {
+            self._turn = Some(place.await);
+        }
+    }
+
+    /// True if its records have to be looked at, which may take long.
+    pub fn must_check_records(&self, batch: &[u8]) -> Result<bool, PartitionError> {
+        self.partition.guarded(|log| log.must_check_records(batch))
+    }
+
+    /// Looks at the records of `batch`, if need be. Its turn must have come.
+    pub async fn check_records(&self, batch: &[u8]) -> Result<(), PartitionError> {
+        self.partition.guarded_async(self.partition.log.check_records(batch)).await
+    }
+
+    /// Appends `batch`, however large, letting others of the shard have their turns meanwhile. Its own
+    /// turn must have come.
     pub async fn append(self, batch: &[u8]) -> Result<Appended, PartitionError> {
-        let partition = &self.0;
-        partition.guarded_async(partition.log.check_records(batch)).await?;
-        let appended = partition.guarded(|log| log.append(batch))??;
+        let partition = &self.partition;
+        let appended = partition.guarded_async(partition.log.append_in_steps(batch)).await?;
         partition.traffic.count(batch.len(), &appended);
         Ok(appended)
     }
 
     /// Where it goes.
     pub fn partition(&self) -> &Rc<Partition> {
-        &self.0
+        &self.partition
     }
 }
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        self.0.queued.set(self.0.queued.get() - 1);
+        self.partition.queued.set(self.partition.queued.get() - 1);
     }
 }
 
@@ -98,7 +124,8 @@ impl Partition {
     pub fn new(id: PartitionId, log: Log<ShardRuntime>) -> Rc<Partition> {
         let (deleted, queued) = (Cell::new(false), Cell::new(0));
         let (broken, traffic) = (RefCell::default(), Traffic::default());
-        Rc::new(Partition { id, log, broken, deleted, queued, traffic })
+        let queue = RefCell::default();
+        Rc::new(Partition { id, log, broken, deleted, queued, queue, traffic })
     }
 
     /// Its topic is deleted: whoever still waits is told that there is no such partition.
@@ -112,12 +139,13 @@ impl Partition {
     }
 
     /// Appends one batch; acknowledged later, see [`Partition::acknowledged`]. `None`, and nothing
-    /// is appended, if its records have to be looked at first, or if batches before it still wait
-    /// for that: it has to queue behind them ([`Partition::queue`]).
+    /// is appended, if its records have to be looked at first, or it is too large to be appended in one
+    /// step, or batches before it still wait: it has to queue ([`Partition::queue`]).
     pub fn append_at_once(&self, batch: &[u8]) -> Result<Option<Appended>, PartitionError> {
         let is_behind = self.queued.get() > 0;
         let appended = self.guarded(|log| {
-            let must_wait = is_behind || log.must_check_records(batch);
+            let is_large = batch.len() > APPENDED_AT_ONCE_BYTES_MAX;
+            let must_wait = is_behind || is_large || log.must_check_records(batch);
             (!must_wait).then(|| log.append(batch)).transpose()
         })??;
         if let Some(appended) = &appended {
@@ -135,10 +163,13 @@ impl Partition {
         Ok(appended)
     }
 
-    /// Until this is dropped, what comes later has to queue.
+    /// Takes the next place among the batches that queue; until this is dropped, what comes later has
+    /// to queue behind it.
     pub fn queue(self: &Rc<Self>) -> Queued {
         self.queued.set(self.queued.get() + 1);
-        Queued(self.clone())
+        let mut queue = self.queue.borrow_mut();
+        let place = queue.get_or_insert_with(|| Semaphore::new(1)).acquire(1);
+        Queued { partition: self.clone(), place: Some(place), _turn: None }
     }
 
     /// Resolves when everything below `next_offset` is acknowledged.

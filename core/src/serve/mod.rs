@@ -1,5 +1,6 @@
 //! `corelane serve`: from settings to a running broker, and to its clean end.
 //!
+//! - `allocator.rs`: large memory that is free goes back to the kernel
 //! - `check.rs`: whether a start would succeed
 //! - `host.rs`: what the machine gives this process
 //! - `launch.rs`: all shards from nothing to serving, led by shard 0
@@ -13,6 +14,7 @@
 //! shard's partitions, the listener, one line on stdout.
 
 mod accept;
+mod allocator;
 mod check;
 mod host;
 mod launch;
@@ -197,6 +199,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
         return check::check(options.settings);
     }
     let began = Instant::now();
+    allocator::give_large_memory_back();
     let signals = Signals::install().map_err(system("signals"))?;
     log_to_stderr();
     let gathered = options.settings.gather();

@@ -1,7 +1,9 @@
 //! Appends in arrival order, and their acknowledgement.
 //!
-//! A batch whose records have to be looked at first, which may take long, leaves the shard's order
-//! for a queue of its own, and takes with it what comes later for the same partition.
+//! What would hold the shard for long leaves the shard's order, and takes with it what comes later for
+//! the same partition: batches whose records have to be looked at first, very large ones, and the
+//! rest of a request once it has had its share of a turn. So small requests for other partitions wait for
+//! none of them.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -13,9 +15,18 @@ use corelane_storage::log::Appended;
 use corelane_storage::runtime::Runtime;
 
 use super::Shard;
-use super::semaphore::Acquire;
 use crate::metrics::stages::{Stage, Stopwatch};
 use crate::partition::{Partition, PartitionError, Queued};
+
+/// What one request appends before others of the shard have their turn: to check and to copy so many bytes
+/// takes about 150 us.
+const TURN_BYTES: usize = 512 << 10;
+
+/// What a batch costs beside its bytes, as so many more.
+const BATCH_COST_BYTES: usize = 4 << 10;
+
+/// Requests of more bytes wait for the disk where others can pass them.
+const LARGE_BYTES: usize = 64 << 10;
 
 /// One batch of a produce request.
 #[derive(Clone, Debug)]
@@ -34,12 +45,27 @@ pub struct Accepted {
     watch: Stopwatch,
 }
 
-/// The batches of one request that could not be appended at once.
-struct Late {
-    /// Their place among those whose records are looked at, one request at a time.
-    turn: Acquire,
-    /// Each with its place in the request.
-    batches: Vec<(usize, Queued)>,
+/// The batches of one request that could not be appended at once, each with its place in the request.
+type Late = Vec<(usize, Queued)>;
+
+/// What is left of a request's share of a turn.
+struct Share {
+    left_bytes: usize,
+}
+
+impl Share {
+    fn whole() -> Share {
+        Share { left_bytes: TURN_BYTES }
+    }
+
+    fn take(&mut self, batch: &Batch) {
+        let cost = batch.records.len() + BATCH_COST_BYTES;
+        self.left_bytes = self.left_bytes.saturating_sub(cost);
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.left_bytes == 0
+    }
 }
 
 /// What a producer is told of its batch.
@@ -67,20 +93,28 @@ impl Shard {
         let turn = self.append_turn.acquire(1);
         let (shard, mut watch) = (self.clone(), self.stopwatch());
         async move {
+            let bytes: usize = batches.iter().map(|batch| batch.records.len()).sum();
+            let is_large = bytes > LARGE_BYTES;
             let admitted = async {
                 let turn = turn.await;
-                shard.store.admit().await;
+                if !is_large {
+                    shard.store.admit_small().await;
+                }
                 turn
             };
             let Some(turn) = shard.until(deadline, admitted).await else {
                 return batches.iter().map(|_| Err(PartitionError::TimedOut)).collect();
             };
             shard.lap(&mut watch, Stage::Queue);
-            let (mut accepted, late) = shard.append_at_once(&batches);
+            let share = match is_large && !shard.store.has_room() {
+                true => Share { left_bytes: 0 },
+                false => Share::whole(),
+            };
+            let (mut accepted, late) = shard.append_at_once(&batches, share);
             drop(turn);
             shard.lap(&mut watch, Stage::Append);
             accepted.iter_mut().flatten().for_each(|accepted| accepted.watch = watch);
-            if let Some(late) = late {
+            if !late.is_empty() {
                 // Boxed: hardly a request needs it, and all would have to carry it.
                 Box::pin(shard.append_late(late, &batches, &mut accepted, deadline)).await;
             }
@@ -88,26 +122,28 @@ impl Shard {
         }
     }
 
-    /// What is late counts as timed out until it is appended.
+    /// What is late counts as timed out until it is appended. Its place among those of its partition is
+    /// taken now, in the shard's order.
     fn append_at_once(
         &self,
         batches: &[Batch],
-    ) -> (Vec<Result<Accepted, PartitionError>>, Option<Late>) {
+        mut share: Share,
+    ) -> (Vec<Result<Accepted, PartitionError>>, Late) {
         let mut late = Vec::new();
         let append_one = |(place, batch): (usize, &Batch)| {
             let partition = self.partition(batch.partition)?;
-            match partition.append_at_once(&batch.records)? {
-                Some(appended) => Ok(Accepted { partition, appended, watch: Stopwatch::default() }),
-                None => {
-                    late.push((place, partition.queue()));
-                    Err(PartitionError::TimedOut)
-                }
-            }
+            let appended = match share.is_used_up() {
+                true => None,
+                false => partition.append_at_once(&batch.records)?,
+            };
+            let Some(appended) = appended else {
+                late.push((place, partition.queue()));
+                return Err(PartitionError::TimedOut);
+            };
+            share.take(batch);
+            Ok(Accepted { partition, appended, watch: Stopwatch::default() })
         };
         let accepted = batches.iter().enumerate().map(append_one).collect();
-        // Its turn is taken now, in the shard's order.
-        let late = (!late.is_empty())
-            .then(|| Late { turn: self.late_append_turn.acquire(1), batches: late });
         (accepted, late)
     }
 
@@ -118,21 +154,41 @@ impl Shard {
         accepted: &mut [Result<Accepted, PartitionError>],
         deadline: Duration,
     ) {
-        let Some(_turn) = self.until(deadline, late.turn).await else { return };
-        for (place, queued) in late.batches {
+        // What was appended before has had a turn.
+        let mut share = Share { left_bytes: 0 };
+        for (place, queued) in late {
+            if share.is_used_up() {
+                share = Share::whole();
+                self.runtime.yield_now().await;
+            }
             if self.runtime.monotonic() >= deadline {
                 return;
             }
+            share.take(&batches[place]);
             let partition = queued.partition().clone();
-            let admitted = async {
-                self.store.admit().await;
-                queued.append(&batches[place].records).await
-            };
-            if let Some(outcome) = self.until(deadline, admitted).await {
+            let appended = self.append_queued(queued, &batches[place].records);
+            if let Some(outcome) = self.until(deadline, appended).await {
                 let watch = Stopwatch::default();
                 accepted[place] = outcome.map(|appended| Accepted { partition, appended, watch });
             }
         }
+    }
+
+    async fn append_queued(
+        &self,
+        mut queued: Queued,
+        batch: &[u8],
+    ) -> Result<Appended, PartitionError> {
+        queued.come().await;
+        if queued.must_check_records(batch)? {
+            // One at a time: to decompress takes memory.
+            let _turn = self.record_check_turn.acquire(1).await;
+            queued.check_records(batch).await?;
+        }
+        // One at a time, or all that wait for room would be woken for each write, and go over it.
+        let _turn = self.late_append_turn.acquire(1).await;
+        self.store.admit().await;
+        queued.append(batch).await
     }
 
     /// One result per batch, in order: with `wait`, when every accepted batch is acknowledged or

@@ -178,8 +178,10 @@ pub struct Shard {
     pub record_searches: Semaphore,
     /// Appends happen in the order in which they queue here.
     append_turn: Semaphore,
-    /// Those whose records have to be looked at first queue here.
+    /// Those that could not be appended when it was their turn queue here.
     late_append_turn: Semaphore,
+    /// Before, those whose records have to be looked at queue here.
+    record_check_turn: Semaphore,
     producer_ids: ProducerIds,
     /// The groups whose partition of the offsets topic this shard owns.
     pub groups: Groups,
@@ -247,6 +249,7 @@ impl Shard {
             record_searches: Semaphore::new(RECORD_SEARCHES_MAX),
             append_turn: Semaphore::new(1),
             late_append_turn: Semaphore::new(1),
+            record_check_turn: Semaphore::new(1),
             producer_ids: ProducerIds::default(),
             groups: Groups::new(rules),
             group_loads: Semaphore::new(GROUP_LOADS_MAX),

@@ -7,6 +7,7 @@ use corelane_storage::notify::Signal;
 use corelane_storage::runtime::Runtime;
 
 use super::Shard;
+use super::pauses::Pauses;
 use crate::partition::{PartitionError, Planned, Want, batches};
 use crate::runtime::DiskFile;
 
@@ -43,18 +44,21 @@ impl Shard {
         if let Some(subscription) = subscription
             && is_short(&plans, subscription.min_bytes)
         {
-            self.subscribe(wants, &plans, &subscription.signal);
+            self.subscribe(wants, &plans, &subscription.signal).await;
         }
         plans
     }
 
-    fn subscribe(
+    /// Whatever grows before its turn has come fires the signal then.
+    async fn subscribe(
         &self,
         wants: &[Want],
         plans: &[Result<Planned, PartitionError>],
         signal: &Arc<Signal>,
     ) {
+        let mut pauses = Pauses::new(&self.runtime);
         for (want, plan) in wants.iter().zip(plans) {
+            pauses.after(1).await;
             let Ok(Planned::Read(plan)) = plan else { continue };
             let past_offset = plan.offsets.high_watermark;
             let subscribed = self

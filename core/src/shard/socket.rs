@@ -19,6 +19,9 @@ use crate::runtime::{DiskFile, SendableFile, ShardRuntime, TcpStream};
 /// Most parts of one write.
 const WRITE_PARTS_MAX: usize = 256;
 
+/// Most bytes of one write: copying them is one step of the shard.
+const WRITE_BYTES_MAX: usize = 256 << 10;
+
 /// A range of a file that an answer is sent from.
 pub struct LeasedFile {
     /// The file.
@@ -66,10 +69,19 @@ impl Stream for Socket {
                 .send_file(&range.file, extent.from(), extent.len_bytes(), more)
                 .await;
         }
-        let in_memory = parts.iter().map_while(Part::bytes);
-        let pieces: Vec<IoSlice<'_>> =
-            in_memory.take(WRITE_PARTS_MAX).map(|bytes| IoSlice::new(bytes)).collect();
-        if pieces.len() < parts.len() {
+        let mut room_bytes = WRITE_BYTES_MAX;
+        let mut more = false;
+        let mut pieces = Vec::with_capacity(parts.len().min(WRITE_PARTS_MAX));
+        for bytes in parts.iter().map_while(Part::bytes).take(WRITE_PARTS_MAX) {
+            let piece = &bytes[..bytes.len().min(room_bytes)];
+            pieces.push(IoSlice::new(piece));
+            room_bytes -= piece.len();
+            if room_bytes == 0 {
+                more = piece.len() < bytes.len();
+                break;
+            }
+        }
+        if more || pieces.len() < parts.len() {
             return self.stream.write_vectored_more(&pieces).await;
         }
         self.stream.write_vectored(&pieces).await
@@ -96,5 +108,9 @@ impl Timer for Clock {
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
         self.0.sleep(duration)
+    }
+
+    fn yield_now(&self) -> impl Future<Output = ()> {
+        self.0.yield_now()
     }
 }

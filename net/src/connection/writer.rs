@@ -36,7 +36,7 @@ pub(super) async fn run<S: Stream, T: Timer, V: Service>(
         let parts = out.take_parts();
         if !parts.is_empty() {
             let began = timer.now();
-            write_all(stream, parts, state).await.map_err(Closed::Write)?;
+            write_all(stream, timer, parts, limits, state).await.map_err(Closed::Write)?;
             service.sent(timer.now().saturating_sub(began));
         }
         end?;
@@ -83,8 +83,14 @@ fn encode_answer(answered: &Answered, out: &mut Encoder) -> Result<(), Closed> {
     encoded.map_err(|source| Closed::Unencodable { api, version, source })
 }
 
-async fn write_all<S: Stream>(stream: &S, mut parts: Vec<Part>, state: &State) -> io::Result<()> {
-    let mut first = 0;
+async fn write_all<S: Stream, T: Timer>(
+    stream: &S,
+    timer: &T,
+    mut parts: Vec<Part>,
+    limits: &Limits,
+    state: &State,
+) -> io::Result<()> {
+    let (mut first, mut turn_bytes) = (0, 0);
     state.writer_step(true);
     while first < parts.len() {
         let end = parts.len().min(first + PARTS_PER_WRITE);
@@ -92,6 +98,7 @@ async fn write_all<S: Stream>(stream: &S, mut parts: Vec<Part>, state: &State) -
         if written_bytes == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        turn_bytes += written_bytes;
         while let Some(part) = parts.get_mut(first)
             && written_bytes > 0
         {
@@ -104,6 +111,11 @@ async fn write_all<S: Stream>(stream: &S, mut parts: Vec<Part>, state: &State) -
             }
         }
         state.writer_step(true);
+        // A client that reads as fast as this writes would have the thread to itself.
+        if turn_bytes >= limits.turn_bytes && first < parts.len() {
+            turn_bytes = 0;
+            timer.yield_now().await;
+        }
     }
     state.writer_step(false);
     Ok(())

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 const POOLED_BYTES_MIN: usize = 16 << 10;
 
 /// Longer ones are rare, and would keep too much.
-const POOLED_BYTES_MAX: usize = 4 << 20;
+pub(super) const POOLED_BYTES_MAX: usize = 4 << 20;
 
 /// What one thread keeps at most, beside the frames under way.
 const KEPT_BYTES_MAX: usize = 16 << 20;

@@ -35,6 +35,13 @@ pub(crate) fn trim_memory() -> bool {
     with_arena(|arena| arena.trim(SLABS_MAX)) == Some(SLABS_MAX)
 }
 
+/// Memory of this thread's buffers in bytes: all that it has of the kernel, and how much of that buffers
+/// hold now.
+pub(crate) fn memory_bytes() -> (u64, u64) {
+    let (held, taken) = with_arena(|arena| arena.bytes()).unwrap_or_default();
+    (held as u64, taken as u64)
+}
+
 /// The writing end of a block-aligned buffer.
 pub struct AlignedBuf {
     memory: Arc<Memory>,

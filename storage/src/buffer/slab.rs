@@ -51,6 +51,23 @@ pub(super) unsafe fn unmap(ptr: NonNull<u8>, len: usize) {
     unsafe { libc::munmap(ptr.as_ptr().cast(), len) };
 }
 
+/// Says whether the kernel is to back the slab at `ptr` by one huge page. Advice: a kernel without them
+/// goes on with small ones.
+pub(super) fn want_huge_page(ptr: NonNull<u8>, wanted: bool) {
+    let advice = if wanted { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
+    // SAFETY: it changes nothing of what is in memory; a range that is not mapped is an error.
+    unsafe { libc::madvise(ptr.as_ptr().cast(), SLAB_BYTES, advice) };
+}
+
+/// Gives the kernel the memory back, not the addresses: the next touch finds zeros.
+///
+/// # Safety
+/// The range, of whole pages, must be mapped, and nobody may use what is in it.
+pub(super) unsafe fn give_back_pages(ptr: NonNull<u8>, len: usize) {
+    // SAFETY: the caller vouches that it is ours and unused.
+    unsafe { libc::madvise(ptr.as_ptr().cast(), len, libc::MADV_DONTNEED) };
+}
+
 /// One slab: [`SLAB_BYTES`] of memory at a multiple of that, which the kernel may back by one huge
 /// page.
 pub(super) struct Slab {
@@ -74,9 +91,7 @@ impl Slab {
                 map_aligned()
             }
         };
-        // Advice: a kernel without huge pages goes on with small ones.
-        // SAFETY: the range is a mapping of ours, and the advice changes nothing of what is in it.
-        unsafe { libc::madvise(ptr.as_ptr().cast(), SLAB_BYTES, libc::MADV_HUGEPAGE) };
+        want_huge_page(ptr, true);
         Slab { ptr }
     }
 

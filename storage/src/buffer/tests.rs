@@ -6,7 +6,7 @@ const MIB: usize = 1 << 20;
 
 /// Bytes that this thread's arena has from the kernel.
 fn memory_bytes() -> usize {
-    with_arena(|arena| arena.bytes()).unwrap()
+    with_arena(|arena| arena.bytes().0).unwrap()
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Taking a batch: checked, numbered, copied once into the tail. No I/O and no waiting, so batches
-//! get their offsets in the order of the calls.
+//! get their offsets in the order of the calls. `append_in_steps.rs` has the way of very large ones.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use crate::log::Log;
 use crate::log::check_records::RefusedTimestamp;
 use crate::log::segment::Segment;
 use crate::log::state::LogState;
+use crate::log::tail::Copied;
 use crate::producers::{Check, DEFAULT_EXPIRATION_MS, SequenceError};
 use crate::runtime::Runtime;
 
@@ -74,13 +75,28 @@ impl<R: Runtime> Log<R> {
     /// # Errors
     /// Every [`AppendError`].
     pub fn append(&self, batch: &[u8]) -> Result<Appended, AppendError> {
-        let inner = &*self.inner;
-        let now_ms = inner.shared.runtime.now_ms();
-        let limit_bytes = inner.state.borrow().config.max_message_bytes;
+        self.check_size(batch)?;
+        let header = BatchHeader::validate_from_producer(batch)?;
+        self.append_checked(header, batch, Copied::default())
+    }
+
+    pub(super) fn check_size(&self, batch: &[u8]) -> Result<(), AppendError> {
+        let limit_bytes = self.inner.state.borrow().config.max_message_bytes;
         if batch.len() > limit_bytes as usize {
             return Err(AppendError::TooLarge { batch_bytes: batch.len(), limit_bytes });
         }
-        let mut header = BatchHeader::validate_from_producer(batch)?;
+        Ok(())
+    }
+
+    /// The same for a batch that is all right by itself, and of which a part may have been copied.
+    pub(super) fn append_checked(
+        &self,
+        mut header: BatchHeader,
+        batch: &[u8],
+        copied: Copied,
+    ) -> Result<Appended, AppendError> {
+        let inner = &*self.inner;
+        let now_ms = inner.shared.runtime.now_ms();
         let state = &mut *inner.state.borrow_mut();
         if let Some(reason) = state.offline.clone().or(inner.shared.failed.borrow().clone()) {
             return Err(AppendError::Offline(reason));
@@ -109,7 +125,7 @@ impl<R: Runtime> Log<R> {
         if state.config.log_append_time {
             header.stamp_log_append_time(now_ms);
         }
-        self.take(state, &header, &batch[HEADER_BYTES..], now_ms);
+        self.take(state, &header, &batch[HEADER_BYTES..], copied, now_ms);
         state.log_end = next_offset;
         self.mark_dirty(state);
         Ok(Appended {
@@ -125,6 +141,7 @@ impl<R: Runtime> Log<R> {
         state: &mut LogState<R::File>,
         header: &BatchHeader,
         records: &[u8],
+        copied: Copied,
         now_ms: i64,
     ) {
         let base_offset = header.base_offset();
@@ -140,7 +157,8 @@ impl<R: Runtime> Log<R> {
         segment.last_append_ms = now_ms;
         let unwritten_before = segment.unwritten_blocks();
         let chunk_bytes_max = self.inner.shared.chunk_bytes_max();
-        let taken = segment.tail.append(base_offset, header.as_bytes(), records, chunk_bytes_max);
+        let batch = [header.as_bytes(), records];
+        let taken = segment.tail.append(base_offset, batch, copied, chunk_bytes_max);
         let batch_bytes = header.total_bytes() as u64;
         segment.end += batch_bytes;
         segment.run_batch_bytes_max = segment.run_batch_bytes_max.max(batch_bytes);
@@ -165,7 +183,7 @@ impl<R: Runtime> Log<R> {
     }
 }
 
-fn must_roll<F>(state: &LogState<F>, batch_bytes: usize, now_ms: i64) -> bool {
+pub(super) fn must_roll<F>(state: &LogState<F>, batch_bytes: usize, now_ms: i64) -> bool {
     let active = state.active();
     let segment_ms = match state.config.compact_policy {
         true => state.config.segment_ms.min(state.config.max_compaction_lag_ms),

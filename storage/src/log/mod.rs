@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! append.rs      a batch is checked, numbered and copied into the tail; no I/O
+//! append_in_steps.rs  the same for very large ones, in turns with others
 //! write.rs       the tail's way to the disk: straight into the segment, or through the journal
 //! publish.rs     what is written and flushed becomes the high watermark; who waits is woken
 //! read.rs        a range becomes a plan of leases
@@ -23,6 +24,7 @@
 //! ```
 
 mod append;
+mod append_in_steps;
 mod check_records;
 mod checkpoint;
 mod checkpoint_file;
@@ -51,6 +53,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use append::{AppendError, Appended};
+pub use append_in_steps::APPENDED_AT_ONCE_BYTES_MAX;
 pub use check_records::{CHECKED_BYTES_MAX, RefusedTimestamp};
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint_file::fuzz as fuzz_checkpoint;

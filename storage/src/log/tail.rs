@@ -26,6 +26,15 @@ struct Chunk {
     first_batch: Option<BatchPlace>,
 }
 
+/// The end of a batch, copied before the batch is appended.
+#[derive(Debug, Default)]
+pub(crate) struct Copied {
+    /// Where in the batch, its header included, the bytes of the chunks begin.
+    pub from: usize,
+    /// Full ones, but for the last.
+    pub chunks: Vec<AlignedBuf>,
+}
+
 /// Chunks that cover `[start, end)` of a segment without gaps.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -48,14 +57,17 @@ impl Tail {
     }
 
     /// Appends one batch, given in two pieces, in chunks of `chunk_bytes_max` at most, or as large as
-    /// the batch; returns the bytes of memory newly taken.
+    /// the batch; returns the bytes of memory newly taken. What was copied before must be of this batch.
     pub(crate) fn append(
         &mut self,
         offset: i64,
-        header: &[u8],
-        rest: &[u8],
+        [header, rest]: [&[u8]; 2],
+        copied: Copied,
         chunk_bytes_max: usize,
     ) -> usize {
+        // The tail may have become another one meanwhile: then all is copied now.
+        let fits = !copied.chunks.is_empty() && copied.from == self.copied_from();
+        let here_bytes = if fits { copied.from - header.len() } else { rest.len() };
         self.next_chunk_bytes = self.next_chunk_bytes.min(chunk_bytes_max);
         let before = self.held_bytes_of_last();
         let chunks_before = self.chunks.len();
@@ -64,7 +76,10 @@ impl Tail {
         let chunk = self.chunks.back_mut().expect("just reserved");
         chunk.first_batch.get_or_insert(place);
         self.put(header);
-        self.put(rest);
+        self.put(&rest[..here_bytes]);
+        if fits {
+            copied.chunks.into_iter().for_each(|chunk| self.put_chunk(chunk));
+        }
         let fresh: usize = self
             .chunks
             .iter()
@@ -72,6 +87,22 @@ impl Tail {
             .map(|c| c.buf.capacity())
             .sum();
         fresh - before
+    }
+
+    /// From which byte on a very large batch can be copied beforehand: it fills the last chunk, and a fresh
+    /// one, which are the tail's own.
+    pub(crate) fn copied_from(&self) -> usize {
+        let room =
+            self.chunks.back().filter(|c| c.end == self.end).map_or(0, |c| c.buf.remaining());
+        room + CHUNK_BYTES_MAX
+    }
+
+    /// Takes a chunk as it is. The last one must be full.
+    fn put_chunk(&mut self, buf: AlignedBuf) {
+        let start = self.end;
+        assert_eq!(start, block_floor(start), "a chunk begins at a block");
+        self.end += buf.filled() as u64;
+        self.chunks.push_back(Chunk { buf, start, end: self.end, first_batch: None });
     }
 
     fn held_bytes_of_last(&self) -> usize {

@@ -1,6 +1,7 @@
 //! How one shard's storage stands.
 
 use super::Store;
+use crate::buffer::memory_bytes;
 use crate::meters::Meters;
 use crate::runtime::Runtime;
 
@@ -15,6 +16,11 @@ pub struct StoreGauges {
     pub unwritten_bytes: u64,
     /// What these may be before appends wait.
     pub unwritten_limit_bytes: u64,
+    /// Memory of all of this thread's buffers, in bytes: what the cache holds, what is read from files to
+    /// be sent, journal entries, and what is kept for the next.
+    pub buffer_bytes: u64,
+    /// What of it is in use.
+    pub buffer_taken_bytes: u64,
     /// Bytes in journal entries that are not written yet.
     pub journal_buffer_bytes: u64,
     /// Journal files in use.
@@ -40,7 +46,10 @@ impl<R: Runtime> Store<R> {
     /// How it stands. Takes the same time however many logs there are.
     pub fn gauges(&self) -> StoreGauges {
         let shared = &self.inner.shared;
+        let (buffer_bytes, buffer_taken_bytes) = memory_bytes();
         StoreGauges {
+            buffer_bytes,
+            buffer_taken_bytes,
             cached_bytes: shared.cached_bytes(),
             cache_limit_bytes: shared.limits.cache_bytes,
             unwritten_bytes: shared.unwritten_bytes.get(),

@@ -42,6 +42,9 @@ use crate::recovery::{RecoveryReport, recover_log};
 use crate::runtime::Runtime;
 use crate::store::shared::Shared;
 
+/// One of so many parts of the room for unwritten bytes is for small appends alone.
+const SMALL_PART: u64 = 8;
+
 /// Memory and journal space that one shard's storage may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
@@ -50,7 +53,8 @@ pub struct StoreLimits {
     /// The cache is as large as it may be from the start, and its memory is there already: see
     /// [`crate::buffer::reserve_memory`].
     pub cache_preallocated: bool,
-    /// Bytes in memory on their way to segments, above which appends wait.
+    /// Bytes in memory on their way to segments, above which appends wait; large ones leave an eighth of
+    /// it to small ones.
     pub unwritten_bytes: u64,
     /// Length of one journal file.
     pub journal_file_bytes: u64,
@@ -234,10 +238,25 @@ impl<R: Runtime> Store<R> {
     /// Resolves when there is room for more appends: the way a producer is slowed down to what
     /// the disk takes.
     pub async fn admit(&self) {
+        self.inner.shared.room.until(|| self.has_room()).await;
+    }
+
+    /// As [`Store::admit`], for a small append: there is some room that large ones leave to it.
+    pub async fn admit_small(&self) {
+        let limit = self.inner.shared.limits.unwritten_bytes;
+        self.inner.shared.room.until(|| self.has_room_within(limit)).await;
+    }
+
+    /// True if [`Store::admit`] would not wait.
+    pub fn has_room(&self) -> bool {
+        let limit = self.inner.shared.limits.unwritten_bytes;
+        self.has_room_within(limit - limit / SMALL_PART)
+    }
+
+    fn has_room_within(&self, limit: u64) -> bool {
         let shared = &self.inner.shared;
-        let limit = shared.limits.unwritten_bytes;
-        let has_room = || shared.unwritten_bytes.get() < limit || shared.failed.borrow().is_some();
-        shared.room.until(has_room).await;
+        // With the journal lost, appends are to fail rather than wait.
+        shared.unwritten_bytes.get() < limit || shared.failed.borrow().is_some()
     }
 
     /// Changes what compaction may take, from its next step on.

@@ -19,11 +19,15 @@ use crate::partition::{EpochEnd, PartitionError, Planned, Want, batches};
 use crate::runtime::DiskFile;
 use crate::shard::Shard;
 use crate::shard::budget::Credit;
+use crate::shard::pauses::Pauses;
 use crate::shard::socket::LeasedFile;
 use crate::shard::turns::Turn;
 
 /// Ranges of a file below this are read, directly: the way through a pipe costs more than a copy.
 const SEND_FILE_BYTES_MIN: u64 = 64 << 10;
+
+/// Partitions that are loaded at once.
+const LOADED_AT_ONCE: usize = 64;
 
 /// What one partition is answered with.
 pub(super) enum Loaded {
@@ -47,10 +51,14 @@ struct Load {
 /// Shares `max_bytes` out and brings what is sent into memory; files are read here, on the shard of
 /// the connection. One answer for each partition asked about, in order.
 pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> {
+    let mut pauses = Pauses::new(&fetch.shard.runtime);
+    pauses.after_cheap(plans.len()).await;
     let offers: Vec<Offer> = plans.iter().zip(&fetch.wants).map(offer).collect();
     let shares = share_out(&offers, fetch.limit_bytes);
+    pauses.after_cheap(plans.len()).await;
     let (mut loaded, mut loads) = sort(plans, &shares);
     for load in &mut loads {
+        pauses.after_cheap(1).await;
         load.file = take_file(load).await;
     }
     // What is sent from files takes no memory, but has its turn as well.
@@ -59,14 +67,23 @@ pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> 
         0 => None,
         _ => Some(Arc::new(fetch.shard.fetch_budget.acquire(total.max(1), turn).await)),
     };
-    let loading = loads.into_iter().enumerate().map(|(number, load)| {
-        let credit = credit.clone();
-        async move { (load.place, load_one(load, number == 0, credit).await) }
-    });
-    for (place, (records, read)) in join_all(loading).await {
-        loaded[place] = Some(records);
-        if let Some(read) = read {
-            count(&fetch.shard, fetch.wants[place].partition, read);
+    let mut loads = loads.into_iter().enumerate();
+    // A few at once, for the disk's sake; what is in memory takes no time but this shard's.
+    loop {
+        let some = loads.by_ref().take(LOADED_AT_ONCE).map(|(number, load)| {
+            let credit = credit.clone();
+            async move { (load.place, load_one(load, number == 0, credit).await) }
+        });
+        let some = join_all(some).await;
+        pauses.after(some.len()).await;
+        if some.is_empty() {
+            break;
+        }
+        for (place, (records, read)) in some {
+            loaded[place] = Some(records);
+            if let Some(read) = read {
+                count(&fetch.shard, fetch.wants[place].partition, read);
+            }
         }
     }
     let mut answer = |entry| match entry {
@@ -74,7 +91,12 @@ pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> 
         Err(refusal) => Some(Loaded::Refused(refusal)),
     };
     let panicked = || Loaded::Refused(Refusal::Refused(PartitionError::Panicked));
-    fetch.entries.into_iter().map(|entry| answer(entry).unwrap_or_else(panicked)).collect()
+    let mut answers = Vec::with_capacity(fetch.entries.len());
+    for entry in fetch.entries {
+        answers.push(answer(entry).unwrap_or_else(panicked));
+        pauses.after_cheap(1).await;
+    }
+    answers
 }
 
 /// What needs no loading, by place, and what does.

@@ -18,10 +18,11 @@ use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{FetchRequest, FetchResponse};
 use corelane_storage::runtime::Runtime;
 
-use crate::fetch_session::SessionError;
+use crate::fetch_session::{Asked, Asking, SessionError};
 use crate::metrics::stages::Stage;
 use crate::partition::PartitionError;
 use crate::shard::moves::Locality;
+use crate::shard::pauses::Pauses;
 use crate::shard::turns::Turn;
 use crate::shard::{ListenerId, Shard};
 
@@ -40,6 +41,9 @@ pub struct Connection {
     pub turn: Turn,
 }
 
+/// Partitions of a request or an answer that are gone through in one step.
+const ASKED_AT_ONCE: usize = 256;
+
 /// Answers when there is enough to send, when the client has waited long enough, or at once if
 /// something is wrong with one of the partitions.
 pub async fn answer(
@@ -56,15 +60,16 @@ pub async fn answer(
         return refused;
     }
     close_elsewhere(&shard, &request).await;
+    let asked = asked(&shard, &request, by_id).await;
     let now = shard.runtime.monotonic();
-    let begun = shard.fetch_sessions.borrow_mut().begin(&request, by_id, now);
+    let begun = shard.fetch_sessions.borrow_mut().begin(&request, asked, by_id, now);
     let begun = match begun {
         Ok(begun) => begun,
         Err(error) => {
             return FetchResponse { error_code: session_code(error), ..Default::default() };
         }
     };
-    let mut fetch = plan::Fetch::new(&shard, &request, &begun.asked);
+    let mut fetch = plan::Fetch::new(&shard, &request, &begun.asked).await;
     let plans = fetch.wait_for_plans(request.min_bytes, deadline).await;
     let asked = fetch.wants.iter().zip(&plans);
     let asked = asked.map(|(want, plan)| (shard.owner(want.partition), plan::bytes(plan)));
@@ -75,9 +80,30 @@ pub async fn answer(
     let read_committed = request.isolation_level == READ_COMMITTED;
     let answered =
         respond::Answered { shard: &shard, listener, begun, loaded, read_committed, version };
-    let response = answered.response();
+    let response = answered.response().await;
     locality.uses_session(response.session_id);
     response
+}
+
+/// True if anything is sent but words.
+pub fn has_records(response: &FetchResponse) -> bool {
+    let mut partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    partitions.any(|data| data.records.as_ref().is_some_and(|records| !records.is_empty()))
+}
+
+/// The partitions that the request names, each once.
+async fn asked(shard: &Shard, request: &FetchRequest, by_id: bool) -> Vec<Asked> {
+    let mut pauses = Pauses::new(&shard.runtime);
+    let mut asking = Asking::new(&request.topics, by_id);
+    for topic in &request.topics {
+        let key = asking.topic(topic);
+        pauses.after(1).await;
+        for some in topic.partitions.chunks(ASKED_AT_ONCE) {
+            asking.partitions(&key, some);
+            pauses.after_cheap(2 * some.len()).await;
+        }
+    }
+    asking.asked()
 }
 
 /// The answer to a request that is refused as a whole.

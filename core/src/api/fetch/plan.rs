@@ -20,10 +20,14 @@ use crate::fetch_session::{Asked, TopicKey};
 use crate::metrics::stages::Stage;
 use crate::partition::{PartitionError, Planned, Want};
 use crate::shard::Shard;
+use crate::shard::pauses::Pauses;
 use crate::shard::read::{Subscription, is_short};
 
 /// Most bytes of records in one answer, whatever is asked for; Kafka's `fetch.max.bytes`.
 const ANSWER_BYTES_MAX: usize = 55 << 20;
+
+/// Partitions that are looked up at once.
+const FOUND_AT_ONCE: usize = 512;
 
 /// One plan per want, in order.
 pub(super) type Plans = Vec<Result<Planned, PartitionError>>;
@@ -54,22 +58,25 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    pub(super) fn new(shard: &Rc<Shard>, request: &FetchRequest, asked: &[Asked]) -> Fetch {
+    pub(super) async fn new(shard: &Rc<Shard>, request: &FetchRequest, asked: &[Asked]) -> Fetch {
         let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(ANSWER_BYTES_MAX);
         let mut entries = Vec::with_capacity(asked.len());
         let mut wants = Vec::with_capacity(asked.len());
-        let catalog = shard.catalog();
-        for of_topic in asked.chunk_by(|one, next| one.key.topic == next.key.topic) {
-            let topic = find(&catalog, &of_topic[0].key.topic);
-            for asked in of_topic {
-                let want = want(&topic, asked, max_bytes);
-                entries.push(want.map(|want| {
-                    wants.push(want);
-                    wants.len() - 1
-                }));
+        let mut pauses = Pauses::new(&shard.runtime);
+        for some in asked.chunks(FOUND_AT_ONCE) {
+            pauses.after_cheap(FOUND_AT_ONCE).await;
+            let catalog = shard.catalog();
+            for of_topic in some.chunk_by(|one, next| one.key.topic == next.key.topic) {
+                let topic = find(&catalog, &of_topic[0].key.topic);
+                for asked in of_topic {
+                    let want = want(&topic, asked, max_bytes);
+                    entries.push(want.map(|want| {
+                        wants.push(want);
+                        wants.len() - 1
+                    }));
+                }
             }
         }
-        drop(catalog);
         Fetch { shard: shard.clone(), max_bytes, limit_bytes: max_bytes, entries, wants }
     }
 

@@ -1,5 +1,8 @@
 //! The answer, and what of it a session need not be told.
 
+use std::iter::{Map, Zip};
+use std::slice::Iter;
+
 use corelane_net::codec::{Records, Str, Uuid};
 use corelane_net::error_code::ErrorCode;
 use corelane_net::messages::{
@@ -10,13 +13,14 @@ use corelane_storage::log::LogOffsets;
 use corelane_storage::runtime::Runtime;
 
 use super::load::Loaded;
-use super::{Refusal, plan, session_code};
+use super::{ASKED_AT_ONCE, Refusal, plan, session_code};
 use crate::api::errors;
 use crate::fetch_session::{
     Asked, Begun, FetchKind, Opening, PartitionKey, SessionError, Shown, TopicKey,
 };
 use crate::partition::PartitionError;
 use crate::shard::nodes::Node;
+use crate::shard::pauses::Pauses;
 use crate::shard::{ListenerId, Shard};
 
 /// First version that says who leads a partition, and where (KIP-951).
@@ -35,8 +39,8 @@ pub(super) struct Answered<'a> {
 
 impl Answered<'_> {
     /// The answer; its session remembers what it says.
-    pub(super) fn response(self) -> FetchResponse {
-        let (session_id, told) = match self.session() {
+    pub(super) async fn response(self) -> FetchResponse {
+        let (session_id, told) = match self.session().await {
             Ok(session) => session,
             Err(error) => {
                 return FetchResponse { error_code: session_code(error), ..Default::default() };
@@ -44,7 +48,9 @@ impl Answered<'_> {
         };
         let Answered { shard, listener, begun, loaded, read_committed, version } = self;
         let mut response = FetchResponse { session_id, ..Default::default() };
+        let mut pauses = Pauses::new(&shard.runtime);
         for (number, (asked, loaded)) in begun.asked.into_iter().zip(loaded).enumerate() {
+            pauses.after_cheap(2).await;
             if told.as_ref().is_some_and(|told| !told[number]) {
                 continue;
             }
@@ -62,23 +68,69 @@ impl Answered<'_> {
     }
 
     /// The session's id, and for one that goes on, which partitions it is told of.
-    fn session(&self) -> Result<(i32, Option<Vec<bool>>), SessionError> {
-        let mut sessions = self.shard.fetch_sessions.borrow_mut();
-        let shown = self.begun.asked.iter().zip(self.loaded.iter().map(shown));
+    async fn session(&self) -> Result<(i32, Option<Vec<bool>>), SessionError> {
         match self.begun.kind {
             FetchKind::Sessionless => Ok((0, None)),
-            FetchKind::Opening => {
-                let Ok(random) = getrandom::u32() else { return Ok((0, None)) };
-                let opening = Opening { by_id: self.version >= 13, random };
-                let now = self.shard.runtime.monotonic();
-                Ok((sessions.open(opening, now, shown), None))
-            }
+            FetchKind::Opening => Ok((self.open().await, None)),
             FetchKind::Incremental { id, next_epoch } => {
-                let shown = shown.map(|(asked, shown): (&Asked, Shown)| (asked.place, shown));
-                Ok((id, Some(sessions.tell(id, next_epoch, shown)?)))
+                Ok((id, Some(self.tell(id, next_epoch).await?)))
             }
         }
     }
+
+    /// Opens a session if there is room, else it is 0.
+    async fn open(&self) -> i32 {
+        let Ok(random) = getrandom::u32() else { return 0 };
+        let opening = Opening { by_id: self.version >= 13, random };
+        let sessions = &self.shard.fetch_sessions;
+        let mut steps = self.steps();
+        let now = self.shard.runtime.monotonic();
+        let id = sessions.borrow_mut().open(opening, now, steps.next().unwrap_or_else(no_step));
+        for step in steps {
+            self.shard.runtime.yield_now().await;
+            if id == 0 || !sessions.borrow_mut().extend(id, now, step) {
+                return 0;
+            }
+        }
+        id
+    }
+
+    async fn tell(&self, id: i32, next_epoch: i32) -> Result<Vec<bool>, SessionError> {
+        let sessions = &self.shard.fetch_sessions;
+        let mut told = Vec::with_capacity(self.loaded.len());
+        for step in self.steps() {
+            if !told.is_empty() {
+                self.shard.runtime.yield_now().await;
+            }
+            let step = step.map(|(asked, shown)| (asked.place, shown));
+            let more = sessions.borrow_mut().tell(id, next_epoch, step);
+            // What it was told of in part it can't go on with.
+            told.extend(more.inspect_err(|_| {
+                if !told.is_empty() {
+                    sessions.borrow_mut().close(id);
+                }
+            })?);
+        }
+        Ok(told)
+    }
+
+    /// What a session has to know of the partitions, for step after step.
+    fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        let steps = self.begun.asked.chunks(ASKED_AT_ONCE).zip(self.loaded.chunks(ASKED_AT_ONCE));
+        steps.map(|(asked, loaded)| asked.iter().zip(loaded).map(show_one as ShowOne<'_>))
+    }
+}
+
+fn no_step<'a>() -> Step<'a> {
+    [].iter().zip(&[]).map(show_one)
+}
+
+/// Partitions and what is shown of them.
+type Step<'a> = Map<Zip<Iter<'a, Asked>, Iter<'a, Loaded>>, ShowOne<'a>>;
+type ShowOne<'a> = fn((&'a Asked, &'a Loaded)) -> (&'a Asked, Shown);
+
+fn show_one<'a>((asked, loaded): (&'a Asked, &'a Loaded)) -> (&'a Asked, Shown) {
+    (asked, shown(loaded))
 }
 
 fn shown(loaded: &Loaded) -> Shown {

@@ -228,7 +228,7 @@ impl Host {
     ) -> Result<(T, Stored), ErrorCode> {
         let mut stored = Stored(None);
         loop {
-            shard.store.admit().await;
+            shard.store.admit_small().await;
             let (flow, more) = self.step(shard, &mut work)?;
             stored = more.or(stored);
             if let ControlFlow::Break(value) = flow {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::loads::target_of;
+use super::loads::target as target_of;
 use super::{Affinity, Loads, Wish};
 use crate::seeded::Rng;
 

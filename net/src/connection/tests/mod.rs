@@ -5,4 +5,5 @@ mod leaving;
 mod order;
 mod pressure;
 mod slow;
+mod turns;
 mod world;

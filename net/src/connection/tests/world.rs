@@ -75,6 +75,7 @@ pub struct Clock(Rc<ClockInner>);
 struct ClockInner {
     now: Cell<Duration>,
     sleepers: RefCell<Vec<Waker>>,
+    yields: Cell<usize>,
 }
 
 impl Timer for Clock {
@@ -91,6 +92,25 @@ impl Timer for Clock {
             self.0.sleepers.borrow_mut().push(context.waker().clone());
             Poll::Pending
         })
+    }
+
+    fn yield_now(&self) -> impl Future<Output = ()> {
+        self.0.yields.set(self.0.yields.get() + 1);
+        let mut yielded = false;
+        poll_fn(move |context| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+}
+
+impl Clock {
+    /// How often a task let others have their turn.
+    pub fn yields(&self) -> usize {
+        self.0.yields.get()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One log in the simulated world, asked for one thing at a time.
 
 mod deletion;
+mod large;
 mod lost_length;
 mod time;
 mod writes;
