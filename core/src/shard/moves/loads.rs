@@ -58,7 +58,7 @@ impl Loads {
 }
 
 /// Where a connection of shard `from` goes, if each shard is so busy.
-fn target(wish: Wish, from: usize, busy: &[u32]) -> Option<usize> {
+pub(super) fn target(wish: Wish, from: usize, busy: &[u32]) -> Option<usize> {
     let here = *busy.get(from)?;
     match wish {
         Wish::At(to) => {
@@ -72,6 +72,3 @@ fn target(wish: Wish, from: usize, busy: &[u32]) -> Option<usize> {
         }
     }
 }
-
-#[cfg(test)]
-pub(super) use target as target_of;
