@@ -53,7 +53,8 @@ PROPERTIES
 printf %s "$settings" >> "$properties"
 [ "$durability" = strict ] && echo log.flush.interval.messages=1 >> "$properties"
 if [ ! -e "$data_dir/logs/meta.properties" ]; then
-    id=$(java -cp "$KAFKA_LIB/*" kafka.tools.StorageTool random-uuid | tail -1)
+    # As StorageTool's random-uuid makes it, which is a JVM's start of its own.
+    id=A$(head -c 15 /dev/urandom | base64 -w 0 | tr '+/' '-_')A
     java -cp "$KAFKA_LIB/*" kafka.tools.StorageTool format -t "$id" -c "$properties" --standalone > /dev/null
 fi
 exec java -Xms"${KAFKA_HEAP:-1g}" -Xmx"${KAFKA_HEAP:-1g}" -XX:+UseG1GC -cp "$KAFKA_LIB/*" kafka.Kafka "$properties"

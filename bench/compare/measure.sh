@@ -8,12 +8,24 @@ fail() { echo "$0: $*" >&2; exit 1; }
 # start_broker PROGRAM CORES PORT DATA_DIR [OPTION...]: starts `PROGRAM serve` pinned to CORES and waits until it serves.
 # Sets BROKER_PID and START_MS.
 start_broker() {
-    local program=$1 cores=$2 port=$3 data_dir=$4 begin
+    local program=$1 cores=$2 port=$3 data_dir=$4
     shift 4
+    start_and_wait "$cores" "$port" "$data_dir" "$program" serve --listen "127.0.0.1:$port" --data-dir "$data_dir" "$@"
+}
+
+# start_null PROGRAM CORES PORT DATA_DIR [OPTION...]: the same of `PROGRAM bench null-broker`.
+start_null() {
+    local program=$1 cores=$2 port=$3 data_dir=$4
+    shift 4
+    start_and_wait "$cores" "$port" "$data_dir" "$program" bench null-broker --listen "127.0.0.1:$port" "$@"
+}
+
+start_and_wait() { # CORES PORT DATA_DIR COMMAND...
+    local cores=$1 port=$2 data_dir=$3 begin
+    shift 3
     mkdir -p "$data_dir"
     begin=$(date +%s%N)
-    taskset -c "$cores" "$program" serve --listen "127.0.0.1:$port" --data-dir "$data_dir" "$@" \
-        >> "$data_dir.log" 2>&1 &
+    taskset -c "$cores" "$@" >> "$data_dir.log" 2>&1 &
     BROKER_PID=$!
     until serves "$port"; do
         kill -0 "$BROKER_PID" 2> /dev/null || fail "the broker ended: $(tail -5 "$data_dir.log")"
@@ -87,4 +99,14 @@ partitions_with_data() { # PORT TOPIC PARTITIONS
     local partition queries=()
     for ((partition = 0; partition < $3; partition++)); do queries+=(-t "$2:$partition:-1"); done
     kcat -Q -b 127.0.0.1:"$1" "${queries[@]}" | awk '$NF > 0 {n++} END {print n + 0}'
+}
+
+# fill_topic BENCH PORT CLIENT_CORE TOPIC BYTES: as fast as the broker takes it, in steps of a second.
+fill_topic() {
+    local left=$5 told
+    while [ "$left" -gt 0 ]; do
+        told=$("$1" bench produce --bootstrap "127.0.0.1:$2" --core "$3" --topic "$4" --record-bytes 1024 --batch-bytes 64KiB --pool-bytes 16MiB \
+            --warmup 0s --duration 1s --yes 2>&1) || fail "$told"
+        left=$((left - $(awk '$1 == "bytes" {print $2}' <<< "$told") * 1000000))
+    done
 }

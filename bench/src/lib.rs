@@ -2,6 +2,7 @@
 //!
 //! What a machine can do:
 //! - [`ceiling`]: disk, network, memcpy and CRC-32C, by plain threads and system calls
+//! - [`journal`]: records that wait for an fdatasync, and nothing else
 //! - [`null_broker`]: a broker that does only what physics demands: the limit of one core
 //! - [`yardstick`]: how far a broker is from it
 //!
@@ -43,6 +44,7 @@ pub mod environment;
 pub mod error;
 pub mod figures;
 pub mod foreign;
+pub mod journal;
 pub mod load;
 pub mod load_report;
 pub mod mixed;

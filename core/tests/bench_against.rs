@@ -222,10 +222,13 @@ fn the_page_on_results_names_what_is_in_them_and_nothing_else() {
     assert!(json(&dir.file("sweep.json"))["knee_per_s"].is_null());
     let (code, out, err) = run(&dir, &format!("e2e --spawn {SHORT} --json e2e.json"));
     assert_eq!(code, 0, "{out}{err}");
+    let (code, out, err) =
+        run(&dir, "journal . --duration 20ms --repeats 2 --partitions 3 --json journal.json");
+    assert!(code == 0 && out.contains("appends"), "{out}{err}");
     let (_, compared, err) = run(&dir, "compare series.json series.json --json");
 
     let mut found = BTreeSet::new();
-    for name in ["ceiling.json", "series.json", "sweep.json", "e2e.json"] {
+    for name in ["ceiling.json", "series.json", "sweep.json", "e2e.json", "journal.json"] {
         keys(&json(&dir.file(name)), &mut found);
     }
     keys(&serde_json::from_str(&compared).unwrap_or_else(|_| panic!("{err}")), &mut found);

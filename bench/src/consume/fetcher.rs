@@ -138,11 +138,16 @@ fn positions(
     from: Beginning,
 ) -> Result<Vec<Position>, BenchError> {
     let latest = offsets(leader, topic, indexes, LATEST_TIMESTAMP)?;
-    let earliest = match from {
+    let starts = match from {
         Beginning::Earliest => offsets(leader, topic, indexes, EARLIEST_TIMESTAMP)?,
+        Beginning::Behind(records) => {
+            let earliest = offsets(leader, topic, indexes, EARLIEST_TIMESTAMP)?;
+            let pairs = latest.iter().zip(earliest);
+            pairs.map(|(end, first)| end.saturating_sub_unsigned(records).max(first)).collect()
+        }
         Beginning::Latest => latest.clone(),
     };
-    let ends = latest.into_iter().map(|end| (from == Beginning::Earliest).then_some(end));
-    let starts = indexes.iter().zip(earliest);
+    let ends = latest.into_iter().map(|end| (from != Beginning::Latest).then_some(end));
+    let starts = indexes.iter().zip(starts);
     Ok(starts.zip(ends).map(|((index, next), end)| Position { index: *index, next, end }).collect())
 }

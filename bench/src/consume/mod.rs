@@ -55,6 +55,9 @@ pub struct ConsumeArgs {
 pub enum Beginning {
     /// At the first offset; ends where the log ended when the run began.
     Earliest,
+    /// So many records before the end of each partition, or at its first if it has fewer; ends where
+    /// the log ended when the run began.
+    Behind(u64),
     /// At the end; what is produced meanwhile is consumed.
     Latest,
 }
@@ -67,8 +70,10 @@ pub struct ConsumeSettings {
     pub source: Source,
     /// Where to begin.
     pub from: Beginning,
-    /// Connections; each consumes its own share of the partitions.
+    /// Connections of each reader; each consumes its own share of the partitions.
     pub connections: usize,
+    /// Readers, each of which reads everything over connections of its own.
+    pub readers: usize,
     /// How each of them fetches.
     #[serde(flatten)]
     pub fetch: FetchSettings,
@@ -195,7 +200,9 @@ fn consume(
     for (leader, indexes) in shares(&topic.partitions, settings.connections)? {
         let mut control = Control::connect(&leader)?;
         let fetcher = Fetcher::at(&mut control, topic, &indexes, settings.from, &settings.fetch)?;
-        lanes.push((leader, ConsumeLane(fetcher)));
+        for _ in 0..settings.readers.max(1) {
+            lanes.push((leader.clone(), ConsumeLane(fetcher.clone())));
+        }
     }
     let pid = target.broker_pid;
     Ok(drive(lanes, PACE, &args.load, pid, ANSWER_BYTES_MAX, stop)?.0)

@@ -236,6 +236,7 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
             source: Source::Topic { topic: topic.name.to_string() },
             from,
             connections: 2,
+            readers: 1,
             fetch: FetchSettings { fetch_bytes: 100_000, max_wait_ms: 20 },
         },
         is_confirmed: false,
@@ -248,6 +249,17 @@ fn a_backlog_is_consumed_to_its_end_and_the_tail_as_it_comes() {
     // Whole batches of 148 records, some below 5 MB and at most what was under way above it.
     assert!(result.records.is_multiple_of(148) && result.bytes > 4_900_000, "{report}");
     assert_eq!(result.bytes / (result.records / 148), 16_277, "{report}");
+    let all = result.records;
+
+    // Ten records into the last batch but one of each partition: it comes whole, and is not counted whole.
+    let mut behind = consume(Beginning::Behind(158), 30_000);
+    behind.settings.readers = 3;
+    let report = behind.run(&at(broker.address), &Stop::new()).unwrap();
+    assert!(report.complete && !report.result.has_failures(), "{report}");
+    assert_eq!(report.result.records, 3 * 3 * 158, "{report}");
+    let report =
+        consume(Beginning::Behind(u64::MAX), 30_000).run(&at(broker.address), &Stop::new());
+    assert_eq!(report.unwrap().result.records, all);
 
     let (tail, stop) = (consume(Beginning::Latest, 60_000), Stop::new());
     let (target, its_stop) = (at(broker.address), stop.clone());
@@ -278,6 +290,7 @@ fn a_topic_is_filled_consumed_and_gone() {
             source: Source::Prepared { prepare_bytes: 3_000_000, partitions: 3, records },
             from: Beginning::Earliest,
             connections: 2,
+            readers: 1,
             fetch: FetchSettings { fetch_bytes: 1 << 20, max_wait_ms: 20 },
         },
         is_confirmed: false,

@@ -15,7 +15,7 @@ use corelane_bench::consume::ConsumeArgs;
 use corelane_bench::delivery::DeliveryArgs;
 use corelane_bench::mixed::MixedArgs;
 use corelane_bench::ping_pong::PingPongArgs;
-use corelane_bench::{BenchError, Stop, ceiling, null_broker};
+use corelane_bench::{BenchError, Stop, ceiling, journal, null_broker};
 use result_file::ResultFile;
 
 use crate::cli::BenchCommand;
@@ -78,6 +78,12 @@ pub fn run(command: BenchCommand) -> Result<ExitCode, Error> {
     match command {
         BenchCommand::Ceiling(options) => measure_ceiling(&options),
         BenchCommand::Compare(options) => compare(&options),
+        BenchCommand::Journal(options) => {
+            let stop = Stop::on_signals()?;
+            let file = options.json.as_deref().map(ResultFile::open).transpose()?;
+            let report = journal::run(&(&options).into(), &stop)?;
+            finish(&report, report.complete, file)
+        }
         BenchCommand::NullBroker(options) => {
             let ready = |address| print(format_args!("null broker serves on {address}"));
             print(null_broker::run(&options.into(), &Stop::on_signals()?, ready)?);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use corelane_bench::ceiling::CeilingArgs;
 use corelane_bench::comparison::ComparisonArgs;
+use corelane_bench::journal::JournalArgs;
 use corelane_bench::null_broker::NullBrokerArgs;
 
 use super::load::{
@@ -30,6 +31,12 @@ pub enum BenchCommand {
     /// do not overlap. Exit code 0: nothing is worse; 4: something is; 3: nothing is, but a result is
     /// partial; 1: they can't be compared; 2: the command line is wrong.
     Compare(CompareOptions),
+
+    /// Measure how many small records a second one journal can sync: the bound of strict durability
+    ///
+    /// So many producers, each of which waits for the fdatasync that covers its record; all that wait
+    /// share one. No sockets, no requests. Writes files without a name, 2 GiB, which are gone afterwards.
+    Journal(JournalOptions),
 
     /// Be a broker that does only what physics demands: the limit to hold others against
     ///
@@ -140,6 +147,59 @@ impl From<&CeilingOptions> for CeilingArgs {
             is_confirmed: options.yes,
             cores: options.core.clone(),
             ..CeilingArgs::new(&dir)
+        }
+    }
+}
+
+/// Settings of `corelane bench journal`.
+#[derive(Clone, Debug, Args)]
+pub struct JournalOptions {
+    /// Directory on the disk to measure
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Producers, each with one record under way
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub producers: u16,
+
+    /// Bytes of a record
+    #[arg(long, value_name = "BYTES", default_value = "1KiB", value_parser = bytes)]
+    pub record_bytes: u64,
+
+    /// Partitions that the records are dealt to
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub partitions: u16,
+
+    /// Time to measure
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+    pub duration: Duration,
+
+    /// How often to measure; medians are told
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeats: u32,
+
+    /// Core to run on [default: any]
+    #[arg(long, value_name = "N")]
+    pub core: Option<usize>,
+
+    /// Write the result to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+impl From<&JournalOptions> for JournalArgs {
+    fn from(options: &JournalOptions) -> JournalArgs {
+        JournalArgs {
+            producers: usize::from(options.producers),
+            record_bytes: usize::try_from(options.record_bytes).unwrap_or(usize::MAX),
+            partitions: usize::from(options.partitions),
+            duration: options.duration,
+            repeats: options.repeats,
+            core: options.core,
+            ..JournalArgs::new(&options.dir)
         }
     }
 }

@@ -2,9 +2,15 @@
 //! how to run them, against Corelane and against Kafka.
 //!
 //! Requests are made before the clock starts and answers hardly looked at, so that the program that measures
-//! takes little of what is measured. `load/consumer.rs` has those of the consumer protocol.
+//! takes little of what is measured.
+//!
+//! - `load/heartbeats.rs`: members of very many groups that only live
+//! - `load/floor.rs`: the least that such a load costs
+//! - `load/consumer.rs`: the consumer protocol
 
 mod consumer;
+mod floor;
+mod heartbeats;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -27,10 +33,14 @@ use crate::harness::typed::{frame, send, typed};
 use crate::harness::wire::Connection;
 
 fn broker(more: &[&str]) -> Broker {
+    broker_with_delay(300, more)
+}
+
+fn broker_with_delay(group_delay_ms: u32, more: &[&str]) -> Broker {
     raise_open_file_limit();
     let settings = more.iter().flat_map(|setting| ["--set".to_string(), setting.to_string()]);
     Broker::start(Options {
-        group_delay_ms: Some(300),
+        group_delay_ms: Some(group_delay_ms),
         more: settings.collect(),
         cache_bytes: 256 << 20,
         ..Options::default()
@@ -39,8 +49,11 @@ fn broker(more: &[&str]) -> Broker {
 
 /// Seconds of processor time that the broker has taken so far.
 fn cpu_s(broker: &Broker) -> f64 {
-    let pid = broker.pid().expect("our own");
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    cpu_s_in(&format!("/proc/{}/stat", broker.pid().expect("our own")))
+}
+
+fn cpu_s_in(path: &str) -> f64 {
+    let stat = std::fs::read_to_string(path).expect("it runs");
     let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
     let ticks = |place: usize| fields[place].parse::<f64>().expect("ticks");
     // SAFETY: sysconf(3) touches no memory.
@@ -52,25 +65,6 @@ fn quantiles(mut times: Vec<Duration>) -> String {
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     let [p50, p99, max] = [at(0.5), at(0.99), at(1.0)];
     format!("p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")
-}
-
-/// Joins `count` members to a group, on a connection each; they are left in a stable generation.
-fn stable_members(broker: &Broker, group: &Group, count: usize) -> Vec<(Connection, String, i32)> {
-    let mut connections: Vec<Connection> = (0..count).map(|_| broker.connect()).collect();
-    let join = JoinGroupRequest { session_timeout_ms: 45_000, ..group.join("") };
-    connections.iter_mut().for_each(|one| send(one, 3, join.clone()));
-    let joined: Vec<JoinGroupResponse> =
-        connections.iter_mut().map(|one| receive_join(one, 3)).collect();
-    let mut members: Vec<_> = connections
-        .into_iter()
-        .zip(&joined)
-        .map(|(connection, joined)| {
-            assert_eq!(joined.error_code, ErrorCode::None);
-            (connection, joined.member_id.to_string(), joined.generation_id)
-        })
-        .collect();
-    sync_all(group, &mut members);
-    members
 }
 
 fn sync_all(group: &Group, members: &mut [(Connection, String, i32)]) {
@@ -95,64 +89,6 @@ fn sync_all(group: &Group, members: &mut [(Connection, String, i32)]) {
         let (_, body) = connection.receive().expect("an answer");
         assert_eq!(&body[4..6], [0, 0], "no error");
     }
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn heartbeats() {
-    const GROUPS: usize = 1_000;
-    const MEMBERS: usize = 5;
-    const BEATS_S: u64 = 24;
-    let broker = broker(&[]);
-    let first = Group::new(&mut broker.connect(), "load-0");
-    first.wait_until_loaded(&mut broker.connect());
-    let mut members = Vec::new();
-    let groups: Vec<Group> = (0..GROUPS).map(|n| Group { id: format!("load-{n}") }).collect();
-    // Their first members have to wait together for the initial delay, or it takes very long.
-    for some in groups.chunks(100) {
-        thread::scope(|scope| {
-            let broker = &broker;
-            let join = |group| scope.spawn(move || stable_members(broker, group, MEMBERS));
-            let joins: Vec<_> = some.iter().map(join).collect();
-            for (group, joined) in some.iter().zip(joins) {
-                for (connection, id, generation) in joined.join().expect("they join") {
-                    let beat = HeartbeatRequest {
-                        group_id: (*group.id).into(),
-                        generation_id: generation,
-                        member_id: (*id).into(),
-                        group_instance_id: None,
-                    };
-                    members.push((connection, frame(3, beat)));
-                }
-            }
-        });
-    }
-    let idle = cpu_s(&broker);
-    thread::sleep(Duration::from_secs(4));
-    let idle = (cpu_s(&broker) - idle) / 4.0;
-    let mut times = Vec::new();
-    let (before, began) = (cpu_s(&broker), Instant::now());
-    let interval = Duration::from_secs(3) / members.len() as u32;
-    for round in 0..(BEATS_S / 3) as u32 {
-        for (number, (connection, beat)) in members.iter_mut().enumerate() {
-            let due = began + interval * (round * (GROUPS * MEMBERS) as u32 + number as u32);
-            thread::sleep(due.saturating_duration_since(Instant::now()));
-            let sent = Instant::now();
-            connection.send_raw(beat).expect("sent");
-            let (_, body) = connection.receive().expect("an answer");
-            assert_eq!(&body[4..6], [0, 0], "no error");
-            times.push(sent.elapsed());
-        }
-    }
-    let took = began.elapsed().as_secs_f64();
-    let share = (cpu_s(&broker) - before) / took * 100.0;
-    let rate = times.len() as f64 / took;
-    println!(
-        "heartbeats: {GROUPS} groups x {MEMBERS}, {rate:.0}/s: {share:.2} % of a core \
-         (without them {:.2} %), {}",
-        idle * 100.0,
-        quantiles(times)
-    );
 }
 
 fn commit_frame(group: &str, partitions: i32, offset: i64) -> Bytes {

@@ -50,8 +50,13 @@ impl<R: Runtime> Log<R> {
             sync_segment(self, end.segment_base).await?;
         }
         self.write_index_pages(end).await?;
-        while !self.write_next_slot(&mut checkpoint).await? {
-            inner.shared.runtime.sleep(NO_SPACE_RETRY).await;
+        let mut is_whole = false;
+        while !is_whole {
+            let is_written = self.write_next_slot(&mut checkpoint).await?;
+            is_whole = is_written && self.with_state(|state| state.slots_torn == 0);
+            if !is_written {
+                inner.shared.runtime.sleep(NO_SPACE_RETRY).await;
+            }
             if self.offline_reason().is_some() {
                 return Ok(());
             }
@@ -87,9 +92,11 @@ impl<R: Runtime> Log<R> {
         let write = async || write_checkpoint(runtime, &inner.dir, inner.id, checkpoint).await;
         let written = inner.shared.with_descriptors(write).await;
         self.with_state(|state| {
-            state.is_slot_torn = written.is_err();
             if written.is_ok() {
                 state.checkpoint_sequence = checkpoint.sequence;
+                state.slots_torn = state.slots_torn.saturating_sub(1);
+            } else {
+                state.slots_torn = state.slots_torn.max(1);
             }
         });
         written
@@ -133,7 +140,7 @@ fn is_in_segments<F>(state: &LogState<F>, end: Mark) -> bool {
 /// The log as it is now; `None` if the last checkpoint says the same.
 fn capture<F>(state: &mut LogState<F>) -> Option<Checkpoint> {
     let end = state.end();
-    if state.offline.is_some() || (end == state.checkpoint && !state.is_slot_torn) {
+    if state.offline.is_some() || (end == state.checkpoint && state.slots_torn == 0) {
         return None;
     }
     let active = state.active();

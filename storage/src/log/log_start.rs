@@ -25,6 +25,9 @@ pub enum DeleteRecordsError {
     Offline(Arc<str>),
 }
 
+/// Slots of a partition.
+const SLOTS: u8 = 2;
+
 impl<R: Runtime> Log<R> {
     /// Deletes the records below offset `before`, or below the high watermark; returns the log
     /// start, which is unchanged if it lies higher already. Durable on return: no crash brings the
@@ -60,10 +63,15 @@ impl<R: Runtime> Log<R> {
         // A task of its own: who waits may give up, but the write goes on, and must not meet another.
         let log = self.clone();
         self.spawn(async move {
+            let mut was_damaged = false;
             loop {
                 match log.persist_log_start(target).await {
                     Err(CheckpointError::Disk(error)) if error.is_no_space() => {
                         log.inner_runtime().sleep(NO_SPACE_RETRY).await;
+                    }
+                    Err(CheckpointError::NewestDamaged(_)) if !was_damaged => {
+                        was_damaged = true;
+                        log.checkpoint().await;
                     }
                     Err(error) => return log.fail("the log start can't be written", &error),
                     Ok(()) => return,
@@ -97,7 +105,8 @@ impl<R: Runtime> Log<R> {
         Ok(())
     }
 
-    /// The newest checkpoint, from disk. The turn to write one must be taken.
+    /// The newest checkpoint, from disk. The turn to write one must be taken. If it is damaged, the next
+    /// [`Log::checkpoint`] writes what it said, and more, to both slots.
     pub(crate) async fn newest_checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
         let inner = &*self.inner;
         let runtime = &inner.shared.runtime;
@@ -111,7 +120,11 @@ impl<R: Runtime> Log<R> {
         };
         let newest = inner.shared.with_descriptors(read).await??.newest;
         // An older one would take the log back to where it ended.
-        let newest = newest.filter(|newest| newest.sequence >= sequence);
-        newest.ok_or_else(|| CheckpointError::NewestDamaged(inner.dir.clone()))
+        if let Some(newest) = newest.filter(|newest| newest.sequence >= sequence) {
+            return Ok(newest);
+        }
+        tracing::warn!(partition = %self.id(), sequence, "the newest checkpoint slot is damaged on the disk; both are to be written again");
+        self.with_state(|state| state.slots_torn = SLOTS);
+        Err(CheckpointError::NewestDamaged(inner.dir.clone()))
     }
 }

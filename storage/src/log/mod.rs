@@ -232,7 +232,9 @@ impl<R: Runtime> Log<R> {
         if !is_empty && state.end() != state.checkpoint {
             return Some(format!("partition {id} has appends behind its checkpoint"));
         }
-        state.is_slot_torn.then(|| format!("a checkpoint of partition {id} was written in part"))
+        let is_torn = state.slots_torn > 0;
+        is_torn
+            .then(|| format!("a checkpoint of partition {id} is damaged, or was written in part"))
     }
 
     /// Looks at what of it can be compacted.

@@ -193,9 +193,9 @@ pub(crate) struct LogState<F> {
     pub checkpoint: Mark,
     /// Number of the last checkpoint: decides which slot the next one takes.
     pub checkpoint_sequence: u64,
-    /// The last write of a slot has failed, and may have left it in part: it must be whole before a
-    /// clean stop.
-    pub is_slot_torn: bool,
+    /// Slots to write until both are whole: one whose last write has failed, and may have left it in part; both
+    /// if the newest was found damaged. There must be none before a clean stop.
+    pub slots_torn: u8,
     /// Segments that are no longer part of the log, but whose files are still there.
     pub condemned: Vec<Condemned>,
     /// In the store's list of logs with segments to be removed.
@@ -236,7 +236,7 @@ impl<F> LogState<F> {
             last_append: Duration::ZERO,
             checkpoint: begin,
             checkpoint_sequence: 0,
-            is_slot_torn: false,
+            slots_torn: 0,
             condemned: Vec::new(),
             is_shrinking: false,
             first_dirty: log_start,

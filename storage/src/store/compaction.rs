@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::ids::PartitionId;
-use crate::log::Log;
 use crate::log::compaction::{Cleanable, CompactionError, Done, Judged, Pace};
+use crate::log::{CheckpointError, Log};
 use crate::runtime::Runtime;
 use crate::store::WeakStore;
 use crate::store::shared::Shared;
@@ -77,7 +77,7 @@ async fn choose<R: Runtime>(
 /// False if the log had better be left alone for a while.
 async fn compact<R: Runtime>(shared: &Rc<Shared<R>>, log: &Log<R>, cleanable: &Cleanable) -> bool {
     let began = shared.runtime.monotonic();
-    let mut pace = Pace::new(shared, log);
+    let mut pace = Pace::new(shared, log, cleanable);
     let compacted = log.compact(cleanable, shared.compaction.get().map_bytes, &mut pace).await;
     let took = shared.runtime.monotonic() - began;
     let meters = &shared.meters.compaction;
@@ -96,6 +96,11 @@ async fn compact<R: Runtime>(shared: &Rc<Shared<R>>, log: &Log<R>, cleanable: &C
             return true;
         }
         Err(CompactionError::Stopped | CompactionError::Superseded) => return false,
+        Err(error @ CompactionError::Checkpoint(CheckpointError::NewestDamaged(_))) => {
+            // All that it said is in memory.
+            log.checkpoint().await;
+            error
+        }
         Err(error) => error,
     };
     meters.failed.add(1);

@@ -47,6 +47,18 @@ pub struct ConsumeOptions {
     #[arg(long, value_enum, default_value_t = Start::Earliest, conflicts_with = "prepare")]
     pub from: Start,
 
+    /// Begin so many records before the end of each partition, and read to where that is when the run begins
+    ///
+    /// As a reader that lags: with what a second brings, times the seconds.
+    #[arg(long, value_name = "RECORDS", conflicts_with_all = ["from", "prepare"])]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub behind: Option<u64>,
+
+    /// Readers, each of which reads everything over --connections of its own
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub readers: u32,
+
     /// How to fetch.
     #[command(flatten)]
     pub fetch: FetchOptions,
@@ -64,13 +76,14 @@ pub enum Start {
 impl From<&ConsumeOptions> for ConsumeArgs {
     fn from(options: &ConsumeOptions) -> ConsumeArgs {
         let mut load = options.load.to_args();
-        let from = match options.from {
-            Start::Earliest => {
-                load.warmup = Duration::ZERO;
-                Beginning::Earliest
-            }
-            Start::Latest => Beginning::Latest,
+        let from = match (options.behind, options.from) {
+            (Some(records), _) => Beginning::Behind(records),
+            (None, Start::Earliest) => Beginning::Earliest,
+            (None, Start::Latest) => Beginning::Latest,
         };
+        if from != Beginning::Latest {
+            load.warmup = Duration::ZERO;
+        }
         let source = match options.prepare {
             Some(prepare_bytes) => Source::Prepared {
                 prepare_bytes,
@@ -84,6 +97,7 @@ impl From<&ConsumeOptions> for ConsumeArgs {
                 source,
                 from,
                 connections: options.load.connections as usize,
+                readers: options.readers as usize,
                 fetch: options.fetch.to_settings(),
             },
             is_confirmed: options.yes,

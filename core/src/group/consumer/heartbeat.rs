@@ -1,5 +1,7 @@
 //! ConsumerGroupHeartbeat of a member that joins or goes on.
 
+use std::collections::HashSet;
+
 use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::group_records::{ConsumerMemberValue, ConsumerRecord, GroupRecord};
@@ -11,9 +13,9 @@ use super::super::turn::{Turn, Waiter};
 use super::assignor::Assignor;
 use super::member::{Member, kept_names, value_bytes};
 use super::partitions::is_subset;
-use super::pattern::{Matches, Pattern};
+use super::pattern::Pattern;
+use super::read::{facts, partition_count};
 use super::reconcile::Standing;
-use super::refresh::{facts, partition_count};
 use super::tell::{Asked, Kind};
 use super::{ConsumerGroup, LEAVES, LEAVES_FOR_A_WHILE, Refusal};
 
@@ -35,6 +37,16 @@ pub struct Beat<'a> {
     pub pattern: Option<&'a Pattern>,
     /// Who waits for the answer.
     pub waiter: Waiter,
+}
+
+/// Memory of a pattern that a member may change to even when memory is short.
+const SMALL_PATTERN_BYTES: usize = 64 << 10;
+
+impl Beat<'_> {
+    /// Whether it may need much memory, though it is no new member's.
+    pub fn takes_much(&self) -> bool {
+        self.pattern.is_some_and(|pattern| pattern.bytes() > SMALL_PATTERN_BYTES)
+    }
 }
 
 /// Whether the request is one that the protocol knows.
@@ -108,14 +120,7 @@ impl ConsumerGroup {
     /// Nothing has changed then.
     pub fn heartbeat(&mut self, beat: &Beat<'_>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let request = beat.request;
-        let id = match request.member_id.is_empty() {
-            true => Str::from(beat.unique_id),
-            false => request.member_id.detached(),
-        };
-        self.check_room(&id, turn.rules)?;
-        let place = self.place_of(&id, request)?;
-        let value = updated(self.value_in(&id, &place), beat);
-        check_size(&value, turn.topics)?;
+        let (id, place, value) = self.placed(beat, turn)?;
         let mut records = Vec::new();
         let has_changed = self.put(&id, &place, value, beat.pattern, &mut records);
         self.refresh(has_changed, &mut records, turn);
@@ -129,6 +134,32 @@ impl ConsumerGroup {
         let asked = Asked { waiter: beat.waiter, member_id: id, kind };
         self.tell_or_wait(asked, is_join, records, turn);
         Ok(())
+    }
+
+    /// Whether [`ConsumerGroup::heartbeat`] will take it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_heartbeat(&self, beat: &Beat<'_>, turn: &Turn<'_>) -> Result<(), Refusal> {
+        self.placed(beat, turn).map(drop)
+    }
+
+    /// Whose heartbeat it is, where the member stands, and what it says of itself.
+    fn placed(
+        &self,
+        beat: &Beat<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<(Str, Place, ConsumerMemberValue), Refusal> {
+        let request = beat.request;
+        let id = match request.member_id.is_empty() {
+            true => Str::from(beat.unique_id),
+            false => request.member_id.detached(),
+        };
+        self.check_room(&id, turn.rules)?;
+        let place = self.place_of(&id, request)?;
+        let value = updated(self.value_in(&id, &place), beat);
+        check_size(&value, turn.topics)?;
+        Ok((id, place, value))
     }
 
     pub(super) fn check_room(&self, id: &Str, rules: &Rules) -> Result<(), Refusal> {
@@ -261,19 +292,20 @@ impl ConsumerGroup {
         self.drop_patterns(records);
         let wanted = self.members.get(id).and_then(Member::pattern).cloned();
         if let Some(wanted) = wanted {
-            let matches = self.patterns.entry(wanted).or_insert_with(Matches::new);
-            if matches.pattern.is_none() {
-                matches.pattern = compiled.cloned();
-            }
+            self.expect_matches(&wanted);
+            self.change_matches(&wanted, |matches| {
+                if matches.pattern.is_none() {
+                    matches.pattern = compiled.cloned();
+                }
+            });
         }
     }
 
     /// Forgets patterns that nobody has any more.
     pub(super) fn drop_patterns(&mut self, records: &mut Vec<GroupRecord>) {
-        let is_wanted =
-            |text: &Str| self.members.values().any(|member| member.pattern() == Some(text));
+        let wanted: HashSet<&Str> = self.wishes.patterns().collect();
         let unused: Vec<Str> =
-            self.patterns.keys().filter(|text| !is_wanted(text)).cloned().collect();
+            self.patterns.keys().filter(|text| !wanted.contains(text)).cloned().collect();
         for text in unused {
             let record: ConsumerRecord = self.pattern_tombstone(&text);
             self.emit(records, record);

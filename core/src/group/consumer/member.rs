@@ -1,6 +1,7 @@
 //! One member.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use corelane_net::codec::Str;
@@ -8,12 +9,15 @@ use corelane_net::group_records::{ClassicMemberValue, ConsumerMemberValue};
 
 use super::super::classic::millis;
 use super::super::rules::Rules;
+use super::read::Wish;
 use super::reconcile::{MemberState, NEW, Standing};
 
 /// A member: as it joined, how it stands, and when it counts as dead.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub value: ConsumerMemberValue,
+    /// What `value` says of it.
+    pub wish: Arc<Wish>,
     pub standing: Standing,
     /// When its session ends.
     pub session: Option<Duration>,
@@ -26,8 +30,9 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub fn new(value: ConsumerMemberValue) -> Member {
-        Member { value, standing: NEW, session: None, rebalance: None, join: None, sync: None }
+    pub fn new(value: ConsumerMemberValue, wish: Arc<Wish>) -> Member {
+        let standing = NEW;
+        Member { value, wish, standing, session: None, rebalance: None, join: None, sync: None }
     }
 
     pub fn is_reconciled_to(&self, epoch: i32) -> bool {
@@ -44,7 +49,7 @@ impl Member {
 
     /// The pattern that it subscribes to, if any.
     pub fn pattern(&self) -> Option<&Str> {
-        self.value.subscribed_topic_regex.as_ref().filter(|pattern| !pattern.is_empty())
+        pattern_of(&self.value)
     }
 
     pub fn session_timeout(&self, rules: &Rules) -> Duration {
@@ -72,6 +77,10 @@ impl Member {
             || is_over(self.sync)
             || self.rebalance.is_some_and(holds_up)
     }
+}
+
+pub(super) fn pattern_of(value: &ConsumerMemberValue) -> Option<&Str> {
+    value.subscribed_topic_regex.as_ref().filter(|pattern| !pattern.is_empty())
 }
 
 /// What a member holds in memory, and its record, roughly and rather too much.

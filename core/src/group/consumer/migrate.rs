@@ -93,13 +93,25 @@ impl ConsumerGroup {
 
     /// Whether a classic group can go on with those that stay when `ids` are taken out.
     pub fn can_downgrade_without(&self, ids: &[Str], turn: &Turn<'_>) -> bool {
-        let stays = self.members.len() - ids.len();
         let is_last = |id: &Str| self.members.get(id).is_some_and(|member| !member.is_classic());
-        turn.rules.can_downgrade
-            && stays > 0
-            && stays <= turn.rules.group_size_max
-            && ids.iter().any(is_last)
+        ids.iter().any(is_last)
+            && self.allows_downgrade(ids.len(), turn)
             && self.members.iter().all(|(id, member)| member.is_classic() || ids.contains(id))
+    }
+
+    /// Whether a classic group can go on with the members that there are.
+    pub fn can_downgrade(&self, turn: &Turn<'_>) -> bool {
+        self.allows_downgrade(0, turn) && !self.has_consumers()
+    }
+
+    fn allows_downgrade(&self, leaving: usize, turn: &Turn<'_>) -> bool {
+        let stays = self.members.len() - leaving;
+        turn.rules.can_downgrade && stays > 0 && stays <= turn.rules.group_size_max
+    }
+
+    /// Whether a member does not speak the classic protocol.
+    pub fn has_consumers(&self) -> bool {
+        self.members.values().any(|member| !member.is_classic())
     }
 
     /// Those that stay, with the generation and what they own, for the classic group that this becomes.

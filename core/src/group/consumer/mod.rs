@@ -18,6 +18,7 @@
 //! - `leave.rs`: members that leave or are given up
 //! - `classic.rs`: members that speak the classic protocol (KIP-848's online migration)
 //! - `migrate.rs`: from a classic group and to one
+//! - `read.rs`: what members want to read, and what of it there is
 //! - `pattern.rs`: regular expressions that topics match
 //! - `job.rs`: work that is too long for a step
 //! - `assignor/`: who shall read what
@@ -37,12 +38,14 @@ mod member;
 mod migrate;
 pub mod partitions;
 mod pattern;
+mod read;
 mod reconcile;
 mod record;
 mod refresh;
 mod tell;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use corelane_net::codec::{Str, Uuid};
@@ -61,6 +64,7 @@ use super::turn::{Answer, Turn, Waiter};
 use member::Member;
 use partitions::Partitions;
 use pattern::Matches;
+use read::{Read, Wishes};
 use tell::Asked;
 
 /// `member_epoch` of a member that leaves.
@@ -137,6 +141,10 @@ pub struct ConsumerGroup {
     holders: HashMap<(Uuid, i32), u32>,
     /// The patterns that members subscribe to.
     patterns: BTreeMap<Str, Matches>,
+    /// What members want to read.
+    wishes: Wishes,
+    /// What that comes to, if it was worked out since wishes or matches have changed.
+    read: Option<Arc<Read>>,
     /// The version of the topics that was looked at last.
     seen_topics: Option<u64>,
     /// Whether long work is under way.
@@ -145,7 +153,7 @@ pub struct ConsumerGroup {
     waiting: Vec<Asked>,
     /// No timer of this group ends before; kept up by whoever sets one.
     soonest: Option<Duration>,
-    /// What its members hold in memory.
+    /// What its members and their patterns hold in memory.
     bytes: usize,
 }
 
@@ -163,6 +171,8 @@ impl ConsumerGroup {
             targets: HashMap::new(),
             holders: HashMap::new(),
             patterns: BTreeMap::new(),
+            wishes: Wishes::default(),
+            read: None,
             seen_topics: None,
             is_busy: false,
             waiting: Vec::new(),
@@ -195,12 +205,7 @@ impl ConsumerGroup {
         self.members.is_empty()
     }
 
-    /// Whether nothing was ever written about it.
-    pub fn is_unwritten(&self) -> bool {
-        self.epoch == 0 && self.members.is_empty()
-    }
-
-    /// What its members hold in memory.
+    /// What its members and their patterns hold in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

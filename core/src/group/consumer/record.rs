@@ -11,7 +11,7 @@ use super::super::rules::Rules;
 use super::super::turn::Now;
 use super::member::{Member, member_bytes};
 use super::partitions::{Partitions, each, owned_of, partitions_of, stored, told};
-use super::pattern::Matches;
+use super::read::Wish;
 use super::reconcile::{MemberState, NEW, Standing};
 use super::{ConsumerGroup, LEAVES_FOR_A_WHILE};
 
@@ -57,11 +57,12 @@ impl ConsumerGroup {
                 }
             }
             ConsumerRecord::Pattern(key, Some(value)) => {
-                let found = value.topics.iter().map(Str::detached).collect();
-                self.patterns.entry(key.pattern.detached()).or_insert_with(Matches::new).topics =
-                    found;
+                self.expect_matches(&key.pattern);
+                self.change_matches(&key.pattern, |matches| {
+                    matches.topics = value.topics.iter().map(Str::detached).collect();
+                });
             }
-            ConsumerRecord::Pattern(key, None) => drop(self.patterns.remove(&key.pattern)),
+            ConsumerRecord::Pattern(key, None) => self.forget_matches(&key.pattern),
         }
     }
 
@@ -70,12 +71,21 @@ impl ConsumerGroup {
         if let Some(member) = self.members.get_mut(id) {
             self.bytes = self.bytes + bytes - member_bytes(id, &member.value);
             let before = std::mem::replace(&mut member.value, value.clone());
+            let (wish, is_new) = self.wishes.add(Wish::of(value));
+            let before_wish = std::mem::replace(&mut member.wish, wish);
+            if self.wishes.remove(&before_wish) || is_new {
+                self.read = None;
+            }
             if before.instance_id != value.instance_id {
                 self.forget_name(id, &before);
             }
         } else {
             self.bytes += bytes;
-            self.members.insert(id.detached(), Member::new(value.clone()));
+            let (wish, is_new) = self.wishes.add(Wish::of(value));
+            if is_new {
+                self.read = None;
+            }
+            self.members.insert(id.detached(), Member::new(value.clone(), wish));
         }
         if let Some(instance_id) = &value.instance_id {
             self.static_ids.insert(instance_id.clone(), id.detached());
@@ -85,6 +95,9 @@ impl ConsumerGroup {
     fn remove_member(&mut self, id: &Str) {
         let Some(member) = self.members.remove(id) else { return };
         self.bytes -= member_bytes(id, &member.value);
+        if self.wishes.remove(&member.wish) {
+            self.read = None;
+        }
         self.count_holders(&member.standing, false);
         self.forget_name(id, &member.value);
     }

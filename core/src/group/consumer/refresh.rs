@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use corelane_net::codec::{Str, Uuid};
 use corelane_net::group_records::GroupRecord;
 
-use super::super::rules::PARTITIONS_MAX;
-use super::super::topics::{TopicFacts, Topics};
+use super::super::topics::Topics;
 use super::super::turn::Turn;
 use super::ConsumerGroup;
-use super::assignor::{AskedMember, AskedTopic, Assignor, Question};
+use super::assignor::{AskedMember, Assignor, Question};
 use super::job::{Done, Finding, Job, STEP_COST_MAX, STEP_TOPICS_MAX, matching, targets};
 use super::member::Member;
 use super::partitions::Partitions;
-use super::pattern::Pattern;
+use super::pattern::{Matches, Pattern};
 
 /// Names in the record of a pattern; it is looked through again after a restart anyway.
 const PATTERN_RECORD_BYTES_MAX: usize = 800_000;
@@ -44,26 +43,12 @@ impl ConsumerGroup {
         records: &mut Vec<GroupRecord>,
         turn: &mut Turn<'_>,
     ) {
-        let read = self.topics_read(turn.topics);
-        let hash = metadata_hash(&read);
+        let hash = self.read(turn.topics).hash;
         if has_changed || hash != self.metadata_hash {
             turn.tally.rebalances += 1;
             let record = self.epoch_record(next_epoch(self.epoch), hash);
             self.emit(records, record);
         }
-    }
-
-    /// The topics that members read and that there are, by name.
-    pub(super) fn topics_read(&self, topics: &dyn Topics) -> BTreeMap<Str, TopicFacts> {
-        let named = self.members.values().flat_map(|member| &member.value.subscribed_topic_names);
-        let matched = self.patterns.values().flat_map(|matches| &matches.topics);
-        let mut read = facts(named.chain(matched), topics);
-        // Topics that have grown, or match a pattern: as many as one record can say are read.
-        while partition_count(&read) > PARTITIONS_MAX {
-            let left_out = read.pop_last();
-            tracing::warn!(group = %self.id, ?left_out, "a group reads at most {PARTITIONS_MAX} partitions");
-        }
-        read
     }
 
     /// The ids of the topics that a member reads.
@@ -103,7 +88,7 @@ impl ConsumerGroup {
         records: &mut Vec<GroupRecord>,
         turn: &Turn<'_>,
     ) {
-        let Some(matches) = self.patterns.get_mut(text) else { return };
+        let Some(matches) = self.patterns.get(text) else { return };
         let is_new = matches.version.is_none() || matches.topics != topics;
         if is_new {
             let mut left = PATTERN_RECORD_BYTES_MAX;
@@ -115,10 +100,9 @@ impl ConsumerGroup {
             records
                 .push(GroupRecord::Consumer(self.pattern_record(text, stored, version, turn.now)));
         }
-        let Some(matches) = self.patterns.get_mut(text) else { return };
-        matches.topics = topics;
-        matches.version = Some(version);
-        matches.pattern = pattern;
+        self.change_matches(text, |matches| {
+            *matches = Matches { pattern, topics, version: Some(version) };
+        });
     }
 
     fn work_aside(&mut self, finding: Finding, turn: &mut Turn<'_>) {
@@ -138,22 +122,16 @@ impl ConsumerGroup {
         self.set_targets(targets(question), records, turn);
     }
 
-    fn question(&self, turn: &Turn<'_>) -> Question {
-        let mut topics: Vec<AskedTopic> = self
-            .topics_read(turn.topics)
-            .values()
-            .map(|facts| AskedTopic { id: facts.id, partitions: facts.partitions })
-            .collect();
-        topics.sort_unstable_by_key(|topic| topic.id);
-        let place = |id: &Uuid| topics.binary_search_by_key(id, |topic| topic.id).ok();
+    fn question(&mut self, turn: &Turn<'_>) -> Question {
+        let read = self.read(turn.topics);
         let member = |(id, member): (&Str, &Member)| AskedMember {
             id: id.clone(),
             instance_id: member.value.instance_id.clone(),
-            topics: self.ids_read(member, turn.topics).iter().filter_map(place).collect(),
+            topics: read.places(&member.wish),
             before: self.targets.get(id).cloned().unwrap_or_default(),
         };
         let members = self.members.iter().map(member).collect();
-        Question { assignor: self.assignor(turn), topics, members }
+        Question { assignor: self.assignor(turn), topics: read.topics.clone(), members }
     }
 
     /// The one that most members prefer, or the first that is configured.
@@ -212,39 +190,7 @@ impl ConsumerGroup {
     }
 }
 
-/// Topics of these names, those that there are.
-pub(super) fn facts<'a>(
-    names: impl Iterator<Item = &'a Str>,
-    topics: &dyn Topics,
-) -> BTreeMap<Str, TopicFacts> {
-    names.filter_map(|name| Some((name.clone(), topics.facts(name)?))).collect()
-}
-
-/// Partitions of these topics.
-pub(super) fn partition_count(read: &BTreeMap<Str, TopicFacts>) -> i64 {
-    read.values().map(|facts| i64::from(facts.partitions)).sum()
-}
-
 /// The epoch behind this one. At the end of all numbers members join anew.
 pub(super) fn next_epoch(epoch: i32) -> i32 {
     epoch.checked_add(1).unwrap_or(1)
-}
-
-/// FNV-1a over what topics are like. Kafka's is another one; who reads a foreign log shares out once more.
-fn metadata_hash(read: &BTreeMap<Str, TopicFacts>) -> i64 {
-    if read.is_empty() {
-        return 0;
-    }
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    };
-    for (name, facts) in read {
-        add(name.as_bytes());
-        add(&facts.id.0);
-        add(&facts.partitions.to_be_bytes());
-    }
-    hash.cast_signed()
 }

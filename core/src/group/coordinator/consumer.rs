@@ -65,9 +65,6 @@ impl Coordinator {
             self.dismiss(id, &[member], Some(answer), turn);
             return Ok(());
         }
-        if request.member_epoch == 0 {
-            self.admit_consumer(request, turn)?;
-        }
         let beat = Beat {
             request,
             client_id: &context.client_id,
@@ -76,54 +73,57 @@ impl Coordinator {
             pattern: context.pattern.as_ref(),
             waiter,
         };
+        if request.member_epoch == 0 || beat.takes_much() {
+            self.check_memory()?;
+        }
+        if request.member_epoch == 0 {
+            self.admit_consumer(&beat, turn)?;
+        }
         let beaten = self.with_consumer(id, |group| group.heartbeat(&beat, turn));
-        let beaten = beaten.unwrap_or_else(|| {
+        beaten.unwrap_or_else(|| {
             let refusal = self.no_consumer_group(id);
             let is_there = self.groups.contains_key(id);
             let words = format!("Consumer group {id} not found.");
             Err(if is_there { refusal } else { Refusal::new(refusal.code, words) })
-        });
-        if beaten.is_err() && self.is_unwritten(id) {
-            self.remove(id);
-            if self.offsets.live_count(id) > 0 {
-                // As after a restart.
-                self.ensure(id, turn.now).map_err(|code| Refusal::new(code, ""))?;
-            }
-        }
-        beaten
+        })
     }
 
-    /// Sees to it that there is a group of this protocol for a member that joins.
-    fn admit_consumer(
-        &mut self,
-        request: &ConsumerGroupHeartbeatRequest,
-        turn: &mut Turn<'_>,
-    ) -> Result<(), Refusal> {
-        let id = &request.group_id;
-        if self.members_bytes > ALL_MEMBERS_BYTES_MAX {
-            let words = "The members of this partition's groups hold too much memory.";
-            return Err(Refusal::new(ErrorCode::GroupMaxSizeReached, words));
+    fn check_memory(&self) -> Result<(), Refusal> {
+        if self.members_bytes <= ALL_MEMBERS_BYTES_MAX {
+            return Ok(());
         }
-        match self.groups.get(id).map(|slot| &slot.group) {
+        let words = "The members of this partition's groups hold too much memory.";
+        Err(Refusal::new(ErrorCode::GroupMaxSizeReached, words))
+    }
+
+    /// Sees to it that there is a group of this protocol for a member that joins. If that will be refused,
+    /// everything stays as it is.
+    fn admit_consumer(&mut self, beat: &Beat<'_>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let id = &beat.request.group_id;
+        let old = match self.groups.get(id).map(|slot| &slot.group) {
             Some(Group::Consumer(_)) => return Ok(()),
-            Some(Group::Classic(group)) => match self.groups[id].group.is_empty() {
-                // Its offsets stay.
-                true => turn.tell(vec![group.tombstone()], None),
-                false => return self.upgrade(id, turn),
-            },
+            Some(group @ Group::Classic(_)) if !group.is_empty() => {
+                return self.upgrade(beat, turn);
+            }
             None if self.groups.len() >= GROUPS_MAX => {
                 let words = "There are too many groups.";
                 return Err(Refusal::new(ErrorCode::PolicyViolation, words));
             }
-            None => {}
+            old => old,
+        };
+        let new = ConsumerGroup::new(id.detached());
+        new.check_heartbeat(beat, turn)?;
+        if let Some(Group::Classic(old)) = old {
+            // Its offsets stay.
+            turn.tell(vec![old.tombstone()], None);
         }
-        let id = id.detached();
-        self.insert(id.clone(), Group::Consumer(ConsumerGroup::new(id)));
+        self.insert(id.detached(), Group::Consumer(new));
         Ok(())
     }
 
     /// A classic group becomes one of the consumer protocol, for the first member that speaks it.
-    fn upgrade(&mut self, id: &Str, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+    fn upgrade(&mut self, beat: &Beat<'_>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let id = &beat.request.group_id;
         let refused = self.no_consumer_group(id);
         let rules = turn.rules;
         let Some(Group::Classic(group)) = self.groups.get_mut(id).map(|slot| &mut slot.group)
@@ -143,6 +143,7 @@ impl Coordinator {
                 format!("Cannot upgrade the classic group {id} to consumer group because {error}.");
             Refusal::new(ErrorCode::GroupIdNotFound, words)
         })?;
+        migrated.check_heartbeat(beat, turn)?;
         group.send_away(turn);
         turn.tell(vec![group.tombstone()], None);
         turn.tell(records, None);
@@ -160,28 +161,40 @@ impl Coordinator {
         answer: Option<(Waiter, Answer)>,
         turn: &mut Turn<'_>,
     ) {
+        let is_last = self.with_consumer(id, |group| group.can_downgrade_without(members, turn));
+        if is_last == Some(true) && self.downgrade(id, members, answer.clone(), turn) {
+            self.with_classic(id, |group| group.call_together(turn));
+            return;
+        }
+        self.with_consumer(id, |group| group.dismiss(members, answer, turn));
+    }
+
+    /// Those that stay go on as a classic group, where they are; false if one record can't say it.
+    pub(super) fn downgrade(
+        &mut self,
+        id: &Str,
+        without: &[Str],
+        answer: Option<(Waiter, Answer)>,
+        turn: &mut Turn<'_>,
+    ) -> bool {
         let downgraded = self.with_consumer(id, |group| {
-            let classic = group.can_downgrade_without(members, turn).then(|| {
-                let (generation, migrants) = group.to_classic(members, turn);
-                ClassicGroup::of_migrants(id.detached(), generation, migrants, turn.now)
-            });
+            let (generation, migrants) = group.to_classic(without, turn);
+            let (classic, record) =
+                ClassicGroup::of_migrants(id.detached(), generation, migrants, turn.now);
             // Many members that say much of themselves fit records of their own, but not one together.
-            let classic = classic.filter(|(classic, _)| classic.fits_a_record());
-            let Some((classic, record)) = classic else {
-                group.dismiss(members, answer.clone(), turn);
+            if !classic.fits_a_record() {
                 return None;
-            };
+            }
             group.send_away(turn);
             let mut records = group.tombstones();
             records.push(record);
-            turn.tell(records, answer.clone());
+            turn.tell(records, answer);
             Some(classic)
         });
-        if let Some(classic) = downgraded.flatten() {
-            tracing::info!(group = %id, "a group of the consumer protocol is a classic one from now on");
-            self.insert(id.detached(), Group::Classic(classic));
-            self.with_classic(id, |group| group.call_together(turn));
-        }
+        let Some(classic) = downgraded.flatten() else { return false };
+        tracing::info!(group = %id, "a group of the consumer protocol is a classic one from now on");
+        self.insert(id.detached(), Group::Classic(classic));
+        true
     }
 
     /// What a job has found out.
@@ -227,11 +240,6 @@ impl Coordinator {
             false => format!("Group {id} not found."),
         };
         Refusal::new(ErrorCode::GroupIdNotFound, words)
-    }
-
-    fn is_unwritten(&self, id: &str) -> bool {
-        let group = self.groups.get(id).map(|slot| &slot.group);
-        matches!(group, Some(Group::Consumer(group)) if group.is_unwritten())
     }
 
     /// Sends answers that wait for nothing at once; the others behind the records before them.

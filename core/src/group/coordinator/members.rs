@@ -87,7 +87,8 @@ impl Coordinator {
         });
     }
 
-    /// Lets a member of the classic protocol join a group of the consumer protocol.
+    /// Lets a member of the classic protocol join a group of the consumer protocol. If it takes the place of the
+    /// last static member of that, all go on as a classic group.
     fn join_mixed(
         &mut self,
         request: &JoinGroupRequest,
@@ -96,9 +97,15 @@ impl Coordinator {
         turn: &mut Turn<'_>,
     ) {
         let joining = context.joining(request, waiter);
-        let joined = self.with_consumer(&request.group_id, |group| group.join(&joining, turn));
-        if let Err(code) = joined.unwrap_or(Err(ErrorCode::UnknownMemberId)) {
-            turn.answer_join(waiter, join_refusal(&request.member_id, code));
+        let joined = self.with_consumer(&request.group_id, |group| {
+            let had_consumers = group.has_consumers();
+            group.join(&joining, turn)?;
+            Ok(had_consumers && group.can_downgrade(turn))
+        });
+        match joined.unwrap_or(Err(ErrorCode::UnknownMemberId)) {
+            Ok(true) => drop(self.downgrade(&request.group_id, &[], None, turn)),
+            Ok(false) => {}
+            Err(code) => turn.answer_join(waiter, join_refusal(&request.member_id, code)),
         }
         self.settle_tells(turn);
     }

@@ -122,6 +122,12 @@ impl Coordinator {
         self.with_group(id, |group| group.consumer().map(work)).flatten()
     }
 
+    /// What the members of all groups hold in memory.
+    #[cfg(test)]
+    fn members_bytes(&self) -> usize {
+        self.members_bytes
+    }
+
     /// The groups behind one of them, by name.
     fn behind(&self, after: Option<&Str>) -> impl Iterator<Item = (&Str, &Slot)> {
         let first = after.map_or(Bound::Unbounded, |group| Bound::Excluded(&**group));

@@ -98,7 +98,7 @@ impl Watch {
     }
 
     /// The kernel's answer: events or a negated errno; `more` follow. The waker of who waits.
-    pub(super) fn happened(&self, result: i32, more: bool) -> Option<Waker> {
+    pub(in super::super) fn happened(&self, result: i32, more: bool) -> Option<Waker> {
         if !more {
             self.key.set(None);
         }

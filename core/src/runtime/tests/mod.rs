@@ -4,6 +4,7 @@ mod blocking;
 mod disk;
 mod lock;
 mod operation;
+mod readiness;
 mod send_file;
 mod shards;
 mod signals;

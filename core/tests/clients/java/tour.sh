@@ -17,8 +17,8 @@ appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = %p %c{1}: %m%n
 PROPERTIES
 
-tool() { # tool CLASS ARGUMENT...
-    timeout 60 java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+tool() { # tool CLASS ARGUMENT...; seconds on an idle machine, minutes on a crowded one
+    timeout "${TOOL_LIMIT_S:-300}" java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         -Dlog4j2.configurationFile="$work/log4j2.properties" -cp "$KAFKA_LIB/*" "$@"
 }
 topics() { tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$bootstrap" "$@"; }
@@ -78,9 +78,15 @@ subscribe() { # every record of every codec, as the only member of the group
         || { cat "$work/err"; return 1; }
     sort "$work/read" | diff - "$work/expected" && echo same
 }
-kept() { # the offsets as the topic of groups has them, read by Kafka's own formatter
-    tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic __consumer_offsets \
-        --from-beginning --timeout-ms 5000 --formatter org.apache.kafka.tools.consumer.OffsetsMessageFormatter 2> "$work/err"
+kept() { # the offsets as the topic of groups has them, read by Kafka's own formatter; its end is that nothing more comes
+    local timeout_ms
+    for timeout_ms in 5000 60000; do
+        tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic __consumer_offsets \
+            --from-beginning --timeout-ms "$timeout_ms" --formatter org.apache.kafka.tools.consumer.OffsetsMessageFormatter \
+            > "$work/kept" 2> "$work/err"
+        grep -q "\"group\":\"$group\"" "$work/kept" && break
+    done
+    cat "$work/kept"
     grep -q TimeoutException "$work/err"
 }
 step "console consumer, in a group" same subscribe

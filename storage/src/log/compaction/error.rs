@@ -82,7 +82,9 @@ impl CompactionError {
         !matches!(
             self,
             CompactionError::Disk(_)
-                | CompactionError::Checkpoint(CheckpointError::Disk(_))
+                | CompactionError::Checkpoint(
+                    CheckpointError::Disk(_) | CheckpointError::NewestDamaged(_)
+                )
                 | CompactionError::Superseded
                 | CompactionError::Stopped
         )

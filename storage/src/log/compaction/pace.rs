@@ -2,12 +2,14 @@
 //!
 //! It works in steps of a fraction of a millisecond. After each it lets others run; and while
 //! others do something, appends or fetches, it rests four times as long as the step took, so that
-//! it has a fifth of the disk and of the core at most. On an idle shard it goes as fast as it can.
+//! it has a fifth of the disk and of the core at most. On an idle shard it goes as fast as it can;
+//! and it rests less, or not at all, if the log would grow faster than it is compacted.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::error::CompactionError;
+use super::plan::Cleanable;
 use crate::log::Log;
 use crate::runtime::Runtime;
 use crate::store::shared::Shared;
@@ -17,7 +19,12 @@ const STEP_BYTES: usize = 32 << 10;
 const STEP_RECORDS: usize = 256;
 
 /// Rests are so many times as long as work while the shard is busy.
-const REST_RATIO: u32 = 4;
+const REST_RATIO: f64 = 4.0;
+
+/// What is dirty is read twice: so many bytes for each by which the log grows are the least with
+/// which it does not grow for ever; and with so many there is no hurry.
+const READ_MIN: f64 = 2.0;
+const READ_ENOUGH: f64 = 4.0;
 
 /// The longest rest at once: a stop must not wait for it.
 const REST_MAX: Duration = Duration::from_millis(100);
@@ -41,11 +48,12 @@ pub(crate) struct Pace<R: Runtime> {
     /// Bytes read and written since `since`, for the limit.
     moved: u64,
     since: Duration,
+    growth: Growth,
 }
 
 impl<R: Runtime> Pace<R> {
-    /// Of a compaction of `log`.
-    pub(crate) fn new(shared: &Rc<Shared<R>>, log: &Log<R>) -> Self {
+    /// Of a compaction of `cleanable`, a part of `log`.
+    pub(crate) fn new(shared: &Rc<Shared<R>>, log: &Log<R>, cleanable: &Cleanable) -> Self {
         let now = shared.runtime.monotonic();
         Pace {
             shared: shared.clone(),
@@ -58,6 +66,7 @@ impl<R: Runtime> Pace<R> {
             records: 0,
             moved: 0,
             since: now,
+            growth: Growth::new(log.with_state(|state| state.log_end), cleanable),
         }
     }
 
@@ -93,6 +102,7 @@ impl<R: Runtime> Pace<R> {
     /// As [`Pace::worked`].
     pub(super) async fn read(&mut self, bytes: usize) -> Result<(), CompactionError> {
         self.shared.meters.compaction.read_bytes.add(bytes as u64);
+        self.growth.read_bytes += bytes as u64;
         self.moved(bytes).await
     }
 
@@ -146,11 +156,81 @@ impl<R: Runtime> Pace<R> {
         }
         if now < self.busy_until {
             let worked = now.saturating_sub(self.resumed);
-            runtime.sleep((worked * REST_RATIO).min(REST_MAX)).await;
+            let rest_ratio = self.growth.rest_ratio(self.log.with_state(|state| state.log_end));
+            match worked.mul_f64(rest_ratio).min(REST_MAX) {
+                Duration::ZERO => runtime.yield_now().await,
+                rest => runtime.sleep(rest).await,
+            }
         } else {
             runtime.yield_now().await;
         }
         self.resumed = runtime.monotonic();
         (self.bytes, self.records) = (0, 0);
+    }
+}
+
+/// How fast the log grows while it is compacted.
+struct Growth {
+    /// The log's end at the beginning.
+    log_end: i64,
+    /// Bytes of one offset, as they are in the dirty part.
+    offset_bytes: f64,
+    read_bytes: u64,
+}
+
+impl Growth {
+    fn new(log_end: i64, cleanable: &Cleanable) -> Self {
+        let dirty_end = cleanable.parts.last().map_or(0, |part| part.until);
+        let dirty = cleanable.parts.iter().filter(|part| part.until > cleanable.first_dirty);
+        let dirty_begin = dirty.map(|part| part.name.base_offset).next().unwrap_or(dirty_end);
+        let offsets = (dirty_end - dirty_begin).max(1);
+        let offset_bytes = cleanable.dirty_bytes as f64 / offsets as f64;
+        Growth { log_end, offset_bytes, read_bytes: 0 }
+    }
+
+    /// How many times as long as work rests are on a busy shard.
+    fn rest_ratio(&self, log_end: i64) -> f64 {
+        let grown_bytes = (log_end - self.log_end).max(0) as f64 * self.offset_bytes;
+        // In the first moments nothing can be told yet.
+        if self.read_bytes == 0 || grown_bytes == 0.0 {
+            return REST_RATIO;
+        }
+        let read = self.read_bytes as f64 / grown_bytes;
+        REST_RATIO * ((read - READ_MIN) / (READ_ENOUGH - READ_MIN)).clamp(0.0, 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::compaction::plan::Part;
+    use crate::log::segment::SegmentName;
+
+    fn part(base_offset: i64, until: i64, bytes: u64) -> Part {
+        Part { name: SegmentName { base_offset, generation: 0 }, until, bytes }
+    }
+
+    /// 300 offsets of 10 bytes are dirty; the log ends at 1,000.
+    fn growth(read_bytes: u64) -> Growth {
+        let cleanable = Cleanable {
+            parts: vec![part(0, 500, 77), part(500, 600, 1_000), part(600, 800, 2_000)],
+            first_dirty: 550,
+            clean_bytes: 77,
+            dirty_bytes: 3_000,
+            is_overdue: false,
+        };
+        Growth { read_bytes, ..Growth::new(1_000, &cleanable) }
+    }
+
+    #[test]
+    fn it_rests_while_it_is_faster_than_the_log_grows() {
+        let log_end_after = |bytes: i64| 1_000 + bytes / 10;
+        let ratio = |read, grown| growth(read).rest_ratio(log_end_after(grown));
+        assert_eq!(ratio(0, 5_000), REST_RATIO, "not begun");
+        assert_eq!(ratio(8_000, 0), REST_RATIO);
+        assert_eq!(ratio(8_000, 2_000), REST_RATIO);
+        assert_eq!(ratio(6_000, 2_000), REST_RATIO / 2.0);
+        assert_eq!(ratio(4_000, 2_000), 0.0);
+        assert_eq!(ratio(1_000, 2_000), 0.0);
     }
 }

@@ -10,6 +10,8 @@ mod range;
 mod tests;
 mod uniform;
 
+use std::sync::Arc;
+
 use corelane_net::codec::{Str, Uuid};
 
 use super::partitions::Partitions;
@@ -68,8 +70,8 @@ pub struct AskedMember {
     pub id: Str,
     /// The static member's name.
     pub instance_id: Option<Str>,
-    /// The topics that it reads: places in [`Question::topics`], ascending.
-    pub topics: Vec<usize>,
+    /// The topics that it reads: places in [`Question::topics`], ascending. Members that read the same share it.
+    pub topics: Arc<[usize]>,
     /// What it was to own before.
     pub before: Partitions,
 }
@@ -124,7 +126,7 @@ impl Question {
         let nobody = |topic: &AskedTopic| vec![None; count(topic.partitions)];
         let mut owners: Owners = self.topics.iter().map(nobody).collect();
         for (member, asked) in self.members.iter().enumerate() {
-            for &topic in &asked.topics {
+            for &topic in &*asked.topics {
                 let kept = asked.before.get(&self.topics[topic].id);
                 for &partition in kept.into_iter().flatten() {
                     let place =

@@ -5,7 +5,7 @@ use super::{Owners, Question, count};
 pub(super) fn assign(question: &Question) -> Owners {
     let mut readers: Vec<Vec<usize>> = vec![Vec::new(); question.topics.len()];
     for member in in_order(question) {
-        for &topic in &question.members[member].topics {
+        for &topic in &*question.members[member].topics {
             readers[topic].push(member);
         }
     }

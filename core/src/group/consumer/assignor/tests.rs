@@ -13,7 +13,7 @@ fn member(id: &str, topics: &[usize]) -> AskedMember {
     AskedMember {
         id: id.into(),
         instance_id: None,
-        topics: topics.to_vec(),
+        topics: topics.into(),
         before: Partitions::new(),
     }
 }
@@ -38,8 +38,8 @@ fn range_gives_equal_partitions_of_all_topics_to_one_member() {
     // Static members come first.
     question.members[1].instance_id = Some("i".into());
     assert_eq!(question.answer()[0], own([vec![3, 4], vec![3, 4]]));
-    question.members[0].topics = vec![1];
-    question.members[1].topics = vec![0];
+    question.members[0].topics = [1].into();
+    question.members[1].topics = [0].into();
     assert_eq!(counts(&question.answer()), [5, 5]);
 }
 

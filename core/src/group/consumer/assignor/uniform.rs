@@ -3,7 +3,7 @@
 use super::{Owners, Question, count};
 
 pub(super) fn assign(question: &Question) -> Owners {
-    let read = &question.members[0].topics;
+    let read = &*question.members[0].topics;
     let mut owners = question.owners_before();
     let total: usize = read.iter().map(|&topic| count(question.topics[topic].partitions)).sum();
     let mut quotas = quotas(question, &owners, total);

@@ -357,3 +357,39 @@ fn a_group_without_members_is_deleted_with_all_its_records() {
     stage.kill();
     assert_eq!(stage.coordinator.group_count(), 0);
 }
+
+#[test]
+fn patterns_count_as_memory_as_long_as_somebody_has_them() {
+    let mut stage = Stage::with_topic("t", 1);
+    let by_pattern = |id: &str, epoch: i32, pattern: &str| ConsumerGroupHeartbeatRequest {
+        subscribed_topic_regex: Some(pattern.into()),
+        member_epoch: epoch,
+        ..join(id, &[])
+    };
+    // Each takes 3 MiB, of 64.
+    let large = |number: i32| format!("\\w{{5}}-{number}");
+    let mut refused = None;
+    for number in 0..30 {
+        let answer = stage.beat(&by_pattern(&format!("m-{number}"), 0, &large(number)));
+        if answer.error_code == ErrorCode::GroupMaxSizeReached {
+            refused = Some(number);
+            break;
+        }
+    }
+    assert_eq!(refused, Some(22));
+    // One that is there goes on, and may say something small, but not change to another large one.
+    let epoch = stage.describe().members[0].member_epoch;
+    assert_eq!(stage.go_on("m-0", epoch, None).error_code, ErrorCode::None);
+    let changed = stage.beat(&by_pattern("m-0", epoch, &large(99)));
+    assert_eq!(changed.error_code, ErrorCode::GroupMaxSizeReached);
+    let small = stage.beat(&by_pattern("m-0", epoch, "t.*"));
+    assert_eq!(small.error_code, ErrorCode::None);
+    // That has made room.
+    assert_eq!(stage.beat(&by_pattern("new", 0, &large(22))).error_code, ErrorCode::None);
+    // With the last member of a group go its patterns.
+    let ids: Vec<_> = stage.describe().members.iter().map(|m| m.member_id.clone()).collect();
+    for id in ids {
+        stage.go_on(&id, -1, None);
+    }
+    assert_eq!(stage.coordinator.members_bytes(), 0);
+}

@@ -4,9 +4,9 @@ use corelane_net::codec::Str;
 use corelane_net::error_code::ErrorCode;
 use corelane_net::group_records::{embedded_assignment, embedded_subscription};
 use corelane_net::messages::{
-    HeartbeatRequest, JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
-    LeaveGroupRequest, MemberIdentity, SyncGroupRequest, SyncGroupRequestAssignment,
-    SyncGroupResponse,
+    ConsumerGroupHeartbeatRequest, HeartbeatRequest, JoinGroupRequest, JoinGroupRequestProtocol,
+    JoinGroupResponse, LeaveGroupRequest, MemberIdentity, SyncGroupRequest,
+    SyncGroupRequestAssignment, SyncGroupResponse,
 };
 
 use super::super::super::turn::Turn;
@@ -36,6 +36,16 @@ impl Stage {
     }
 
     fn classic_sync(&mut self, id: &str, generation: i32, share: &[u8]) -> SyncGroupResponse {
+        self.classic_sync_of(id, generation, None, share)
+    }
+
+    fn classic_sync_of(
+        &mut self,
+        id: &str,
+        generation: i32,
+        instance_id: Option<&str>,
+        share: &[u8],
+    ) -> SyncGroupResponse {
         let waiter = self.new_waiter();
         let given = SyncGroupRequestAssignment {
             member_id: id.into(),
@@ -45,6 +55,7 @@ impl Stage {
             group_id: GROUP.into(),
             generation_id: generation,
             member_id: id.into(),
+            group_instance_id: instance_id.map(Str::from),
             assignments: if share.is_empty() { vec![] } else { vec![given] },
             ..Default::default()
         };
@@ -302,4 +313,48 @@ fn who_waits_in_a_group_that_becomes_a_classic_one_is_sent_away() {
     assert_eq!((stage.answer(waits), stage.jobs.len()), (None, 1));
     stage.classic_join(&join_request(""));
     assert_eq!(stage.answer(waits).unwrap().error_code, ErrorCode::UnknownMemberId);
+}
+
+#[test]
+fn a_classic_group_stays_one_if_the_member_that_would_change_it_is_refused() {
+    let mut stage = Stage::with_topic("t", 2);
+    let old = stage.classic_group();
+    stage.set_topic("large", 100_001);
+    let written = stage.log.len();
+    assert_eq!(stage.join("new", &["large"]).error_code, ErrorCode::PolicyViolation);
+    assert_eq!(&*stage.coordinator.list(None)[0].group_type, "classic");
+    assert_eq!((stage.log.len(), stage.classic_beat(&old, 1)), (written, ErrorCode::None));
+    stage.kill();
+    assert_eq!(stage.classic_beat(&old, 1), ErrorCode::None);
+}
+
+#[test]
+fn a_classic_static_member_in_the_place_of_the_last_other_one_makes_a_classic_group() {
+    for may_downgrade in [true, false] {
+        let mut stage = Stage::with_topic("t", 2);
+        stage.rules.can_downgrade = may_downgrade;
+        let named = ConsumerGroupHeartbeatRequest {
+            instance_id: Some("i".into()),
+            ..join("static", &["t"])
+        };
+        assert_eq!(told(&stage.beat(&named)), Some(vec![0, 1]));
+        let mut request = join_request("");
+        request.group_instance_id = Some("i".into());
+        let waiter = stage.classic_join(&request);
+        let joined = stage.joined(waiter);
+        assert_eq!(joined.error_code, ErrorCode::None);
+        let group_type = if may_downgrade { "classic" } else { "consumer" };
+        assert_eq!(&*stage.coordinator.list(None)[0].group_type, group_type);
+        // What the other one had is its own now, without a rebalance.
+        let (id, generation) = (&joined.member_id, joined.generation_id);
+        let synced = stage.classic_sync_of(id, generation, Some("i"), &[]);
+        assert_eq!(
+            (synced.error_code, partitions(&synced.assignment)),
+            (ErrorCode::None, vec![0, 1])
+        );
+        stage.kill();
+        assert_eq!(&*stage.coordinator.list(None)[0].group_type, group_type);
+        let beat = stage.go_on("static", 1, None);
+        assert_ne!(beat.error_code, ErrorCode::None);
+    }
 }

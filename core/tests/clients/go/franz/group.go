@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -11,15 +12,47 @@ import (
 	"corelane.test/clients/tour"
 )
 
-func member(bootstrap kgo.Opt, group string) (*kgo.Client, error) {
-	return kgo.NewClient(bootstrap, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
-		kgo.SessionTimeout(10*time.Second), kgo.HeartbeatInterval(500*time.Millisecond),
-		kgo.FetchMaxWait(200*time.Millisecond))
+// protocol is one of the two in which members share topics.
+type protocol struct {
+	// suffix of the group's name, and of the steps'
+	name   string
+	more   []kgo.Opt
+	shares func(ctx context.Context, admin *kadm.Client, group string) (string, error)
 }
 
-// shares says how many members the group has, and how many partitions each of them.
-func shares(ctx context.Context, admin *kadm.Client, group string) (string, error) {
+var protocols = []protocol{
+	{"group", nil, classicShares},
+	{"group of the consumer protocol",
+		[]kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer())}, consumerShares},
+}
+
+func member(bootstrap kgo.Opt, group string, more []kgo.Opt) (*kgo.Client, error) {
+	opts := []kgo.Opt{bootstrap, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
+		kgo.SessionTimeout(10 * time.Second), kgo.HeartbeatInterval(500 * time.Millisecond),
+		kgo.FetchMaxWait(200 * time.Millisecond)}
+	return kgo.NewClient(append(opts, more...)...)
+}
+
+// consumerShares is classicShares of a group of the consumer protocol.
+func consumerShares(ctx context.Context, admin *kadm.Client, group string) (string, error) {
+	described, err := admin.DescribeConsumerGroups(ctx, group)
+	if err != nil {
+		return "", err
+	}
+	found := described[group].State
+	for _, member := range described[group].Members {
+		partitions := 0
+		for _, topic := range member.Assignment {
+			partitions += len(topic)
+		}
+		found += fmt.Sprint(" ", partitions)
+	}
+	return found, nil
+}
+
+// classicShares says how many members the group has, and how many partitions each of them.
+func classicShares(ctx context.Context, admin *kadm.Client, group string) (string, error) {
 	described, err := admin.DescribeGroups(ctx, group)
 	if err != nil {
 		return "", err
@@ -37,8 +70,9 @@ func shares(ctx context.Context, admin *kadm.Client, group string) (string, erro
 	return found, nil
 }
 
-func share(ctx context.Context, bootstrap kgo.Opt, admin *kadm.Client) {
-	group := topic + "-group"
+func share(ctx context.Context, bootstrap kgo.Opt, admin *kadm.Client, protocol protocol) {
+	group := topic + "-" + strings.ReplaceAll(protocol.name, " ", "-")
+	step := func(name string, do func() error) { tour.Step(protocol.name+": "+name, do) }
 	end := int64(len(tour.All()))
 	kept := func(expected int64) error {
 		offsets, err := admin.FetchOffsetsForTopics(ctx, group, topic)
@@ -53,11 +87,11 @@ func share(ctx context.Context, bootstrap kgo.Opt, admin *kadm.Client) {
 		}
 		return nil
 	}
-	first, err := member(bootstrap, group)
+	first, err := member(bootstrap, group, protocol.more)
 	if err != nil {
 		panic(err)
 	}
-	tour.Step("group: subscribe and read everything", func() error {
+	step("subscribe and read everything", func() error {
 		orders := make([]tour.InOrder, tour.Partitions)
 		for read := 0; read < tour.Partitions*len(tour.All()); {
 			fetches := first.PollFetches(ctx)
@@ -73,30 +107,30 @@ func share(ctx context.Context, bootstrap kgo.Opt, admin *kadm.Client) {
 		}
 		return nil
 	})
-	tour.Step("group: commit", func() error {
+	step("commit", func() error {
 		if err := first.CommitUncommittedOffsets(ctx); err != nil {
 			return err
 		}
 		return kept(end)
 	})
-	second, err := member(bootstrap, group)
+	second, err := member(bootstrap, group, protocol.more)
 	if err != nil {
 		panic(err)
 	}
-	tour.Step("group: a second member takes its share", func() error {
+	step("a second member takes its share", func() error {
 		return tour.Until("shared", func() (bool, error) {
-			found, err := shares(ctx, admin, group)
+			found, err := protocol.shares(ctx, admin, group)
 			return found == "Stable 1 2" || found == "Stable 2 1", err
 		})
 	})
-	tour.Step("group: the first one leaves", func() error {
+	step("the first one leaves", func() error {
 		first.Close()
 		return tour.Until("taken over", func() (bool, error) {
-			found, err := shares(ctx, admin, group)
+			found, err := protocol.shares(ctx, admin, group)
 			return found == fmt.Sprint("Stable ", tour.Partitions), err
 		})
 	})
-	tour.Step("group: lag", func() error {
+	step("lag", func() error {
 		lags, err := admin.Lag(ctx, group)
 		if err != nil {
 			return err
@@ -104,14 +138,14 @@ func share(ctx context.Context, bootstrap kgo.Opt, admin *kadm.Client) {
 		return tour.Equal(lags[group].Lag.Total(), 0, "lag")
 	})
 	second.Close()
-	tour.Step("group: list", func() error {
+	step("list", func() error {
 		listed, err := admin.ListGroups(ctx)
 		if err != nil {
 			return err
 		}
 		return tour.Equal(listed[group].State, "Empty", "the state")
 	})
-	tour.Step("group: reset offsets", func() error {
+	step("reset offsets", func() error {
 		var offsets kadm.Offsets
 		for partition := range int32(tour.Partitions) {
 			offsets.Add(kadm.Offset{Topic: topic, Partition: partition, At: 7, LeaderEpoch: -1})
@@ -121,7 +155,7 @@ func share(ctx context.Context, bootstrap kgo.Opt, admin *kadm.Client) {
 		}
 		return kept(7)
 	})
-	tour.Step("group: delete", func() error {
+	step("delete", func() error {
 		if _, err := admin.DeleteGroup(ctx, group); err != nil {
 			return err
 		}

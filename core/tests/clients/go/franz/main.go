@@ -42,7 +42,9 @@ func main() {
 	tour.Step("consume from the start", func() error { return consume(ctx, bootstrap) })
 	tour.Step("list offsets", func() error { return listOffsets(ctx, admin) })
 	tour.Step("consume from a time", func() error { return consumeFromTime(ctx, bootstrap, admin) })
-	share(ctx, bootstrap, admin)
+	for _, protocol := range protocols {
+		share(ctx, bootstrap, admin, protocol)
+	}
 	administer(ctx, admin)
 }
 

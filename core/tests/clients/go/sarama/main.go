@@ -189,14 +189,15 @@ func administer(admin sarama.ClusterAdmin, brokers []string) {
 		return altered("max.message.bytes", value)
 	})
 	tour.Step("alter configs, the whole set", func() error {
-		value := "65432"
-		if err := admin.AlterConfig(sarama.TopicResource, topic, map[string]*string{"max.message.bytes": &value}, false); err != nil {
+		// The records are old: by any other retention they might be gone before the tour ends.
+		value := "-1"
+		if err := admin.AlterConfig(sarama.TopicResource, topic, map[string]*string{"retention.ms": &value}, false); err != nil {
 			return err
 		}
-		if err := altered("max.message.bytes", value); err != nil {
+		if err := altered("max.message.bytes", "1048588"); err != nil {
 			return err
 		}
-		return altered("retention.ms", "604800000")
+		return altered("retention.ms", value)
 	})
 	tour.Step("add partitions", func() error {
 		if err := admin.CreatePartitions(topic, tour.Partitions+2, nil, false); err != nil {
