@@ -102,7 +102,9 @@ pub fn refusal_code(refusal: &Refusal) -> ErrorCode {
         Refusal::TooManyPartitionsAtOnce | Refusal::TooManyPartitions | Refusal::TooManyConfigs => {
             ErrorCode::PolicyViolation
         }
-        Refusal::NoReplicas | Refusal::TooManyReplicas(_) => ErrorCode::InvalidReplicationFactor,
+        Refusal::NoReplicas | Refusal::TooManyReplicas(_) | Refusal::OneHost(_) => {
+            ErrorCode::InvalidReplicationFactor
+        }
         Refusal::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
         Refusal::Config(_)
         | Refusal::NullConfigs(_)

@@ -262,6 +262,7 @@ fn every_refusal_has_the_code_that_clients_act_on() {
         (Refusal::TooManyPartitions, ErrorCode::PolicyViolation),
         (Refusal::NoReplicas, ErrorCode::InvalidReplicationFactor),
         (Refusal::TooManyReplicas(3), ErrorCode::InvalidReplicationFactor),
+        (Refusal::OneHost(3), ErrorCode::InvalidReplicationFactor),
         (AssignmentError::Gap.into(), ErrorCode::InvalidReplicaAssignment),
         (ConfigError::Tiered.into(), ErrorCode::InvalidConfig),
         (Refusal::NullConfigs(vec![]), ErrorCode::InvalidConfig),

@@ -56,7 +56,7 @@ fn summary(configuration: &Configuration, shards: usize, data: &str) -> String {
         let told = listener.advertise.at(listener.bind.port);
         let more = match ports::per_listener(configuration, shards) {
             1 => String::new(),
-            count => format!(", and the next {} ports, one for each shard", count - 1),
+            count => format!("; the shards have {count} ports from there on"),
         };
         text += &format!("  {} {} (advertised as {told}{more})\n", listener.name, listener.bind);
     }

@@ -236,7 +236,7 @@ fn listening(broker: &Broker, listeners: &Listeners) -> String {
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         let shards = match broker.nodes.all().len() {
             1 => String::new(),
-            nodes => format!(", and the next {} ports, one for each shard", nodes - 1),
+            nodes => format!("; the shards have {nodes} ports from there on"),
         };
         format!("{name}{} (advertised as {}{shards})", addresses.join(", "), told.advertised)
     });

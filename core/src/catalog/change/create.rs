@@ -152,7 +152,9 @@ fn chosen(view: &View<'_>, partitions: i32, replicas: i16) -> Result<u32, Refusa
         _ => u32::try_from(partitions).ok().filter(|n| *n > 0).ok_or(Refusal::NoPartitions)?,
     };
     if replicas > 1 {
-        return Err(Refusal::TooManyReplicas(replicas));
+        let is_one = !view.nodes.are_shards();
+        let refusal = if is_one { Refusal::TooManyReplicas } else { Refusal::OneHost };
+        return Err(refusal(replicas));
     }
     Ok(partitions)
 }

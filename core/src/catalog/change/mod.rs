@@ -93,6 +93,12 @@ pub enum Refusal {
          cannot be reached because only 1 broker(s) are registered."
     )]
     TooManyReplicas(i16),
+    /// INVALID_REPLICATION_FACTOR (38).
+    #[error(
+        "Unable to replicate the partition {0} time(s): the registered brokers are shards of one host, \
+         where a partition has one replica."
+    )]
+    OneHost(i16),
     /// INVALID_REPLICA_ASSIGNMENT (39).
     #[error(transparent)]
     Assignment(#[from] AssignmentError),

@@ -299,3 +299,29 @@ fn what_is_sent_is_bounded() {
     let many = (0..2_000).map(|number| (format!("k{number}"), Some("v".to_owned()))).collect();
     assert!(ConfigChange::Replace(many).check().is_err());
 }
+
+#[test]
+fn where_each_shard_is_a_broker_nobody_says_where_a_partition_is() {
+    let cluster = Cluster::of(&[("there", 1)]);
+    let view = View { nodes: Nodes::per_shard(1, 2), ..cluster.view() };
+    let refusal = |new| create(&view, new, TopicId([99; 16])).unwrap_err();
+    let assigned = |broker| NewTopic {
+        partitions: -1,
+        replication_factor: -1,
+        assignments: vec![Assignment { partition: 0, brokers: vec![broker] }],
+        ..NewTopic::named("new")
+    };
+    assert_eq!(refusal(assigned(1024)), AssignmentError::Placed.into());
+    assert_eq!(refusal(assigned(1)), AssignmentError::UnknownBroker(1).into());
+    assert_eq!(refusal(assigned(1026)), AssignmentError::UnknownBroker(1026).into());
+    let twice = NewTopic { replication_factor: 2, ..NewTopic::named("new") };
+    assert_eq!(refusal(twice), Refusal::OneHost(2));
+    assert!(create(&view, NewTopic::named("new"), TopicId([99; 16])).is_ok());
+    let more = add_partitions(&view, "there", 2, Some(&[vec![1025]])).unwrap_err();
+    assert_eq!(more, AssignmentError::Placed.into());
+    // What is set for one of the nodes is set for the host.
+    let change = ConfigChange::Replace(Default::default());
+    let scopes = ["1024", "1025"].map(|name| alter_broker(&view, name, &change).unwrap().0);
+    assert_eq!(scopes, [BrokerScope::Node(1); 2]);
+    assert!(alter_broker(&view, "1", &change).is_err());
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::loads::target as target_of;
+use super::loads::target;
 use super::{Affinity, Loads, Wish};
 use crate::seeded::Rng;
 
@@ -92,24 +92,24 @@ fn a_shard_that_is_asked_for_and_does_not_exist_is_nobodys_wish() {
 
 #[test]
 fn a_busy_shard_takes_nobody_from_an_idle_one() {
-    assert_eq!(target_of(Wish::At(1), 0, &[0, 0]), Some(1));
-    assert_eq!(target_of(Wish::At(1), 0, &[100, 700]), Some(1));
-    assert_eq!(target_of(Wish::At(1), 0, &[100, 800]), None);
-    assert_eq!(target_of(Wish::At(1), 0, &[1_000, 1_000]), Some(1), "both are");
-    assert_eq!(target_of(Wish::At(1), 0, &[950, 1_000]), Some(1), "hardly busier");
-    assert_eq!(target_of(Wish::At(1), 0, &[949, 1_000]), None);
-    assert_eq!(target_of(Wish::At(9), 0, &[0, 0]), None);
+    assert_eq!(target(Wish::At(1), 0, &[0, 0]), Some(1));
+    assert_eq!(target(Wish::At(1), 0, &[100, 700]), Some(1));
+    assert_eq!(target(Wish::At(1), 0, &[100, 800]), None);
+    assert_eq!(target(Wish::At(1), 0, &[1_000, 1_000]), Some(1), "both are");
+    assert_eq!(target(Wish::At(1), 0, &[950, 1_000]), Some(1), "hardly busier");
+    assert_eq!(target(Wish::At(1), 0, &[949, 1_000]), None);
+    assert_eq!(target(Wish::At(9), 0, &[0, 0]), None);
 }
 
 #[test]
 fn a_full_shard_sends_those_away_that_have_come_and_they_do_not_come_back() {
-    assert_eq!(target_of(Wish::Here, 1, &[600, 950, 200]), Some(2));
-    assert_eq!(target_of(Wish::Here, 1, &[600, 850, 200]), None);
-    assert_eq!(target_of(Wish::Here, 1, &[600, 950, 600]), None);
+    assert_eq!(target(Wish::Here, 1, &[600, 950, 200]), Some(2));
+    assert_eq!(target(Wish::Here, 1, &[600, 850, 200]), None);
+    assert_eq!(target(Wish::Here, 1, &[600, 950, 600]), None);
     for full in 900..=1_000 {
         for idle in 0..=500 {
-            let to = target_of(Wish::Here, 0, &[full, idle]).unwrap();
-            assert_eq!(target_of(Wish::At(0), to, &[full, idle]), None);
+            let to = target(Wish::Here, 0, &[full, idle]).unwrap();
+            assert_eq!(target(Wish::At(0), to, &[full, idle]), None);
         }
     }
 }
