@@ -64,7 +64,7 @@ fn a_client_of_one_shard_after_the_other_stays() {
 #[test]
 fn bytes_count_where_they_are_many_and_requests_where_they_are_not() {
     // A consumer of two partitions, of which one is busy.
-    let busy_elsewhere = |number: u32| if number % 2 == 0 { (0, 0) } else { (1, 1 << 20) };
+    let busy_elsewhere = |number: u32| if number.is_multiple_of(2) { (0, 0) } else { (1, 1 << 20) };
     let (_, wish) = first_wish(&mut newcomer(2), 100, 20, busy_elsewhere).unwrap();
     assert_eq!(wish, Wish::At(1));
     let both_quiet = |number: u32| (number as usize % 2, 200);
