@@ -88,7 +88,8 @@ fn a_client_that_goes_while_its_fetch_waits_is_noticed_though_it_was_to_leave() 
     client.send(&[(1, fetch())]);
     client.end();
     world.pass(Duration::from_secs(20));
-    assert_eq!(client.closed(), "closed by the client");
+    let noticed = "answers were still under way long after the client closed its side";
+    assert_eq!(client.closed(), noticed);
 }
 
 #[test]
