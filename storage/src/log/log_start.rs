@@ -72,6 +72,10 @@ impl<R: Runtime> Log<R> {
                     Err(CheckpointError::NewestDamaged(_)) if !was_damaged => {
                         was_damaged = true;
                         log.checkpoint().await;
+                        // One that was under way already does it as well.
+                        let is_over =
+                            || log.with_state(|s| s.slots_torn == 0 || s.offline.is_some());
+                        log.inner.changed.until(is_over).await;
                     }
                     Err(error) => return log.fail("the log start can't be written", &error),
                     Ok(()) => return,

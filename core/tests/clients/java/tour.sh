@@ -26,7 +26,7 @@ configs() { tool kafka.admin.ConfigCommand --bootstrap-server "$bootstrap" "$@";
 offsets() { tool org.apache.kafka.tools.GetOffsetShell --bootstrap-server "$bootstrap" --topic "$topic" --time "$1"; }
 consume() { # consume PARTITION OFFSET COUNT
     tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic "$topic" \
-        --partition "$1" --offset "$2" --max-messages "$3" --timeout-ms 20000 \
+        --partition "$1" --offset "$2" --max-messages "$3" --timeout-ms 120000 \
         --formatter-property print.key=true --formatter-property print.headers=true
 }
 
@@ -73,7 +73,7 @@ group=$topic-group
 groups() { tool org.apache.kafka.tools.consumer.group.ConsumerGroupCommand --bootstrap-server "$bootstrap" "$@"; }
 subscribe() { # every record of every codec, as the only member of the group
     tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic "$topic" --group "$group" \
-        --from-beginning --max-messages 1500 --timeout-ms 30000 \
+        --from-beginning --max-messages 1500 --timeout-ms 120000 \
         --formatter-property print.key=true --formatter-property print.headers=true > "$work/read" 2> "$work/err" \
         || { cat "$work/err"; return 1; }
     sort "$work/read" | diff - "$work/expected" && echo same
@@ -99,7 +99,7 @@ step "kafka-consumer-groups --describe, after" "^$group +$topic +0 +7 +[0-9]+ +[
 consumed() { # as subscribe, in a group of the consumer protocol
     tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$bootstrap" --topic "$topic" \
         --group "$group-consumer" --command-property group.protocol=consumer \
-        --from-beginning --max-messages 1500 --timeout-ms 30000 \
+        --from-beginning --max-messages 1500 --timeout-ms 120000 \
         --formatter-property print.key=true --formatter-property print.headers=true > "$work/read" 2> "$work/err" \
         || { cat "$work/err"; return 1; }
     sort "$work/read" | diff - "$work/expected" && echo same

@@ -39,7 +39,7 @@ func Topic(client string) string {
 
 // Context bounds the whole tour.
 func Context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 2*Patience)
+	return context.WithTimeout(context.Background(), 10*Patience)
 }
 
 // Step prints the step's outcome; the first that fails ends the program.

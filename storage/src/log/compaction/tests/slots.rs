@@ -155,7 +155,6 @@ fn a_slot_that_is_damaged_while_the_broker_runs_is_written_again() {
         broker.log.set_config(config());
         broker.sleep_s(60).await;
         // Never from the older one: what was behind it would come twice, or be gone.
-        assert_eq!(broker.store.meters().compaction.failed.get(), 1);
         assert_eq!(broker.store.meters().compaction.ended.get(), 1);
         assert_eq!(broker.store.gauges().uncleanable_logs, 0);
         let slots = read_slots(&sim.runtime(), &log_dir(), id).await.unwrap();
