@@ -19,8 +19,9 @@ use crate::runtime::{DiskFile, SendableFile, ShardRuntime, TcpStream};
 /// Most parts of one write.
 const WRITE_PARTS_MAX: usize = 256;
 
-/// Most bytes of one write: copying them is one step of the shard.
-const WRITE_BYTES_MAX: usize = 256 << 10;
+/// Most bytes of one write: copying them is one step of the shard, of a quarter of a millisecond. An answer
+/// of 1 MiB fits: in four pieces, between those of other readers, it costs twice the processor time.
+const WRITE_BYTES_MAX: usize = 1280 << 10;
 
 /// A range of a file that an answer is sent from.
 pub struct LeasedFile {
@@ -70,18 +71,16 @@ impl Stream for Socket {
                 .await;
         }
         let mut room_bytes = WRITE_BYTES_MAX;
-        let mut more = false;
         let mut pieces = Vec::with_capacity(parts.len().min(WRITE_PARTS_MAX));
         for bytes in parts.iter().map_while(Part::bytes).take(WRITE_PARTS_MAX) {
             let piece = &bytes[..bytes.len().min(room_bytes)];
             pieces.push(IoSlice::new(piece));
             room_bytes -= piece.len();
             if room_bytes == 0 {
-                more = piece.len() < bytes.len();
                 break;
             }
         }
-        if more || pieces.len() < parts.len() {
+        if pieces.len() < parts.len() {
             return self.stream.write_vectored_more(&pieces).await;
         }
         self.stream.write_vectored(&pieces).await
