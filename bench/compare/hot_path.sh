@@ -28,7 +28,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=measure.sh
 . "$here/measure.sh"
-[ $# -ge 2 ] || { sed -n '2,31p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,26p' "$0"; exit 2; }
 program=$(realpath "$1")
 shift
 results=$(realpath -m "${RESULTS:-./hot-path-results}") repeats=${REPEATS:-5} kafka_repeats=${KAFKA_REPEATS:-3} knee=${KNEE:-100000}

@@ -19,7 +19,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=measure.sh
 . "$here/measure.sh"
-[ $# -ge 2 ] || { sed -n '2,21p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,17p' "$0"; exit 2; }
 bench=$(realpath "$1") port=${PORT:-22310} work=$(realpath -m "${WORK:-./lagging-work}") read_s=${READ_S:-6}
 broker_core=${BROKER_CORE:-0} client_core=${CLIENT_CORE:-1} partitions=4
 shift

@@ -14,7 +14,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=measure.sh
 . "$here/measure.sh"
-[ $# -eq 1 ] || { sed -n '2,13p' "$0"; exit 2; }
+[ $# -eq 1 ] || { sed -n '2,12p' "$0"; exit 2; }
 program=$(realpath "$1") port=${PORT:-22320} work=$(realpath -m "${WORK:-./memory-work}") each_s=${EACH_S:-30}
 [ ! -e "$work" ] || fail "$work exists; remove it, or set WORK"
 mkdir -p "$work"

@@ -15,7 +15,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=measure.sh
 . "$here/measure.sh"
-[ $# -ge 2 ] || { sed -n '2,16p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,13p' "$0"; exit 2; }
 command -v strace > /dev/null || fail "strace is missing: apt install strace"
 command -v cc > /dev/null || fail "cc is missing: apt install build-essential"
 bench=$(realpath "$1") port=${PORT:-22330} work=$(realpath -m "${WORK:-./per-request-work}") seconds=${SECONDS_EACH:-4}
