@@ -104,6 +104,11 @@ impl Reactor {
             return true;
         }
         let begun = Instant::now();
+        // What tasks have begun must not wait for the spinning to end.
+        self.ring.turn(begun, None);
+        if self.wakes.is_anybody_up() {
+            return false;
+        }
         let until = self.timers.next().map_or(begun + self.spin, |at| at.min(begun + self.spin));
         while Instant::now() < until {
             if self.ring.has_completions() || self.wakes.is_called() {

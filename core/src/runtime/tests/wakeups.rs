@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use corelane_storage::runtime::Runtime;
+use corelane_storage::runtime::{File, OpenMode, Runtime};
 
-use super::{ShardsConfig, on_shard, on_shards, on_shards_of};
+use super::{ShardsConfig, TempDir, on_shard, on_shards, on_shards_of};
 
 /// Far beyond what a loaded machine needs.
 const DEADLINE: Duration = Duration::from_secs(240);
@@ -80,6 +80,23 @@ fn shards_that_spin_before_they_sleep_lose_no_wake_up() {
     for spin_us in [1, 20, 1_000] {
         ping_pong(Duration::from_micros(spin_us), 20_000, 1);
     }
+}
+
+/// Spins for longer than the test may take: a write that was not submitted before would never end.
+#[test]
+fn what_was_begun_is_on_its_way_before_the_shard_spins() {
+    let _watchdog = Watchdog::start("spinning", Arc::default());
+    let dir = TempDir::new();
+    let path = dir.path().join("data");
+    let config = ShardsConfig { shards: 1, spin: 2 * DEADLINE, ..Default::default() };
+    on_shards_of(config, move |rt| {
+        let path = path.clone();
+        async move {
+            let file = rt.open(&path, OpenMode::Create).await.unwrap();
+            file.allocate(0, 1 << 20).await.unwrap();
+            file.sync_data().await.unwrap();
+        }
+    });
 }
 
 #[test]
