@@ -6,9 +6,6 @@
 
 use std::time::Duration;
 
-/// Waits are this part of what a write takes: about what it costs an append to miss one.
-const PATIENCE_PART: u32 = 2;
-
 /// A disk that stalls is no reason to wait longer.
 const PATIENCE_MAX: Duration = Duration::from_micros(200);
 
@@ -27,8 +24,8 @@ pub(crate) struct Wait {
 /// What the entries before say of the next one.
 #[derive(Debug, Default)]
 pub(crate) struct Company {
-    /// Appends in the last entry, and in the one before.
-    last: [u64; 2],
+    /// Appends that waited when the last entry was written: its own, and those that came meanwhile.
+    waiting: u64,
     /// About what a write takes.
     write: Duration,
     /// Waits in vain, one after the other.
@@ -40,17 +37,18 @@ pub(crate) struct Company {
 impl Company {
     /// What an entry of `gathered` appends should wait for, if anything.
     pub(crate) fn wait(&mut self, gathered: u64) -> Option<Wait> {
-        let goal = self.last[0].max(self.last[1]);
-        let patience = (self.write / PATIENCE_PART).min(PATIENCE_MAX);
-        // So few more would not be worth it.
-        if gathered * 2 > goal || patience.is_zero() {
+        let goal = self.waiting;
+        // So few would not be worth the time of so many.
+        if gathered * 2 > goal || self.write.is_zero() {
             return None;
         }
         if self.passed_over > 0 {
             self.passed_over -= 1;
             return None;
         }
-        Some(Wait { goal, patience })
+        // Each that is missed waits for a write more, each that is there for no longer than this.
+        let share = (goal - gathered) as f64 / goal as f64;
+        Some(Wait { goal, patience: self.write.mul_f64(share).min(PATIENCE_MAX) })
     }
 
     /// A wait has made `before` appends `after`.
@@ -64,9 +62,9 @@ impl Company {
         self.passed_over = 1_u32.checked_shl(self.vain).unwrap_or(u32::MAX).min(PASSED_OVER_MAX);
     }
 
-    /// An entry of so many appends was written.
-    pub(crate) fn wrote(&mut self, appends: u64, took: Duration) {
-        self.last = [appends, self.last[0]];
+    /// An entry of so many appends was written; meanwhile so many `came`.
+    pub(crate) fn wrote(&mut self, appends: u64, came: u64, took: Duration) {
+        self.waiting = appends + came;
         self.write = if self.write.is_zero() { took } else { (self.write * 7 + took) / 8 };
     }
 }
@@ -77,60 +75,52 @@ mod tests {
 
     const WRITE: Duration = Duration::from_micros(100);
 
-    /// Entries of `rounds` rounds: each producer's next batch comes `think` after its answer.
-    fn entries(producers: usize, think: Duration, rounds: usize) -> Vec<u64> {
+    /// Appends of each entry: each producer's next one comes `think` after its answer, one behind the other.
+    fn entries(producers: u32, think: Duration, rounds: usize) -> Vec<u64> {
         let mut company = Company::default();
-        let mut ready_at: Vec<Duration> = (0..producers as u32).map(|n| WRITE / 50 * n).collect();
+        // They do not come together at first.
+        let mut due: Vec<Duration> = (0..producers).map(|n| WRITE * n / 4).collect();
         let (mut now, mut entries) = (Duration::ZERO, Vec::new());
+        let there = |due: &[Duration], now| due.iter().filter(|&&due| due <= now).count() as u64;
         for _ in 0..rounds {
-            let there = |ready_at: &[Duration], now| {
-                ready_at.iter().filter(|&&ready| ready <= now).count() as u64
-            };
-            now = now.max(*ready_at.iter().min().unwrap());
-            let before = there(&ready_at, now);
+            due.sort_unstable();
+            now = now.max(due[0]);
+            let before = there(&due, now);
             if let Some(Wait { goal, patience }) = company.wait(before) {
                 let end = now + patience;
-                ready_at.sort_unstable();
-                now = ready_at.get(goal as usize - 1).map_or(end, |&ready| ready.clamp(now, end));
-                company.waited(before, there(&ready_at, now));
+                now = due.get(goal as usize - 1).map_or(end, |&due| due.clamp(now, end));
+                company.waited(before, there(&due, now));
             }
             let begun = now;
             now += WRITE;
             let mut written = 0;
-            for ready in ready_at.iter_mut().filter(|ready| **ready <= begun) {
+            for due in due.iter_mut().filter(|due| **due <= begun) {
                 written += 1;
-                // Answers go out one after the other.
-                *ready = now + think + WRITE / 50 * written;
+                *due = now + think + WRITE / 20 * written;
             }
-            company.wrote(u64::from(written), WRITE);
-            entries.push(u64::from(written));
+            let written = u64::from(written);
+            company.wrote(written, there(&due, now), WRITE);
+            entries.push(written);
         }
         entries
     }
 
     #[test]
     fn producers_in_step_share_an_entry() {
-        let entries = entries(8, WRITE / 10, 100);
-        let shared = entries[4..].iter().filter(|&&appends| appends >= 7).count();
-        assert!(shared >= 95, "{entries:?}");
-    }
-
-    #[test]
-    fn one_producer_waits_for_nobody() {
-        let mut company = Company::default();
-        for _ in 0..10 {
-            assert_eq!(company.wait(1), None);
-            company.wrote(1, WRITE);
+        for producers in [2, 3, 8, 12] {
+            let entries = entries(producers, WRITE / 10, 200);
+            let whole = entries[100..].iter().filter(|&&appends| appends == u64::from(producers));
+            assert!(whole.count() >= 95, "{producers}: {entries:?}");
         }
     }
 
     #[test]
-    fn who_waits_in_vain_soon_waits_seldom() {
+    fn producers_that_take_longer_are_not_waited_for() {
+        // Each pause would be in vain, but for those that are made to see whether that is still so.
         let mut company = Company::default();
         let mut waits = 0;
         for _ in 0..1_000 {
-            // There was company, but what comes now comes alone.
-            company.wrote(8, WRITE);
+            company.wrote(7, 1, WRITE);
             if company.wait(1).is_some() {
                 waits += 1;
                 company.waited(1, 1);
@@ -140,12 +130,32 @@ mod tests {
     }
 
     #[test]
+    fn one_producer_waits_for_nobody() {
+        let mut company = Company::default();
+        for _ in 0..10 {
+            assert_eq!(company.wait(1), None);
+            company.wrote(1, 0, WRITE);
+        }
+    }
+
+    #[test]
+    fn the_more_are_there_the_less_they_wait() {
+        let mut company = Company::default();
+        company.wrote(7, 1, WRITE);
+        let patience =
+            |company: &mut Company, gathered| company.wait(gathered).map(|wait| wait.patience);
+        assert_eq!(patience(&mut company, 2), Some(WRITE * 3 / 4));
+        assert_eq!(patience(&mut company, 4), Some(WRITE / 2));
+        assert_eq!(patience(&mut company, 5), None);
+    }
+
+    #[test]
     fn a_wait_that_pays_is_made_again_at_once() {
         let mut company = Company::default();
-        company.wrote(8, WRITE);
+        company.wrote(8, 0, WRITE);
         for came in [1, 8, 8] {
             let wait = std::iter::from_fn(|| Some(company.wait(1))).flatten().next();
-            assert_eq!(wait, Some(Wait { goal: 8, patience: WRITE / PATIENCE_PART }));
+            assert_eq!(wait.map(|wait| wait.goal), Some(8));
             company.waited(1, came);
         }
         assert!(company.wait(1).is_some());
@@ -154,7 +164,7 @@ mod tests {
     #[test]
     fn a_stalled_disk_is_not_waited_for() {
         let mut company = Company::default();
-        company.wrote(8, Duration::from_secs(3));
+        company.wrote(8, 0, Duration::from_secs(3));
         assert_eq!(company.wait(1).map(|wait| wait.patience), Some(PATIENCE_MAX));
     }
 }

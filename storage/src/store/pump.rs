@@ -42,7 +42,8 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
                 if let Either::Left((Err(error), _)) = select(written, long_runs).await {
                     fail_all(&shared, "the journal can't be written", &error);
                 }
-                company.wrote(gathered, shared.runtime.monotonic() - began);
+                let took = shared.runtime.monotonic() - began;
+                company.wrote(gathered, shared.gathered.get(), took);
             }
             None if before > 0 && shared.dirty.borrow().len() == before => {
                 // Every run waits for segment writes to end, and each end notifies.
