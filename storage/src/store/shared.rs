@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::journal::writer::Journal;
+use crate::log::read_back::ReadBack;
 use crate::log::tail::CHUNK_BYTES_MAX;
 use crate::log::write::{SEGMENT_WRITE_BYTES_MAX, SEGMENT_WRITES_MAX};
 use crate::log::{CompactionLimits, Log, WeakLog};
@@ -63,6 +64,7 @@ pub(crate) struct Shared<R: Runtime> {
     /// Appends that the pump waits for before it cuts the next runs; 0 while it waits for none.
     pub gather_goal: Cell<u64>,
     pub compaction: Cell<CompactionLimits>,
+    pub read_back: Rc<ReadBack<R>>,
     /// Set when the journal is lost: no log of this shard can be appended to any more.
     pub failed: RefCell<Option<Arc<str>>>,
     cache: RefCell<TailCache<R>>,
@@ -92,6 +94,7 @@ impl<R: Runtime> Shared<R> {
         journal: Rc<Journal<R>>,
         meters: Rc<Meters>,
     ) -> Rc<Self> {
+        let read_back = ReadBack::new(runtime.clone(), limits.read_back_bytes);
         let size = CacheSize::new(limits.cache_bytes, limits.cache_preallocated);
         Rc::new(Shared {
             runtime,
@@ -120,6 +123,7 @@ impl<R: Runtime> Shared<R> {
             gathered: Cell::new(0),
             gather_goal: Cell::new(0),
             compaction: Cell::new(limits.compaction),
+            read_back,
             failed: RefCell::default(),
             cache: RefCell::new(TailCache { bytes: 0, size, turns: VecDeque::new() }),
             journal_pins: RefCell::default(),
