@@ -6,7 +6,7 @@
 //! is apart from the tails' memory: catching up does not push out what is new.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,16 +183,13 @@ impl<R: Runtime> ReadBack<R> {
     /// Begins to read what is likely to be asked for next.
     fn read_ahead(self: &Rc<Self>, wanted: &Wanted<'_, R::File>) {
         let mut from = wanted.upto;
-        let until = wanted.file_end.min(from + AHEAD_BYTES);
-        while from < until {
-            let next = Wanted { from, upto: until, ..*wanted };
-            match self.find_range_end(&next) {
-                Some(end) => from = end,
-                None => break,
-            }
+        while let Some(end) = self.range_end(wanted.file.path(), from) {
+            from = end;
         }
+        // A buffer's length is a power of two.
+        let until = wanted.file_end.min(block_floor(from) + AHEAD_BYTES);
         // Little would cost as much as all of it.
-        if until.saturating_sub(from) < AHEAD_BYTES / 2 {
+        if from - wanted.upto > AHEAD_BYTES / 2 || until <= from + AHEAD_BYTES / 2 {
             return;
         }
         let (read_back, file, reader) = (self.clone(), wanted.file.clone(), wanted.reader.clone());
@@ -206,12 +203,11 @@ impl<R: Runtime> ReadBack<R> {
         });
     }
 
-    /// Where the range ends that holds `wanted.from`, read or on its way.
-    fn find_range_end(&self, wanted: &Wanted<'_, R::File>) -> Option<u64> {
-        let path = wanted.file.path();
-        let ranges = self.ranges.borrow();
-        let mut of_file = ranges.iter().filter(|range| range.path == path);
-        of_file.find(|range| (range.begin..range.end).contains(&wanted.from)).map(|r| r.end)
+    /// Where the range ends that holds `position`, read or on its way.
+    fn range_end(&self, path: &Path, position: u64) -> Option<u64> {
+        let holds =
+            |range: &&Range| (range.begin..range.end).contains(&position) && range.path == path;
+        self.ranges.borrow().iter().find(holds).map(|range| range.end)
     }
 }
 
