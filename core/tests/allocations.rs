@@ -120,6 +120,6 @@ fn a_small_request_costs_few_allocations() {
     unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
     broker.join().expect("no panic").expect("a clean stop");
     std::fs::remove_dir_all(&data_dir).expect("its data");
-    assert!(produces <= 24.0, "{produces} allocations a produce");
-    assert!(fetches <= 45.0, "{fetches} allocations a fetch");
+    assert!(produces <= 10.0, "{produces} allocations a produce");
+    assert!(fetches <= 36.0, "{fetches} allocations a fetch");
 }
