@@ -27,7 +27,8 @@ pub trait Service: Clone + 'static {
     /// waits for that one's before it reads on. The request's bytes stay reserved in the
     /// [`crate::budget::ByteBudget`] until the `Pending` has ended.
     ///
-    /// If the connection is closed, either future is dropped where it stands.
+    /// If the connection is closed, either future is dropped where it stands. A panic of the `Pending`
+    /// closes the connection.
     fn begin(&self, request: Request, context: &RequestContext) -> impl Future<Output = Pending>;
 
     /// True if the connection shall leave this thread ([`crate::connection::End::Left`]). Asked before each

@@ -18,8 +18,16 @@ impl Notify {
     /// Makes every waiter look at its condition again.
     pub(crate) fn notify_all(&self) {
         // Taken out first: a waker may run code that waits here again.
-        let wakers = std::mem::take(&mut *self.waiting.borrow_mut());
-        wakers.into_iter().for_each(Waker::wake);
+        let mut wakers = std::mem::take(&mut *self.waiting.borrow_mut());
+        if wakers.is_empty() {
+            return;
+        }
+        wakers.drain(..).for_each(Waker::wake);
+        let mut waiting = self.waiting.borrow_mut();
+        // The list's memory is used again.
+        if waiting.capacity() == 0 {
+            *waiting = wakers;
+        }
     }
 
     /// Resolves once `condition` holds; it is asked now and after each [`Notify::notify_all`].

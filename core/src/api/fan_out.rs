@@ -26,16 +26,6 @@ pub trait Placed {
 /// Items with their places among all that were asked about.
 type Group<T> = (Vec<usize>, Vec<T>);
 
-/// Groups `items` by the shard that owns their partition; the order is kept.
-pub fn by_owner<T: Placed>(
-    shard: &Shard,
-    items: impl IntoIterator<Item = (usize, T)>,
-) -> BTreeMap<usize, Group<T>> {
-    let mut groups: BTreeMap<usize, Group<T>> = BTreeMap::new();
-    items.into_iter().for_each(|item| put_to_owner(shard, &mut groups, item));
-    groups
-}
-
 fn put_to_owner<T: Placed>(
     shard: &Shard,
     groups: &mut BTreeMap<usize, Group<T>>,

@@ -58,7 +58,7 @@ mod tests;
 use std::future::Future;
 use std::io;
 use std::ops::RangeInclusive;
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -151,7 +151,11 @@ impl Service for Handler {
 
     async fn begin(&self, request: Request, context: &RequestContext) -> Pending {
         let begun = AssertUnwindSafe(self.dispatch(request, context)).catch_unwind().await;
-        guarded(context, begun.unwrap_or_else(|panic| Box::pin(async { resume_unwind(panic) })))
+        begun.unwrap_or_else(|_| {
+            let RequestContext { api, peer, .. } = context;
+            tracing::error!(?api, %peer, "a panic while answering; the connection is closed");
+            Answer::Close.ready()
+        })
     }
 
     fn leaves(&self) -> bool {
@@ -366,15 +370,4 @@ async fn encode_aside(
 ) -> io::Result<EncodedResponse> {
     let encode = move || EncodedResponse::new(&response, version).map_err(io::Error::other);
     shard.runtime.blocking_io(encode).await
-}
-
-/// A panic while a request is answered costs its connection, nothing else.
-fn guarded(context: &RequestContext, pending: Pending) -> Pending {
-    let (api, peer) = (context.api, context.peer);
-    Box::pin(async move {
-        AssertUnwindSafe(pending).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(?api, %peer, "a panic while answering; the connection is closed");
-            Answer::Close
-        })
-    })
 }

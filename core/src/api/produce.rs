@@ -1,5 +1,6 @@
 //! Produce: batches to the shards that own their partitions, and back with their offsets.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,28 +13,21 @@ use corelane_net::messages::{
 };
 use corelane_net::service::{Answer, Pending};
 use corelane_storage::batch::{BatchHeader, Compression, HEADER_BYTES};
-use corelane_storage::ids::PartitionId;
 use corelane_storage::log::{AppendError, RefusedTimestamp};
 
+use super::errors;
 use super::topics::Finder;
-use super::{errors, fan_out};
 use crate::metrics::stages::Stage;
 use crate::once::{Once, Place};
 use crate::partition::PartitionError;
 use crate::shard::Shard;
-use crate::shard::append::{Accepted, Acknowledged, Batch};
+use crate::shard::append::{Acknowledged, Batch, Entry};
 use crate::shard::mailbox;
 use crate::shard::moves::Locality;
 
 /// Least time that a produce gets, whatever it asks for: here even acks=1 waits for the disk, which
 /// `timeout_ms` was never meant to cover.
 const TIMEOUT_MIN_MS: i32 = 1_000;
-
-impl fan_out::Placed for Batch {
-    fn partition(&self) -> PartitionId {
-        self.partition
-    }
-}
 
 /// Where a batch says how many bytes follow.
 const BATCH_LENGTH: std::ops::Range<usize> = 8..12;
@@ -43,20 +37,22 @@ const ZSTD_SINCE: i16 = 7;
 
 type Outcome = Result<Acknowledged, PartitionError>;
 
-/// One shard's part of a request: where its batches stand in the request, and how they fare.
-struct Part<T> {
+/// Another shard's part of a request: where its batches stand in the request, and how they will have fared.
+struct Elsewhere {
     places: Vec<usize>,
-    state: T,
+    outcomes: mailbox::Answer<Vec<Outcome>>,
 }
+
+/// Batches for other shards, and their places in the request.
+type ByOwner = BTreeMap<usize, (Vec<usize>, Vec<Batch>)>;
 
 /// What was handed to the owners.
 struct Begun {
     shard: Rc<Shard>,
     response: ProduceResponse,
-    /// By place in the request; `None` until its shard has answered.
-    outcomes: Vec<Option<Outcome>>,
-    here: Option<Part<Vec<Result<Accepted, PartitionError>>>>,
-    elsewhere: Vec<Part<mailbox::Answer<Vec<Outcome>>>>,
+    /// By place in the request.
+    entries: Vec<Entry>,
+    elsewhere: Vec<Elsewhere>,
     deadline: Duration,
     silent: bool,
 }
@@ -74,24 +70,16 @@ pub async fn begin(
     let refusal = refusal(&request);
     let deadline = shard.deadline(request.timeout_ms.max(TIMEOUT_MIN_MS));
     let silent = request.acks == 0;
-    let (response, found) = sort(shard, request, version);
-    let outcomes = found.iter().map(|batch| batch.as_ref().err().cloned().map(Err)).collect();
-    let mut begun = Begun {
-        shard: shard.clone(),
-        response,
-        outcomes,
-        here: None,
-        elsewhere: Vec::new(),
-        deadline,
-        silent,
-    };
+    let (response, entries) = sort(shard, request, version);
+    let (shard, elsewhere) = (shard.clone(), Vec::new());
+    let mut begun = Begun { shard, response, entries, elsewhere, deadline, silent };
     match refusal {
         Some(code) => {
             let answer = if silent { Answer::Close } else { begun.refused(code) };
             answer.ready()
         }
         None => {
-            begun.hand_over(locality, found).await;
+            begun.hand_over(locality).await;
             Box::pin(begun.finish())
         }
     }
@@ -103,30 +91,31 @@ fn refusal(request: &ProduceRequest) -> Option<ErrorCode> {
     (!matches!(request.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks)
 }
 
-type Sorted = (ProduceResponse, Vec<Result<Batch, PartitionError>>);
-
 /// The response's frame, and for each of its places the batch, or why it is known to fail. Of a
 /// partition that is named twice the last mention counts, as in Kafka.
-fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
+fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> (ProduceResponse, Vec<Entry>) {
+    let mut entries = Vec::new();
     let mut response = ProduceResponse::default();
-    let mut found = Vec::new();
+    response.responses.reserve_exact(request.topic_data.len());
     let mut once = Once::default();
     let catalog = shard.catalog();
     let finder = Finder { catalog: &catalog, by_id: version >= 13 };
     for topic in request.topic_data {
         let number = once.topic((topic.name.clone(), topic.topic_id));
         let mut answers = Vec::with_capacity(topic.partition_data.len());
+        entries.reserve(topic.partition_data.len());
         for data in topic.partition_data {
             let partition = finder.partition_to_change(&topic.name, topic.topic_id, data.index);
             let batch = partition.and_then(|partition| {
                 Ok(Batch { partition, records: records(data.records, version)? })
             });
+            let entry = batch.map_or_else(|error| Entry::Ended(Err(error)), Entry::Asked);
             match once.partition(number, data.index) {
-                Place::Again(place) => found[place] = batch,
+                Place::Again(place) => entries[place] = entry,
                 Place::First => {
                     answers
                         .push(PartitionProduceResponse { index: data.index, ..Default::default() });
-                    found.push(batch);
+                    entries.push(entry);
                 }
             }
         }
@@ -138,7 +127,7 @@ fn sort(shard: &Shard, request: ProduceRequest, version: i16) -> Sorted {
             });
         }
     }
-    (response, found)
+    (response, entries)
 }
 
 /// Exactly one whole batch by its length: Kafka counts whole batches, and so answers INVALID_RECORD
@@ -184,51 +173,95 @@ fn check_compression(records: &[u8], version: i16) -> Result<(), PartitionError>
 }
 
 impl Begun {
-    async fn hand_over(&mut self, locality: &Locality, found: Vec<Result<Batch, PartitionError>>) {
-        let batches = found.into_iter().enumerate();
-        let batches = batches.filter_map(|(place, batch)| Some((place, batch.ok()?)));
-        let (deadline, wait) = (self.deadline, !self.silent);
-        let mut groups = fan_out::by_owner(&self.shard, batches);
-        for (owner, (_, batches)) in &groups {
-            let bytes = batches.iter().map(|batch| batch.records.len()).sum();
-            locality.asks(&self.shard, *owner, bytes);
+    async fn hand_over(&mut self, locality: &Locality) {
+        let (groups, here_bytes) = self.take_elsewhere();
+        if let Some(bytes) = here_bytes {
+            locality.asks(&self.shard, self.shard.id, bytes);
         }
-        let here = groups.remove(&self.shard.id);
+        let deadline = self.deadline;
         for (owner, (places, batches)) in groups {
-            let mut watch = self.shard.stopwatch();
-            let job = move |shard: &Rc<Shard>| {
-                shard.lap(&mut watch, Stage::Hop);
-                let (shard, accepted) = (shard.clone(), shard.append(batches, deadline));
-                async move { shard.outcomes(accepted.await, wait, deadline).await }
-            };
-            match self.shard.mailbox().send_async(owner, job).await {
-                Ok(state) => self.elsewhere.push(Part { places, state }),
-                Err(error) => {
-                    fan_out::put(&mut self.outcomes, &places, Err(errors::call_error(error)));
-                }
+            let bytes = batches.iter().map(|batch| batch.records.len()).sum();
+            locality.asks(&self.shard, owner, bytes);
+            match self.ask(owner, batches).await {
+                Ok(outcomes) => self.elsewhere.push(Elsewhere { places, outcomes }),
+                Err(error) => self.put(&places, Err(errors::call_error(error))),
             }
         }
-        if let Some((places, batches)) = here {
-            let state = self.shard.append(batches, deadline).await;
-            self.here = Some(Part { places, state });
+        if here_bytes.is_some() {
+            let entries = std::mem::take(&mut self.entries);
+            self.entries = self.shard.append(entries, deadline).await;
+        }
+    }
+
+    /// Takes out the batches of other shards, by owner; the bytes of those that this one owns, if there are
+    /// any.
+    fn take_elsewhere(&mut self) -> (ByOwner, Option<usize>) {
+        let mut groups = ByOwner::new();
+        let mut here_bytes = None;
+        for (place, entry) in self.entries.iter_mut().enumerate() {
+            let Entry::Asked(batch) = entry else { continue };
+            let owner = self.shard.owner(batch.partition);
+            if owner == self.shard.id {
+                *here_bytes.get_or_insert(0) += batch.records.len();
+                continue;
+            }
+            // What it stands for until that shard has answered, and if it never does.
+            let unanswered = Entry::Ended(Err(PartitionError::Panicked));
+            if let Entry::Asked(batch) = std::mem::replace(entry, unanswered) {
+                let (places, batches) = groups.entry(owner).or_default();
+                places.push(place);
+                batches.push(batch);
+            }
+        }
+        (groups, here_bytes)
+    }
+
+    /// Hands batches to another shard, which owns their partitions.
+    async fn ask(
+        &self,
+        owner: usize,
+        batches: Vec<Batch>,
+    ) -> Result<mailbox::Answer<Vec<Outcome>>, mailbox::CallError> {
+        let mut watch = self.shard.stopwatch();
+        let (deadline, wait) = (self.deadline, !self.silent);
+        let job = move |shard: &Rc<Shard>| {
+            shard.lap(&mut watch, Stage::Hop);
+            let entries = batches.into_iter().map(Entry::Asked).collect();
+            let (shard, appended) = (shard.clone(), shard.append(entries, deadline));
+            async move {
+                let mut entries = appended.await;
+                shard.end(&mut entries, wait, deadline).await;
+                entries.into_iter().map(Entry::outcome).collect()
+            }
+        };
+        self.shard.mailbox().send_async(owner, job).await
+    }
+
+    /// Puts another shard's outcomes, or the error that all of them have, in their places.
+    fn put(&mut self, places: &[usize], outcomes: Result<Vec<Outcome>, PartitionError>) {
+        let (outcomes, error) = match outcomes {
+            Ok(outcomes) => (outcomes, PartitionError::Panicked),
+            Err(error) => (Vec::new(), error),
+        };
+        let mut outcomes = outcomes.into_iter();
+        for place in places {
+            let outcome = outcomes.next().unwrap_or_else(|| Err(error.clone()));
+            self.entries[*place] = Entry::Ended(outcome);
         }
     }
 
     async fn finish(mut self) -> Answer {
-        if let Some(Part { places, state }) = self.here.take() {
-            let outcomes = self.shard.outcomes(state, !self.silent, self.deadline).await;
-            fan_out::put(&mut self.outcomes, &places, Ok(outcomes));
-        }
-        for Part { places, state } in std::mem::take(&mut self.elsewhere) {
-            let outcomes = state.await.map_err(errors::call_error);
-            fan_out::put(&mut self.outcomes, &places, outcomes);
+        self.shard.end(&mut self.entries, !self.silent, self.deadline).await;
+        for Elsewhere { places, outcomes } in std::mem::take(&mut self.elsewhere) {
+            let outcomes = outcomes.await.map_err(errors::call_error);
+            self.put(&places, outcomes);
         }
         if self.silent { self.silence() } else { self.answer() }
     }
 
     /// acks=0: nobody reads an answer, so an error can only be told by closing the connection.
     fn silence(self) -> Answer {
-        let first = self.outcomes.into_iter().flatten().find_map(Result::err);
+        let first = self.entries.into_iter().map(Entry::outcome).find_map(Result::err);
         match first {
             None => Answer::Silent,
             Some(error) => {
@@ -239,10 +272,10 @@ impl Begun {
     }
 
     fn answer(mut self) -> Answer {
-        let mut outcomes = std::mem::take(&mut self.outcomes).into_iter();
+        let mut outcomes = std::mem::take(&mut self.entries).into_iter().map(Entry::outcome);
         for topic in &mut self.response.responses {
             for answer in &mut topic.partition_responses {
-                match outcomes.next().flatten().unwrap_or(Err(PartitionError::Panicked)) {
+                match outcomes.next().unwrap_or(Err(PartitionError::Panicked)) {
                     Ok(acknowledged) => {
                         answer.base_offset = acknowledged.base_offset;
                         answer.log_append_time_ms = acknowledged.log_append_time_ms;

@@ -99,6 +99,11 @@ impl ShardRuntime {
         self.shard.reactor.busy()
     }
 
+    /// As [`Runtime::sleep`], to a point of monotonic time: without a look at the clock.
+    pub fn sleep_until(&self, deadline: Duration) -> impl Future<Output = ()> + 'static {
+        self.shard.reactor.timers.sleep_until(self.shard.started, deadline)
+    }
+
     /// Runs `work`, which may block, on a thread of its own kind; a panic in it is an error.
     pub async fn blocking_io<T: Send + 'static>(
         &self,

@@ -22,8 +22,13 @@ pub(super) struct Timers {
 impl Timers {
     /// Ends `duration` from now, at the earliest, and not before the shard's other tasks had their turn.
     pub(super) fn sleep(self: &Rc<Self>, duration: Duration) -> Sleep {
+        self.sleep_until(Instant::now(), duration)
+    }
+
+    /// The same, `duration` after `since`.
+    pub(super) fn sleep_until(self: &Rc<Self>, since: Instant, duration: Duration) -> Sleep {
         let number = self.begun.replace(self.begun.get() + 1);
-        let until = Instant::now() + duration.min(SLEEP_MAX);
+        let until = since + duration.min(SLEEP_MAX);
         Sleep { timers: Rc::clone(self), key: (until, number), state: State::New }
     }
 

@@ -45,6 +45,33 @@ pub struct Accepted {
     watch: Stopwatch,
 }
 
+/// One batch of a produce request, on its way through the shard that owns its partition.
+pub enum Entry {
+    /// To be appended.
+    Asked(Batch),
+    /// Appended.
+    Accepted(Accepted),
+    /// Its producer can be told. That of a partition of another shard stands so until that shard has answered.
+    Ended(Result<Acknowledged, PartitionError>),
+}
+
+impl Entry {
+    fn asked(&self) -> Option<&Batch> {
+        match self {
+            Entry::Asked(batch) => Some(batch),
+            Entry::Accepted(_) | Entry::Ended(_) => None,
+        }
+    }
+
+    /// How its batch has fared; one that was left on its way has timed out.
+    pub fn outcome(self) -> Result<Acknowledged, PartitionError> {
+        match self {
+            Entry::Ended(outcome) => outcome,
+            Entry::Asked(_) | Entry::Accepted(_) => Err(PartitionError::TimedOut),
+        }
+    }
+}
+
 /// The batches of one request that could not be appended at once, each with its place in the request.
 type Late = Vec<(usize, Queued)>;
 
@@ -80,20 +107,21 @@ pub struct Acknowledged {
 }
 
 impl Shard {
-    /// Appends batches of partitions that this shard owns. Their place in the shard's order is
-    /// taken by this call, before the future is polled. Waits while too many bytes are unwritten;
-    /// what has not begun when `deadline` (monotonic) passes is not appended.
+    /// Appends the batches that are asked for, of partitions that this shard owns. Their place in the
+    /// shard's order is taken by this call, before the future is polled. Waits while too many bytes are
+    /// unwritten; what has not begun when `deadline` (monotonic) passes is not appended.
     ///
-    /// One result per batch, in order.
+    /// Resolves to the entries, each in its place: accepted, or ended.
     pub fn append(
         self: &Rc<Self>,
-        batches: Vec<Batch>,
+        mut entries: Vec<Entry>,
         deadline: Duration,
-    ) -> impl Future<Output = Vec<Result<Accepted, PartitionError>>> + use<> {
+    ) -> impl Future<Output = Vec<Entry>> + use<> {
         let turn = self.append_turn.acquire(1);
         let (shard, mut watch) = (self.clone(), self.stopwatch());
         async move {
-            let bytes: usize = batches.iter().map(|batch| batch.records.len()).sum();
+            let asked = entries.iter().filter_map(Entry::asked);
+            let bytes: usize = asked.map(|batch| batch.records.len()).sum();
             let is_large = bytes > LARGE_BYTES;
             let admitted = async {
                 let turn = turn.await;
@@ -103,34 +131,36 @@ impl Shard {
                 turn
             };
             let Some(turn) = shard.until(deadline, admitted).await else {
-                return batches.iter().map(|_| Err(PartitionError::TimedOut)).collect();
+                give_up(&mut entries);
+                return entries;
             };
             shard.lap(&mut watch, Stage::Queue);
             let share = match is_large && !shard.store.has_room() {
                 true => Share { left_bytes: 0 },
                 false => Share::whole(),
             };
-            let (mut accepted, late) = shard.append_at_once(&batches, share);
+            let late = shard.append_at_once(&mut entries, share);
             drop(turn);
             shard.lap(&mut watch, Stage::Append);
-            accepted.iter_mut().flatten().for_each(|accepted| accepted.watch = watch);
+            for entry in &mut entries {
+                if let Entry::Accepted(accepted) = entry {
+                    accepted.watch = watch;
+                }
+            }
             if !late.is_empty() {
                 // Boxed: hardly a request needs it, and all would have to carry it.
-                Box::pin(shard.append_late(late, &batches, &mut accepted, deadline)).await;
+                Box::pin(shard.append_late(late, &mut entries, deadline)).await;
+                give_up(&mut entries);
             }
-            accepted
+            entries
         }
     }
 
-    /// What is late counts as timed out until it is appended. Its place among those of its partition is
-    /// taken now, in the shard's order.
-    fn append_at_once(
-        &self,
-        batches: &[Batch],
-        mut share: Share,
-    ) -> (Vec<Result<Accepted, PartitionError>>, Late) {
+    /// What is late is still asked for. Its place among those of its partition is taken now, in the
+    /// shard's order.
+    fn append_at_once(&self, entries: &mut [Entry], mut share: Share) -> Late {
         let mut late = Vec::new();
-        let append_one = |(place, batch): (usize, &Batch)| {
+        let mut append_one = |place: usize, batch: &Batch| {
             let partition = self.partition(batch.partition)?;
             let appended = match share.is_used_up() {
                 true => None,
@@ -138,22 +168,23 @@ impl Shard {
             };
             let Some(appended) = appended else {
                 late.push((place, partition.queue()));
-                return Err(PartitionError::TimedOut);
+                return Ok(None);
             };
             share.take(batch);
-            Ok(Accepted { partition, appended, watch: Stopwatch::default() })
+            Ok(Some(Accepted { partition, appended, watch: Stopwatch::default() }))
         };
-        let accepted = batches.iter().enumerate().map(append_one).collect();
-        (accepted, late)
+        for (place, entry) in entries.iter_mut().enumerate() {
+            let Some(batch) = entry.asked() else { continue };
+            match append_one(place, batch) {
+                Ok(Some(accepted)) => *entry = Entry::Accepted(accepted),
+                Ok(None) => {}
+                Err(error) => *entry = Entry::Ended(Err(error)),
+            }
+        }
+        late
     }
 
-    async fn append_late(
-        &self,
-        late: Late,
-        batches: &[Batch],
-        accepted: &mut [Result<Accepted, PartitionError>],
-        deadline: Duration,
-    ) {
+    async fn append_late(&self, late: Late, entries: &mut [Entry], deadline: Duration) {
         // What was appended before has had a turn.
         let mut share = Share { left_bytes: 0 };
         for (place, queued) in late {
@@ -164,12 +195,16 @@ impl Shard {
             if self.runtime.monotonic() >= deadline {
                 return;
             }
-            share.take(&batches[place]);
+            let Some(batch) = entries[place].asked() else { continue };
+            share.take(batch);
             let partition = queued.partition().clone();
-            let appended = self.append_queued(queued, &batches[place].records);
+            let appended = self.append_queued(queued, &batch.records);
             if let Some(outcome) = self.until(deadline, appended).await {
                 let watch = Stopwatch::default();
-                accepted[place] = outcome.map(|appended| Accepted { partition, appended, watch });
+                entries[place] = match outcome {
+                    Ok(appended) => Entry::Accepted(Accepted { partition, appended, watch }),
+                    Err(error) => Entry::Ended(Err(error)),
+                };
             }
         }
     }
@@ -191,28 +226,22 @@ impl Shard {
         queued.append(batch).await
     }
 
-    /// One result per batch, in order: with `wait`, when every accepted batch is acknowledged or
-    /// refused, at most until `deadline` (monotonic); without, as soon as it is in the log.
-    pub async fn outcomes(
-        &self,
-        accepted: Vec<Result<Accepted, PartitionError>>,
-        wait: bool,
-        deadline: Duration,
-    ) -> Vec<Result<Acknowledged, PartitionError>> {
-        let mut outcomes = Vec::with_capacity(accepted.len());
-        for batch in accepted {
-            outcomes.push(match batch {
-                Ok(batch) if wait => self.acknowledged(batch, deadline).await,
-                Ok(batch) => batch.outcome(),
-                Err(error) => Err(error),
-            });
+    /// Ends the entries that are accepted: with `wait`, when every batch is acknowledged or refused, at
+    /// most until `deadline` (monotonic); without, at once.
+    pub async fn end(&self, entries: &mut [Entry], wait: bool, deadline: Duration) {
+        for entry in entries {
+            let Entry::Accepted(batch) = entry else { continue };
+            let outcome = match wait {
+                true => self.acknowledged(batch, deadline).await,
+                false => batch.outcome(),
+            };
+            *entry = Entry::Ended(outcome);
         }
-        outcomes
     }
 
     async fn acknowledged(
         &self,
-        mut batch: Accepted,
+        batch: &mut Accepted,
         deadline: Duration,
     ) -> Result<Acknowledged, PartitionError> {
         let wait = batch.partition.acknowledged(batch.appended.last_offset + 1);
@@ -220,6 +249,15 @@ impl Shard {
         let stage = if batch.partition.waits_for_flush() { Stage::Flush } else { Stage::Write };
         self.lap(&mut batch.watch, stage);
         batch.outcome()
+    }
+}
+
+/// What is still asked for is not appended any more.
+fn give_up(entries: &mut [Entry]) {
+    for entry in entries {
+        if matches!(entry, Entry::Asked(_)) {
+            *entry = Entry::Ended(Err(PartitionError::TimedOut));
+        }
     }
 }
 

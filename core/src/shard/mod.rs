@@ -43,18 +43,19 @@ mod tests;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use corelane_storage::ids::PartitionId;
 use corelane_storage::runtime::Runtime;
 use corelane_storage::store::Store;
 use futures_util::FutureExt;
-use futures_util::future::{Either, select};
 
 use crate::catalog::config::Settings;
 use crate::catalog::{Catalog, Topic};
@@ -367,16 +368,19 @@ impl Shard {
 
     /// What `future` gives, or `None` once `deadline` (monotonic) has passed.
     pub async fn until<T>(&self, deadline: Duration, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = Box::pin(future);
-        // A timer costs more than a look.
-        if let Some(value) = future.as_mut().now_or_never() {
-            return Some(value);
-        }
-        let left = deadline.saturating_sub(self.runtime.monotonic());
-        match select(future, Box::pin(self.runtime.sleep(left))).await {
-            Either::Left((value, _)) => Some(value),
-            Either::Right(_) => None,
-        }
+        let (mut future, mut sleep) = (pin!(future), pin!(None));
+        poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(value));
+            }
+            // A timer costs more than a look: only who has to wait gets one.
+            if sleep.is_none() {
+                sleep.set(Some(self.runtime.sleep_until(deadline)));
+            }
+            let over = sleep.as_mut().as_pin_mut().map(|sleep| sleep.poll(cx));
+            over.unwrap_or(Poll::Pending).map(|()| None)
+        })
+        .await
     }
 }
 

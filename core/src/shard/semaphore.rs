@@ -46,7 +46,14 @@ pub struct Permit {
 #[must_use]
 pub struct Acquire {
     semaphore: Semaphore,
-    waiter: Rc<Waiter>,
+    place: Place,
+}
+
+enum Place {
+    /// Nobody was before it, and there was enough: so many units are its own.
+    Served(usize),
+    Queued(Rc<Waiter>),
+    Gone,
 }
 
 impl Semaphore {
@@ -59,11 +66,17 @@ impl Semaphore {
     /// Queues for `amount` units; for all of them if it asks for more than there are.
     pub fn acquire(&self, amount: usize) -> Acquire {
         let amount = amount.min(self.0.capacity);
+        if self.0.queue.borrow().is_empty()
+            && let Some(left) = self.0.available.get().checked_sub(amount)
+        {
+            self.0.available.set(left);
+            return Acquire { semaphore: self.clone(), place: Place::Served(amount) };
+        }
         let waiter =
             Rc::new(Waiter { amount, state: Cell::new(State::Queued), waker: RefCell::default() });
         self.0.queue.borrow_mut().push_back(waiter.clone());
         self.serve();
-        Acquire { semaphore: self.clone(), waiter }
+        Acquire { semaphore: self.clone(), place: Place::Queued(waiter) }
     }
 
     /// Units that there are.
@@ -109,21 +122,33 @@ impl Semaphore {
 impl Future for Acquire {
     type Output = Permit;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
-        if self.waiter.state.get() == State::Granted {
-            self.waiter.state.set(State::Gone);
-            let semaphore = self.semaphore.clone();
-            return Poll::Ready(Permit { semaphore, amount: self.waiter.amount });
-        }
-        *self.waiter.waker.borrow_mut() = Some(cx.waker().clone());
-        Poll::Pending
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
+        let amount = match &self.place {
+            Place::Served(amount) => *amount,
+            Place::Queued(waiter) if waiter.state.get() == State::Granted => {
+                waiter.state.set(State::Gone);
+                waiter.amount
+            }
+            Place::Queued(waiter) => {
+                waiter.waker.replace(Some(cx.waker().clone()));
+                return Poll::Pending;
+            }
+            Place::Gone => return Poll::Pending,
+        };
+        self.place = Place::Gone;
+        Poll::Ready(Permit { semaphore: self.semaphore.clone(), amount })
     }
 }
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        match self.waiter.state.replace(State::Gone) {
-            State::Granted => self.semaphore.give_back(self.waiter.amount),
+        let waiter = match &self.place {
+            Place::Served(amount) => return self.semaphore.give_back(*amount),
+            Place::Queued(waiter) => waiter,
+            Place::Gone => return,
+        };
+        match waiter.state.replace(State::Gone) {
+            State::Granted => self.semaphore.give_back(waiter.amount),
             // It may have been what those behind it waited for.
             State::Queued => self.semaphore.serve(),
             State::Gone => {}

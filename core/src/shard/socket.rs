@@ -19,6 +19,9 @@ use crate::runtime::{DiskFile, SendableFile, ShardRuntime, TcpStream};
 /// Most parts of one write.
 const WRITE_PARTS_MAX: usize = 256;
 
+/// So many parts are listed without memory for their list: nearly all writes have no more.
+const FEW_PARTS: usize = 8;
+
 /// Most bytes of one write: copying them is one step of the shard, of a quarter of a millisecond. An answer
 /// of 1 MiB fits: in four pieces, between those of other readers, it costs twice the processor time.
 const WRITE_BYTES_MAX: usize = 1280 << 10;
@@ -70,20 +73,29 @@ impl Stream for Socket {
                 .send_file(&range.file, extent.from(), extent.len_bytes(), more)
                 .await;
         }
-        let mut room_bytes = WRITE_BYTES_MAX;
-        let mut pieces = Vec::with_capacity(parts.len().min(WRITE_PARTS_MAX));
-        for bytes in parts.iter().map_while(Part::bytes).take(WRITE_PARTS_MAX) {
-            let piece = &bytes[..bytes.len().min(room_bytes)];
-            pieces.push(IoSlice::new(piece));
-            room_bytes -= piece.len();
+        let (mut few, mut many) = ([IoSlice::new(&[]); FEW_PARTS], Vec::new());
+        let room = match parts.len() {
+            0..=FEW_PARTS => &mut few[..],
+            parts => {
+                many.resize(parts.min(WRITE_PARTS_MAX), IoSlice::new(&[]));
+                &mut many[..]
+            }
+        };
+        let (mut room_bytes, mut count) = (WRITE_BYTES_MAX, 0);
+        for (piece, bytes) in room.iter_mut().zip(parts.iter().map_while(Part::bytes)) {
+            let bytes = &bytes[..bytes.len().min(room_bytes)];
+            *piece = IoSlice::new(bytes);
+            count += 1;
+            room_bytes -= bytes.len();
             if room_bytes == 0 {
                 break;
             }
         }
-        if pieces.len() < parts.len() {
-            return self.stream.write_vectored_more(&pieces).await;
+        let pieces = &room[..count];
+        if count < parts.len() {
+            return self.stream.write_vectored_more(pieces).await;
         }
-        self.stream.write_vectored(&pieces).await
+        self.stream.write_vectored(pieces).await
     }
 
     fn shutdown(&self) {

@@ -70,6 +70,20 @@ fn a_semaphore_serves_in_order_of_acquire_not_of_poll() {
 }
 
 #[test]
+fn a_permit_that_was_free_at_once_is_given_back_if_nobody_takes_it() {
+    let semaphore = Semaphore::new(2);
+    let free = semaphore.acquire(2);
+    assert_eq!(semaphore.available(), 0, "it is taken by the call");
+    let behind = semaphore.acquire(1);
+    drop(free);
+    assert_eq!(semaphore.available(), 1, "who queued has it");
+    let mut pool = LocalPool::new();
+    let permit = pool.run_until(behind);
+    drop(permit);
+    assert_eq!(semaphore.available(), 2);
+}
+
+#[test]
 fn leaving_a_semaphores_queue_lets_others_pass_and_loses_nothing() {
     let mut rng = Rng::new(7);
     for _ in 0..2_000 {

@@ -81,8 +81,15 @@ impl Encoder {
 
     /// Takes everything encoded so far, as parts to be written one after the other.
     pub fn take_parts(&mut self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        self.take_parts_into(&mut parts);
+        parts
+    }
+
+    /// As [`Encoder::take_parts`], behind what is in `parts`.
+    pub fn take_parts_into(&mut self, parts: &mut Vec<Part>) {
         let mut fields = self.fields.split().freeze();
-        let mut parts = Vec::with_capacity(2 * self.splices.len() + 1);
+        parts.reserve(2 * self.splices.len() + 1);
         let mut taken = 0;
         for (position, payload) in self.splices.drain(..) {
             if position > taken {
@@ -95,7 +102,18 @@ impl Encoder {
             parts.push(fields.into());
         }
         self.spliced_bytes = 0;
-        parts
+    }
+
+    /// Has the memory of fields that were taken again; its bytes, or 0 if it is still in use.
+    pub(crate) fn reclaim(&mut self) -> usize {
+        // More than is left behind them: so it is all of it, or nothing.
+        let is_ours = self.fields.try_reclaim(self.fields.capacity() + 1);
+        if is_ours { self.fields.capacity() } else { 0 }
+    }
+
+    /// Bytes of fields that it has room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.fields.capacity()
     }
 
     /// As [`Encoder::take_parts`], of what holds no extent: no request does.

@@ -7,6 +7,7 @@
 mod carried;
 mod closed;
 mod reader;
+mod spare;
 mod state;
 mod watchdog;
 mod writer;

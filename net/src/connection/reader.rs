@@ -111,7 +111,7 @@ async fn begin<T: Timer, V: Service>(
     };
     let _reservation = reservation;
     let origin = Origin { api, version, correlation_id, request_bytes, began };
-    state.begun(InFlight { pending, _reservation, origin });
+    state.begun(InFlight { pending, _reservation, origin, peer: context.peer });
     if !overlaps(api) {
         state.fewer_than(1).await;
     }

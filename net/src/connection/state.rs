@@ -1,13 +1,12 @@
 //! What reader, writer and watchdog of one connection share.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-use futures_util::Stream as _;
-use futures_util::stream::FuturesOrdered;
 
 use crate::budget::Reservation;
 use crate::frame::Waiting;
@@ -21,6 +20,7 @@ pub(super) struct InFlight {
     /// cannot leave yet, and that frees them.
     pub _reservation: Reservation,
     pub origin: Origin,
+    pub peer: SocketAddr,
 }
 
 /// What its answer must fit.
@@ -46,18 +46,34 @@ pub(super) struct Answered {
     pub origin: Origin,
 }
 
-impl Future for InFlight {
-    type Output = Answered;
+impl InFlight {
+    /// A panic costs the connection, nothing else.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Answered> {
+        let polled = catch_unwind(AssertUnwindSafe(|| self.pending.as_mut().poll(context)));
+        let polled = polled.unwrap_or_else(|_| {
+            let (api, peer) = (self.origin.api, self.peer);
+            tracing::error!(?api, %peer, "a panic while answering; the connection is closed");
+            Poll::Ready(Answer::Close)
+        });
+        polled.map(|answer| Answered { answer, origin: self.origin })
+    }
+}
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
-        let answer = std::task::ready!(self.pending.as_mut().poll(context));
-        Poll::Ready(Answered { answer, origin: self.origin })
+/// A request, until its answer leaves.
+enum Turn {
+    Waiting(InFlight),
+    Answered(Answered),
+}
+
+impl Turn {
+    fn is_answered(&self) -> bool {
+        matches!(self, Turn::Answered(_))
     }
 }
 
 /// Requests under way, in order, and what each side is doing.
 pub(super) struct State {
-    answers: RefCell<FuturesOrdered<InFlight>>,
+    answers: RefCell<VecDeque<Turn>>,
     /// Requests begun whose answers the writer has not taken.
     in_flight: Cell<usize>,
     /// Those of them that are fetches.
@@ -108,7 +124,7 @@ impl State {
     /// Queues a request begun.
     pub fn begun(&self, request: InFlight) {
         self.fetches.set(self.fetches.get() + usize::from(request.origin.is_fetch()));
-        self.answers.borrow_mut().push_back(request);
+        self.answers.borrow_mut().push_back(Turn::Waiting(request));
         self.in_flight.set(self.in_flight.get() + 1);
         wake(&self.writer);
     }
@@ -158,28 +174,44 @@ impl State {
         poll_fn(|context| self.poll_answer(context)).await
     }
 
-    /// The next answer, if it is there already.
-    pub async fn answer_at_hand(&self) -> Option<Answered> {
-        poll_fn(|context| match self.poll_answer(context) {
-            Poll::Ready(answer) => Poll::Ready(answer),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
+    /// The next answer, if it was there when [`State::next_answer`] last looked.
+    pub fn answer_at_hand(&self) -> Option<Answered> {
+        let mut answers = self.answers.borrow_mut();
+        if !answers.front().is_some_and(Turn::is_answered) {
+            return None;
+        }
+        let Some(Turn::Answered(answered)) = answers.pop_front() else { return None };
+        drop(answers);
+        self.in_flight.set(self.in_flight.get() - 1);
+        self.fetches.set(self.fetches.get() - usize::from(answered.origin.is_fetch()));
+        wake(&self.reader);
+        Some(answered)
     }
 
+    /// All that wait are asked, whichever of them has woken the writer: they are few, and each is cheaper
+    /// to ask than to be told apart by a waker of its own.
     fn poll_answer(&self, context: &mut Context<'_>) -> Poll<Option<Answered>> {
-        remember(&self.writer, context);
-        let next = Pin::new(&mut *self.answers.borrow_mut()).poll_next(context);
-        match next {
-            Poll::Ready(Some(answered)) => {
-                self.in_flight.set(self.in_flight.get() - 1);
-                self.fetches.set(self.fetches.get() - usize::from(answered.origin.is_fetch()));
-                wake(&self.reader);
-                Poll::Ready(Some(answered))
-            }
-            Poll::Ready(None) if self.no_more_requests.get() => Poll::Ready(None),
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        if let Some(answered) = self.answer_at_hand() {
+            return Poll::Ready(Some(answered));
         }
+        remember(&self.writer, context);
+        for turn in self.answers.borrow_mut().iter_mut() {
+            if let Turn::Waiting(request) = turn
+                && let Poll::Ready(answered) = request.poll(context)
+            {
+                *turn = Turn::Answered(answered);
+            }
+        }
+        match self.answer_at_hand() {
+            Some(answered) => Poll::Ready(Some(answered)),
+            None if self.is_at_end() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// True after the last answer.
+    fn is_at_end(&self) -> bool {
+        self.no_more_requests.get() && self.answers.borrow().is_empty()
     }
 
     /// The reader says what it waits for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::closed::Closed;
+use super::spare;
 use super::state::{Answered, Origin, State};
 use crate::codec::Encoder;
 use crate::extent::Part;
@@ -25,20 +26,22 @@ pub(super) async fn run<S: Stream, T: Timer, V: Service>(
     state: &State,
 ) -> Result<(), Closed> {
     while let Some(first) = state.next_answer().await {
-        let mut out = Encoder::new();
-        let mut end = encode(first, &mut out, &service, timer.now());
+        let mut out = spare::take();
+        let began = timer.now();
+        let mut end = encode(first, &mut out.encoder, &service, began);
         while end.is_ok()
-            && out.len() < limits.write_gather_bytes
-            && let Some(next) = state.answer_at_hand().await
+            && out.encoder.len() < limits.write_gather_bytes
+            && let Some(next) = state.answer_at_hand()
         {
-            end = encode(next, &mut out, &service, timer.now());
+            end = encode(next, &mut out.encoder, &service, began);
         }
-        let parts = out.take_parts();
-        if !parts.is_empty() {
-            let began = timer.now();
-            write_all(stream, timer, parts, limits, state).await.map_err(Closed::Write)?;
+        out.encoder.take_parts_into(&mut out.parts);
+        if !out.parts.is_empty() {
+            let written = write_all(stream, timer, &mut out.parts, limits, state).await;
+            written.map_err(Closed::Write)?;
             service.sent(timer.now().saturating_sub(began));
         }
+        spare::give_back(out);
         end?;
     }
     Ok(())
@@ -86,7 +89,7 @@ fn encode_answer(answered: &Answered, out: &mut Encoder) -> Result<(), Closed> {
 async fn write_all<S: Stream, T: Timer>(
     stream: &S,
     timer: &T,
-    mut parts: Vec<Part>,
+    parts: &mut [Part],
     limits: &Limits,
     state: &State,
 ) -> io::Result<()> {

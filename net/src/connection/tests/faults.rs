@@ -202,3 +202,20 @@ fn answers_that_are_the_brokers_fault() {
          length 40000 does not fit its length field"
     );
 }
+
+#[test]
+fn a_panic_while_answering_costs_its_connection_and_no_answer_before() {
+    let world = World::default();
+    let (client, other) = (world.connect(), world.connect());
+    client.broker.panic_at(2);
+    client.send(&[(1, produce("a")), (2, produce("b")), (3, produce("c"))]);
+    other.send(&[(1, produce("a"))]);
+    assert!(client.is_open());
+    client.answer_default(3);
+    client.answer_default(1);
+    assert_eq!(client.received_ids(), [1]);
+    assert!(!client.is_open());
+    other.answer_default(1);
+    assert_eq!(other.received_ids(), [1]);
+    assert!(other.is_open());
+}

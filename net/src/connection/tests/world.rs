@@ -220,6 +220,7 @@ struct BrokerInner {
     wakers: RefCell<Vec<Waker>>,
     told: RefCell<Vec<Told>>,
     leaves_after: Cell<usize>,
+    panics_at: Cell<Option<i32>>,
 }
 
 /// What the service was told of a request.
@@ -249,6 +250,11 @@ impl Broker {
         self.0.leaves_after.set(requests);
     }
 
+    /// Has the request of this correlation id answered with a panic.
+    pub fn panic_at(&self, correlation_id: i32) {
+        self.0.panics_at.set(Some(correlation_id));
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         self.0.requests.borrow().clone()
     }
@@ -259,6 +265,9 @@ impl Service for Broker {
         self.0.begun.borrow_mut().push(context.clone());
         self.0.requests.borrow_mut().push(request);
         let (inner, id) = (Rc::clone(&self.0), context.correlation_id);
+        if inner.panics_at.get() == Some(id) {
+            return Box::pin(async { panic!("as the test wants it") });
+        }
         Box::pin(poll_fn(move |context| match inner.answers.borrow_mut().remove(&id) {
             Some(answer) => Poll::Ready(answer),
             None => {
