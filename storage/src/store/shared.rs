@@ -49,10 +49,14 @@ pub(crate) struct Shared<R: Runtime> {
     pub flush_round: Cell<u64>,
     /// Full blocks in memory that no segment has yet.
     pub unwritten_bytes: Cell<u64>,
-    /// Writes to segments on their way.
+    /// Writes to segments that the disk has.
     pub segment_writes: Cell<usize>,
     /// Bytes of those.
+    pub writing_bytes: Cell<u64>,
+    /// And of those that are to follow them.
     pub issued_bytes: Cell<u64>,
+    /// Wakes those.
+    pub write_ended: Notify,
     pub stopping: Cell<bool>,
     /// The store is about to stop: what need not be done is not begun, and given up.
     pub ending: Cell<bool>,
@@ -109,7 +113,9 @@ impl<R: Runtime> Shared<R> {
             flush_round: Cell::new(0),
             unwritten_bytes: Cell::new(0),
             segment_writes: Cell::new(0),
+            writing_bytes: Cell::new(0),
             issued_bytes: Cell::new(0),
+            write_ended: Notify::default(),
             stopping: Cell::new(false),
             ending: Cell::new(false),
             foreground: Cell::new(0),
@@ -123,7 +129,13 @@ impl<R: Runtime> Shared<R> {
     /// Another write to a segment may be begun.
     pub(crate) fn has_segment_slot(&self) -> bool {
         self.segment_writes.get() < SEGMENT_WRITES_MAX
-            && self.issued_bytes.get() < SEGMENT_WRITE_BYTES_MAX
+            && self.writing_bytes.get() < SEGMENT_WRITE_BYTES_MAX
+    }
+
+    /// The next of many writes that were issued together may be begun: there are slots left for others.
+    pub(crate) fn may_follow(&self) -> bool {
+        self.segment_writes.get() < SEGMENT_WRITES_MAX / 2
+            && self.writing_bytes.get() < SEGMENT_WRITE_BYTES_MAX / 2
     }
 
     /// Full blocks in memory that are not on their way to a segment yet, in bytes.
