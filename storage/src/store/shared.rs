@@ -82,6 +82,9 @@ struct TailCache<R: Runtime> {
     size: CacheSize,
     /// Segments with memory, each once; they give up their oldest chunk in turn.
     turns: VecDeque<(WeakLog<R>, i64)>,
+    /// How many sit their turns out, having nothing to give: were they asked again and again, those who have
+    /// would seldom be, and the cache would grow.
+    resting: usize,
 }
 
 impl<R: Runtime> Shared<R> {
@@ -121,7 +124,7 @@ impl<R: Runtime> Shared<R> {
             foreground: Cell::new(0),
             compaction: Cell::new(limits.compaction),
             failed: RefCell::default(),
-            cache: RefCell::new(TailCache { bytes: 0, size, turns: VecDeque::new() }),
+            cache: RefCell::new(TailCache { bytes: 0, size, turns: VecDeque::new(), resting: 0 }),
             journal_pins: RefCell::default(),
         })
     }
@@ -197,6 +200,13 @@ impl<R: Runtime> Shared<R> {
         self.cache.borrow_mut().turns.push_back((log.weak(), segment_base));
     }
 
+    /// Notes that a segment of `log` that sat its turns out has them again.
+    pub(crate) fn cache_rejoined(&self, log: &Log<R>, segment_base: i64) {
+        let cache = &mut *self.cache.borrow_mut();
+        cache.resting -= 1;
+        cache.turns.push_back((log.weak(), segment_base));
+    }
+
     /// Notes that a log's memory is gone with it.
     pub(crate) fn cache_shrank(&self, bytes: usize) {
         let cache = &mut *self.cache.borrow_mut();
@@ -217,7 +227,8 @@ impl<R: Runtime> Shared<R> {
     /// chunks of many logs, which can't be dropped, do not take more than half of the cache.
     pub(crate) fn chunk_bytes_max(&self) -> usize {
         let cache = self.cache.borrow();
-        let part = cache.size.bytes() / 2 / (cache.turns.len() as u64 + 1);
+        let segments = cache.turns.len() + cache.resting;
+        let part = cache.size.bytes() / 2 / (segments as u64 + 1);
         let part = usize::try_from(part).unwrap_or(usize::MAX).clamp(1, CHUNK_BYTES_MAX);
         (1 << part.ilog2()).max(CHUNK_BYTES_MIN)
     }
@@ -248,6 +259,7 @@ impl<R: Runtime> Shared<R> {
                     busy += 1;
                     cache.turns.push_back((weak, segment_base));
                 }
+                Eviction::Rests => cache.resting += 1,
                 Eviction::Gone => {}
             }
         }
@@ -278,8 +290,10 @@ impl<R: Runtime> Shared<R> {
 /// What came of the attempt to drop a segment's oldest chunk.
 pub(crate) enum Eviction {
     Freed(usize),
-    /// Still being written, or the only one of a segment that is appended to.
+    /// Still being written.
     Busy,
+    /// The only one of a segment that is appended to.
+    Rests,
     Gone,
 }
 
@@ -291,6 +305,10 @@ impl<R: Runtime> Log<R> {
             if segment.tail.held_bytes() == 0 && segment.sealed {
                 segment.in_cache = false;
                 return Eviction::Gone;
+            }
+            if !segment.sealed && segment.tail.chunks() <= 1 {
+                segment.rests_in_cache = true;
+                return Eviction::Rests;
             }
             match segment.tail.evict_oldest(in_segment, settled) {
                 Some(bytes) => Eviction::Freed(bytes),

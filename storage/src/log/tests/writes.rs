@@ -136,3 +136,36 @@ fn a_large_append_leaves_room_to_small_ones() {
         unwritten.set(0);
     });
 }
+
+/// Those who have nothing to give were asked before those who have.
+#[test]
+fn a_hot_log_beside_many_quiet_ones_keeps_the_cache_within_its_size() {
+    const LOGS: u32 = 300;
+    let sim = Simulation::new(6);
+    sim.run_until(async {
+        let runtime = sim.runtime();
+        let (boot, manifest) = Boot::open(&runtime, Path::new("/data"), [7; 16]).await.unwrap();
+        let boot = Arc::new(boot);
+        let limits = StoreLimits { cache_bytes: 4 << 20, ..StoreLimits::default() };
+        let recovered = Store::recover(runtime.clone(), boot.clone(), 0, 1, limits, Vec::new());
+        let (store, _) = recovered.await.unwrap();
+        boot.recovered(&manifest).await.unwrap();
+        store.start();
+        let append = async |index, batch: &[u8]| {
+            let id = PartitionId { topic_id: TopicId([1; 16]), index };
+            let config = LogConfig { segment_bytes: 16 << 20, ..LogConfig::default() };
+            let log = store.create_log(id, config);
+            let appended = log.append(batch).unwrap();
+            log.acknowledged(appended.last_offset + 1).await.unwrap();
+        };
+        let (small, large) = (batch_of(1_000), batch_of(1 << 20));
+        for round in 0..80_u32 {
+            for quiet in 0..LOGS / 20 {
+                append(1 + (20 * quiet + round) % LOGS, &small).await;
+            }
+            append(0, &large).await;
+            let cached = store.cached_bytes();
+            assert!(cached <= 8 << 20, "{cached} bytes in round {round}");
+        }
+    });
+}
