@@ -158,7 +158,7 @@ fn a_hot_log_beside_many_quiet_ones_keeps_the_cache_within_its_size() {
             let appended = log.append(batch).unwrap();
             log.acknowledged(appended.last_offset + 1).await.unwrap();
         };
-        let (small, large) = (batch_of(1_000), batch_of(1 << 20));
+        let (small, large) = (batch_of(1_000), batch_of(1_000_000));
         for round in 0..80_u32 {
             for quiet in 0..LOGS / 20 {
                 append(1 + (20 * quiet + round) % LOGS, &small).await;
