@@ -119,7 +119,7 @@ families! {
         SCRAPE_HOLD: Gauge "corelane_shard_scrape_hold_seconds" ["shard"]
             "Processor time that this scrape took from the shard without a pause, at most.", kafka "";
         MEMORY_USED: Gauge "corelane_memory_used_bytes" ["shard", "pool"]
-            "Memory by the budget that accounts for it: requests under way, answers to fetches, newest data (tail_cache), bytes on their way to segments (unwritten; a part of tail_cache), journal entries not written yet; buffers is what all of these but requests hold together, as memory that is handed out, buffers_idle what is kept for the next.", kafka "kafka.network:type=SocketServer,name=MemoryPoolUsed";
+            "Memory by the budget that accounts for it: requests under way, answers to fetches, newest data (tail_cache), what was read from segments a moment ago (read_back), bytes on their way to segments (unwritten; a part of tail_cache), journal entries not written yet; buffers is what all of these but requests hold together, as memory that is handed out, buffers_idle what is kept for the next.", kafka "kafka.network:type=SocketServer,name=MemoryPoolUsed";
         MEMORY_LIMIT: Gauge "corelane_memory_limit_bytes" ["shard", "pool"]
             "What may be taken from a budget; at the limit clients wait, or the oldest data leaves memory.", kafka "kafka.network:type=SocketServer,name=MemoryPoolAvailable";
     }

@@ -263,6 +263,7 @@ fn pools(shard: &Shard, store: &StoreGauges) -> Vec<Pool> {
         pool("requests", requests, requests_limit),
         pool("fetch_answers", answers, Some(answers_limit)),
         pool("tail_cache", store.cached_bytes, Some(store.cache_limit_bytes)),
+        pool("read_back", store.read_back_bytes, Some(store.read_back_limit_bytes)),
         pool("unwritten", store.unwritten_bytes, Some(store.unwritten_limit_bytes)),
         pool("journal", store.journal_buffer_bytes, None),
         pool("buffers", store.buffer_taken_bytes, None),

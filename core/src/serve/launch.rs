@@ -38,6 +38,8 @@ const FETCH_BUDGET_BYTES_MIN: usize = 64 << 20;
 /// Bytes in memory on their way to the disk, of all shards together, above which producers wait.
 const UNWRITTEN_BYTES: u64 = 256 << 20;
 const UNWRITTEN_BYTES_MIN: u64 = 64 << 20;
+/// Most that a shard keeps of what lagging readers have read; it is an eighth of its cache otherwise.
+const READ_BACK_BYTES_MAX: u64 = 64 << 20;
 /// Cache per shard where the machine does not say how much memory it has.
 const CACHE_BYTES_UNKNOWN: u64 = 512 << 20;
 /// Records of what is changed or gone that the catalog's log may hold before it is rewritten at a start.
@@ -169,8 +171,10 @@ impl Launch {
         let shards = self.shared.shards as u64;
         let fifth = || host::memory_bytes().map(|total| total / 5);
         let cache_bytes = self.shared.configuration.cache_bytes.or_else(fifth);
+        let cache_bytes = cache_bytes.map_or(CACHE_BYTES_UNKNOWN, |total| total / shards);
         StoreLimits {
-            cache_bytes: cache_bytes.map_or(CACHE_BYTES_UNKNOWN, |total| total / shards),
+            cache_bytes,
+            read_back_bytes: (cache_bytes / 8).min(READ_BACK_BYTES_MAX),
             cache_preallocated: self.shared.configuration.cache_preallocated,
             unwritten_bytes: (UNWRITTEN_BYTES / shards).max(UNWRITTEN_BYTES_MIN),
             ..StoreLimits::default()

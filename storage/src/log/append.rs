@@ -164,7 +164,7 @@ impl<R: Runtime> Log<R> {
         segment.run_batch_bytes_max = segment.run_batch_bytes_max.max(batch_bytes);
         let unwritten = segment.unwritten_blocks() - unwritten_before;
         let shared = &self.inner.shared;
-        shared.foreground.set(shared.foreground.get().wrapping_add(1));
+        shared.note_append();
         shared.unwritten_bytes.set(shared.unwritten_bytes.get() + unwritten);
         shared.cache_grew(taken);
         if !std::mem::replace(&mut segment.in_cache, true) {

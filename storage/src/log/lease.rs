@@ -3,12 +3,14 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::batch::{BatchError, BatchHeader, HEADER_BYTES, RecordsError};
 use crate::buffer::AlignedSlice;
+use crate::log::read_back::{ReadBack, Wanted};
 use crate::log::state::LogOffsets;
-use crate::runtime::{DiskError, File, block_ceil, block_floor};
+use crate::runtime::{DiskError, File, Runtime, block_ceil, block_floor};
 
 /// Why a range can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +84,25 @@ impl<F: File> Lease<F> {
     pub async fn load(self) -> Result<Vec<AlignedSlice>, ReadError> {
         match self {
             Lease::Memory(slice) => Ok(vec![slice]),
-            Lease::File(lease) => lease.load().await,
+            Lease::File(lease) => lease.load(async |lease, upto| lease.read(upto).await).await,
+        }
+    }
+
+    /// The same, by what others of the shard have read just before.
+    pub(crate) async fn load_shared<R: Runtime<File = F>>(
+        self,
+        read_back: &Rc<ReadBack<R>>,
+    ) -> Result<Vec<AlignedSlice>, ReadError> {
+        match self {
+            Lease::Memory(slice) => Ok(vec![slice]),
+            Lease::File(lease) => {
+                let read = async |lease: &FileLease<F>, upto| {
+                    let (file, reader) = (&lease.file, &lease._reader);
+                    let (from, file_end) = (lease.from, lease.file_end);
+                    read_back.read(Wanted { file, reader, from, upto, file_end }).await
+                };
+                lease.load(read).await
+            }
         }
     }
 }
@@ -129,11 +149,15 @@ impl<F: File> FileLease<F> {
         self.is_whole.then_some(self.from..self.stop)
     }
 
-    async fn load(self) -> Result<Vec<AlignedSlice>, ReadError> {
+    /// `read` brings the bytes from `from` to where it is told, or to the end of the file.
+    async fn load(
+        self,
+        read: impl AsyncFn(&Self, u64) -> Result<Vec<AlignedSlice>, DiskError>,
+    ) -> Result<Vec<AlignedSlice>, ReadError> {
         let mut upto = self.from + self.max_bytes + LOOKAHEAD_BYTES;
         loop {
             upto = upto.min(self.file_end);
-            let bytes = self.gather(upto).await?;
+            let bytes = self.gather(upto, &read).await?;
             match bytes.select(self.offset, self.max_bytes, self.stop) {
                 Selected::Range(from, to) => {
                     debug_assert!(self.whole().is_none_or(|whole| whole == (from..to)));
@@ -155,19 +179,28 @@ impl<F: File> FileLease<F> {
     }
 
     /// The bytes from `from` to `upto`, and the memory behind if that is where the file's part ends.
-    async fn gather(&self, upto: u64) -> Result<Pieces, ReadError> {
+    async fn gather(
+        &self,
+        upto: u64,
+        read: &impl AsyncFn(&Self, u64) -> Result<Vec<AlignedSlice>, DiskError>,
+    ) -> Result<Pieces, ReadError> {
+        let mut pieces = Pieces { start: self.from, pieces: read(self, upto).await? };
+        if pieces.end() < upto {
+            return Err(self.damaged(pieces.end(), "the file is too short"));
+        }
+        if upto == self.file_end {
+            pieces.pieces.extend(self.memory.iter().cloned());
+        }
+        Ok(pieces)
+    }
+
+    async fn read(&self, upto: u64) -> Result<Vec<AlignedSlice>, DiskError> {
         let begin = block_floor(self.from);
         let length = (block_ceil(upto) - begin) as usize;
-        let buf = self.file.read_at(begin, length).await?;
-        let end = (upto - begin) as usize;
-        if buf.filled() < end {
-            return Err(self.damaged(begin + buf.filled() as u64, "the file is too short"));
-        }
-        let mut pieces = vec![buf.slice((self.from - begin) as usize, end)];
-        if upto == self.file_end {
-            pieces.extend(self.memory.iter().cloned());
-        }
-        Ok(Pieces { start: self.from, pieces })
+        let read = self.file.read_at(begin, length).await?;
+        let end = read.filled().min((upto - begin) as usize);
+        let from = ((self.from - begin) as usize).min(end);
+        Ok(vec![read.slice(from, end)])
     }
 }
 

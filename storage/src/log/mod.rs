@@ -11,6 +11,7 @@
 //! check_records.rs  what a topic asks of records: timestamps near the clock, keys
 //! gauges.rs      how it stands, for who watches it
 //! lease.rs       what a plan holds, and how a file's part is loaded
+//! read_back.rs   what was loaded, kept a moment for the next reader
 //! seal.rs        a full segment is completed, trimmed, flushed and indexed
 //! log_start.rs   the log start moves up, durably
 //! retention.rs   what time and size let go
@@ -36,6 +37,7 @@ mod lease;
 mod log_start;
 mod publish;
 mod read;
+pub(crate) mod read_back;
 mod remove;
 mod retention;
 mod scan;

@@ -66,6 +66,7 @@ impl<R: Runtime> Log<R> {
         if !state.is_long && state.has_long_run() {
             state.is_long = true;
             shared.long.borrow_mut().push(self.clone());
+            shared.work.notify_all();
             shared.long_work.notify_all();
         }
         self.mark_active(state);

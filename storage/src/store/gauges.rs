@@ -12,6 +12,10 @@ pub struct StoreGauges {
     pub cached_bytes: u64,
     /// What they may hold; tails of busy partitions may go over it.
     pub cache_limit_bytes: u64,
+    /// Memory that what was read back from files takes, for the next who reads it, in bytes.
+    pub read_back_bytes: u64,
+    /// What it may take.
+    pub read_back_limit_bytes: u64,
     /// Bytes on their way to segments.
     pub unwritten_bytes: u64,
     /// What these may be before appends wait.
@@ -52,6 +56,8 @@ impl<R: Runtime> Store<R> {
             buffer_taken_bytes,
             cached_bytes: shared.cached_bytes(),
             cache_limit_bytes: shared.limits.cache_bytes,
+            read_back_bytes: shared.read_back.held_bytes(),
+            read_back_limit_bytes: shared.read_back.limit_bytes(),
             unwritten_bytes: shared.unwritten_bytes.get(),
             unwritten_limit_bytes: shared.limits.unwritten_bytes,
             journal_buffer_bytes: shared.journal.buffered_bytes(),

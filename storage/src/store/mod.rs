@@ -33,10 +33,11 @@ pub(crate) use boot::journal_dir;
 pub use boot::{Boot, StoreError, stopped_cleanly};
 pub use gauges::StoreGauges;
 
+use crate::buffer::AlignedSlice;
 use crate::ids::{PartitionId, TopicId};
 use crate::journal::writer::Journal;
 use crate::log::state::LogState;
-use crate::log::{CompactionLimits, Log, LogConfig};
+use crate::log::{CompactionLimits, Lease, Log, LogConfig, ReadError};
 use crate::meters::Meters;
 use crate::recovery::{RecoveryReport, recover_log};
 use crate::runtime::Runtime;
@@ -53,6 +54,8 @@ pub struct StoreLimits {
     /// The cache is as large as it may be from the start, and its memory is there already: see
     /// [`crate::buffer::reserve_memory`].
     pub cache_preallocated: bool,
+    /// Memory for what lagging readers have read from segments a moment ago, at most.
+    pub read_back_bytes: u64,
     /// Bytes in memory on their way to segments, above which appends wait; large ones leave an eighth of
     /// it to small ones.
     pub unwritten_bytes: u64,
@@ -71,6 +74,7 @@ impl Default for StoreLimits {
         StoreLimits {
             cache_bytes: 512 << 20,
             cache_preallocated: false,
+            read_back_bytes: 64 << 20,
             unwritten_bytes: 128 << 20,
             journal_file_bytes: 64 << 20,
             journal_files: 8,
@@ -266,6 +270,15 @@ impl<R: Runtime> Store<R> {
     /// Changes what compaction may take, from its next step on.
     pub fn set_compaction(&self, limits: CompactionLimits) {
         self.inner.shared.compaction.set(limits);
+    }
+
+    /// What `lease` holds, as [`Lease::load`]; of readers that follow each other closely one goes to
+    /// the disk. The lease may be of another shard's log.
+    ///
+    /// # Errors
+    /// Those of [`Lease::load`].
+    pub async fn load(&self, lease: Lease<R::File>) -> Result<Vec<AlignedSlice>, ReadError> {
+        lease.load_shared(&self.inner.shared.read_back).await
     }
 
     /// Bytes of memory that tails and the cache hold.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
+use crate::journal::company::{Company, Wait};
 use crate::journal::writer::PendingEntry;
 use crate::log::Log;
 use crate::mutants::{Mutant, active};
@@ -14,6 +15,7 @@ use crate::store::shared::Shared;
 
 /// Runs until the store stops and nothing is left to write.
 pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
+    let mut company = Company::default();
     loop {
         let has_work = || !shared.dirty.borrow().is_empty() || shared.journal.has_pending();
         let must_end = || shared.stopping.get() || shared.failed.borrow().is_some();
@@ -21,7 +23,9 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
         if shared.failed.borrow().is_some() || !has_work() {
             return;
         }
+        gather(&shared, &mut company).await;
         let before = shared.dirty.borrow().len();
+        let gathered = shared.gathered.replace(0);
         cut_runs(&shared);
         relieve(&shared);
         if active(Mutant::AcknowledgeBeforeWrite) {
@@ -34,9 +38,12 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
                     false
                 });
                 let (written, long_runs) = (pin!(write_entry(&shared, entry)), pin!(long_runs));
+                let began = shared.runtime.monotonic();
                 if let Either::Left((Err(error), _)) = select(written, long_runs).await {
                     fail_all(&shared, "the journal can't be written", &error);
                 }
+                let took = shared.runtime.monotonic() - began;
+                company.wrote(gathered, shared.gathered.get(), took);
             }
             None if before > 0 && shared.dirty.borrow().len() == before => {
                 // Every run waits for segment writes to end, and each end notifies.
@@ -47,6 +54,24 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
         publish_written(&shared);
         shared.enforce_cache();
     }
+}
+
+/// Waits for more appends if those before had company; for none that need not wait for the journal.
+async fn gather<R: Runtime>(shared: &Shared<R>, company: &mut Company) {
+    let is_urgent = || {
+        let waits_already = shared.journal.has_pending() || !shared.long.borrow().is_empty();
+        waits_already || shared.stopping.get() || shared.failed.borrow().is_some()
+    };
+    if is_urgent() {
+        return;
+    }
+    let before = shared.gathered.get();
+    let Some(Wait { goal, patience }) = company.wait(before) else { return };
+    shared.gather_goal.set(goal);
+    let gathered = shared.work.until(|| shared.gathered.get() >= goal || is_urgent());
+    select(pin!(gathered), pin!(shared.runtime.sleep(patience))).await;
+    shared.gather_goal.set(0);
+    company.waited(before, shared.gathered.get());
 }
 
 fn cut_runs<R: Runtime>(shared: &Shared<R>) {

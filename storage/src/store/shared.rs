@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::journal::writer::Journal;
+use crate::log::read_back::ReadBack;
 use crate::log::tail::CHUNK_BYTES_MAX;
 use crate::log::write::{SEGMENT_WRITE_BYTES_MAX, SEGMENT_WRITES_MAX};
 use crate::log::{CompactionLimits, Log, WeakLog};
@@ -62,7 +63,12 @@ pub(crate) struct Shared<R: Runtime> {
     pub ending: Cell<bool>,
     /// Counts appends and reads, so that others can tell whether there are any.
     pub foreground: Cell<u64>,
+    /// Appends since runs were cut last.
+    pub gathered: Cell<u64>,
+    /// Appends that the pump waits for before it cuts the next runs; 0 while it waits for none.
+    pub gather_goal: Cell<u64>,
     pub compaction: Cell<CompactionLimits>,
+    pub read_back: Rc<ReadBack<R>>,
     /// Set when the journal is lost: no log of this shard can be appended to any more.
     pub failed: RefCell<Option<Arc<str>>>,
     cache: RefCell<TailCache<R>>,
@@ -95,6 +101,7 @@ impl<R: Runtime> Shared<R> {
         journal: Rc<Journal<R>>,
         meters: Rc<Meters>,
     ) -> Rc<Self> {
+        let read_back = ReadBack::new(runtime.clone(), limits.read_back_bytes);
         let size = CacheSize::new(limits.cache_bytes, limits.cache_preallocated);
         Rc::new(Shared {
             runtime,
@@ -122,7 +129,10 @@ impl<R: Runtime> Shared<R> {
             stopping: Cell::new(false),
             ending: Cell::new(false),
             foreground: Cell::new(0),
+            gathered: Cell::new(0),
+            gather_goal: Cell::new(0),
             compaction: Cell::new(limits.compaction),
+            read_back,
             failed: RefCell::default(),
             cache: RefCell::new(TailCache { bytes: 0, size, turns: VecDeque::new(), resting: 0 }),
             journal_pins: RefCell::default(),
@@ -139,6 +149,15 @@ impl<R: Runtime> Shared<R> {
     pub(crate) fn may_follow(&self) -> bool {
         self.segment_writes.get() < SEGMENT_WRITES_MAX / 2
             && self.writing_bytes.get() < SEGMENT_WRITE_BYTES_MAX / 2
+    }
+
+    /// Notes an append.
+    pub(crate) fn note_append(&self) {
+        self.foreground.set(self.foreground.get().wrapping_add(1));
+        self.gathered.set(self.gathered.get() + 1);
+        if self.gathered.get() == self.gather_goal.get() {
+            self.work.notify_all();
+        }
     }
 
     /// Full blocks in memory that are not on their way to a segment yet, in bytes.

@@ -44,6 +44,7 @@ pub(crate) async fn run<R: Runtime>(shared: Rc<Shared<R>>) {
     while !shared.stopping.get() {
         shared.runtime.sleep(TICK).await;
         shared.enforce_cache();
+        shared.read_back.tick();
         free_journal(&shared).await;
         let now = shared.runtime.monotonic();
         let everything = now - last_checkpoints >= CHECKPOINT_EVERY;

@@ -72,7 +72,8 @@ pub(super) async fn load(fetch: Fetch, plans: Plans, turn: Turn) -> Vec<Loaded> 
     loop {
         let some = loads.by_ref().take(LOADED_AT_ONCE).map(|(number, load)| {
             let credit = credit.clone();
-            async move { (load.place, load_one(load, number == 0, credit).await) }
+            let shard = &fetch.shard;
+            async move { (load.place, load_one(shard, load, number == 0, credit).await) }
         });
         let some = join_all(some).await;
         pauses.after(some.len()).await;
@@ -173,6 +174,7 @@ fn count(shard: &Shard, partition: PartitionId, read: Read) {
 }
 
 async fn load_one(
+    shard: &Shard,
     load: Load,
     at_least_one: bool,
     credit: Option<Arc<Credit>>,
@@ -183,7 +185,7 @@ async fn load_one(
     let ReadPlan { leases, offsets, next_offset, .. } = load.plan;
     let on_disk = leases.iter().any(|lease| matches!(lease, Lease::File(_)));
     let from = if on_disk { Source::Disk } else { Source::Memory };
-    match load_leases(leases).await {
+    match load_leases(shard, leases).await {
         Ok(slices) => {
             let keep = batches::whole(&slices, load.share, at_least_one);
             let read = Read::new(&slices, keep, next_offset, from);
@@ -225,10 +227,13 @@ fn send_file(plan: &ReadPlan<DiskFile>, source: LeasedFile) -> (Loaded, Option<R
     (Loaded::Records { records, offsets }, Some(Read { from: Source::File, sent }))
 }
 
-async fn load_leases(leases: Vec<Lease<DiskFile>>) -> Result<Vec<AlignedSlice>, PartitionError> {
+async fn load_leases(
+    shard: &Shard,
+    leases: Vec<Lease<DiskFile>>,
+) -> Result<Vec<AlignedSlice>, PartitionError> {
     let mut slices = Vec::with_capacity(leases.len());
     for lease in leases {
-        slices.extend(lease.load().await?);
+        slices.extend(shard.store.load(lease).await?);
     }
     Ok(slices)
 }

@@ -3,6 +3,7 @@
 mod deletion;
 mod large;
 mod lost_length;
+mod read_back;
 mod time;
 mod writes;
 
@@ -40,11 +41,19 @@ impl Broker {
 
     /// Its log may be offline.
     pub(crate) async fn start_unchecked(sim: &Simulation, config: LogConfig) -> Broker {
+        Broker::start_within(sim, config, StoreLimits { cache_bytes: 0, ..StoreLimits::default() })
+            .await
+    }
+
+    pub(crate) async fn start_within(
+        sim: &Simulation,
+        config: LogConfig,
+        limits: StoreLimits,
+    ) -> Broker {
         let runtime = sim.runtime();
         let (boot, manifest) = Boot::open(&runtime, Path::new("/data"), [7; 16]).await.unwrap();
         let boot = Arc::new(boot);
-        let limits =
-            StoreLimits { retention_check_ms: 1_000, cache_bytes: 0, ..StoreLimits::default() };
+        let limits = StoreLimits { retention_check_ms: 1_000, ..limits };
         let logs = vec![(ID, config)];
         let recovered = Store::recover(runtime.clone(), boot.clone(), 0, 1, limits, logs).await;
         let (store, _) = recovered.unwrap();

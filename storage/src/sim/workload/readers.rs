@@ -12,13 +12,14 @@ use crate::sim::runtime::SimRuntime;
 impl World {
     pub(super) async fn read_once(
         &self,
-        log: &Log<SimRuntime>,
+        broker: &Broker,
         i: usize,
         from: i64,
         max_bytes: usize,
         is_alone: bool,
     ) -> Result<(i64, Vec<i64>), String> {
-        let plan = match log.read(from, max_bytes).await {
+        let id = self.partitions[i].0;
+        let plan = match broker.log(id).read(from, max_bytes).await {
             Ok(plan) => plan,
             Err(ReadError::OutOfRange { log_start, .. }) if from < log_start => {
                 return Ok((log_start, Vec::new()));
@@ -29,7 +30,8 @@ impl World {
         let mut bytes = Vec::new();
         for lease in plan.leases {
             let sent = self.sent_from_file(&lease);
-            let slices = lease.load().await.map_err(|e| format!("load at {from}: {e}"))?;
+            let slices =
+                broker.store(id).load(lease).await.map_err(|e| format!("load at {from}: {e}"))?;
             if sent.is_some_and(|sent| {
                 sent != slices.iter().flat_map(|s| s.to_vec()).collect::<Vec<_>>()
             }) {
@@ -76,7 +78,7 @@ impl World {
             if end > start && log.offline_reason().is_none() {
                 let from = self.rng.within(start as u64..end as u64) as i64;
                 let max_bytes = self.rng.within(1..300_000) as usize;
-                match self.read_once(&log, i, from, max_bytes, false).await {
+                match self.read_once(broker, i, from, max_bytes, false).await {
                     Ok((next, _)) => self.history.borrow_mut()[i].acknowledged(next.min(end)),
                     Err(_) if log.offline_reason().is_some() => return,
                     Err(broken) => return self.broke(format!("partition {i}: {broken}")),

@@ -29,6 +29,7 @@ impl World {
         let limits = StoreLimits {
             cache_bytes: 512 << 10,
             cache_preallocated: false,
+            read_back_bytes: 512 << 10,
             unwritten_bytes: 1 << 20,
             journal_file_bytes: 3 << 20,
             journal_files: 2,
@@ -94,7 +95,7 @@ impl World {
             let (mut next, mut seen) = (start, HashSet::new());
             while next < end {
                 let (behind, batches) =
-                    self.read_once(&log, i, next, 256 << 10, true).await.map_err(say)?;
+                    self.read_once(broker, i, next, 256 << 10, true).await.map_err(say)?;
                 next = behind;
                 seen.extend(batches);
             }

@@ -1,0 +1,246 @@
+//! What lagging readers have brought back from segment files, kept for a moment: of many that read the
+//! same backlog one goes to the disk, and who reads on finds the next bytes there already.
+//!
+//! Only bytes that no write will change come here: those of a lease, below the high watermark and in their
+//! file. A segment's name never comes back with other bytes, so they are known by path and position. This
+//! is apart from the tails' memory: catching up does not push out what is new.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::buffer::AlignedSlice;
+use crate::notify::Notify;
+use crate::runtime::{DiskError, File, Runtime, block_ceil, block_floor};
+
+/// How much is read ahead of who reads on.
+const AHEAD_BYTES: u64 = 1 << 20;
+
+/// Nothing is kept that nobody has asked for so long.
+const KEPT_UNUSED: Duration = Duration::from_secs(2);
+
+/// Parts of files that are kept; they are looked through for each read.
+const RANGES_MAX: usize = 256;
+
+/// Bytes of a file wanted by a reader: `from..upto`, of a file that is complete up to `file_end`.
+pub(super) struct Wanted<'a, F> {
+    pub(super) file: &'a F,
+    /// Keeps the file from being removed.
+    pub(super) reader: &'a Arc<()>,
+    pub(super) from: u64,
+    pub(super) upto: u64,
+    pub(super) file_end: u64,
+}
+
+/// A part of a file, from a block boundary on.
+struct Range {
+    path: PathBuf,
+    begin: u64,
+    end: u64,
+    /// `None` while it is being read.
+    bytes: Option<AlignedSlice>,
+    used: Duration,
+}
+
+/// What was found at a position.
+enum Found {
+    Bytes(AlignedSlice),
+    /// Somebody is reading it.
+    Coming,
+    /// Nothing up to this position.
+    Nothing(u64),
+}
+
+/// What one shard has read back from its files.
+pub(crate) struct ReadBack<R: Runtime> {
+    runtime: R,
+    limit_bytes: u64,
+    /// Oldest first.
+    ranges: RefCell<Vec<Range>>,
+    arrived: Notify,
+}
+
+impl<R: Runtime> ReadBack<R> {
+    /// One that keeps so many bytes at most.
+    pub(crate) fn new(runtime: R, limit_bytes: u64) -> Rc<Self> {
+        let (ranges, arrived) = (RefCell::default(), Notify::default());
+        Rc::new(ReadBack { runtime, limit_bytes, ranges, arrived })
+    }
+
+    /// How many bytes it keeps at most.
+    pub(crate) fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
+    /// Bytes held, and on their way.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.ranges.borrow().iter().map(Range::held_bytes).sum()
+    }
+
+    /// Lets go what is not used any more.
+    pub(crate) fn tick(&self) {
+        let now = self.runtime.monotonic();
+        let is_used = |range: &Range| now.saturating_sub(range.used) < KEPT_UNUSED;
+        self.ranges.borrow_mut().retain(|range| range.bytes.is_none() || is_used(range));
+    }
+
+    /// The bytes, in pieces; fewer if the file ends before.
+    pub(super) async fn read(
+        self: &Rc<Self>,
+        wanted: Wanted<'_, R::File>,
+    ) -> Result<Vec<AlignedSlice>, DiskError> {
+        let (mut at, mut pieces, mut reads_on) = (wanted.from, Vec::new(), false);
+        while at < wanted.upto {
+            match self.find(&wanted, at) {
+                Found::Bytes(bytes) => {
+                    reads_on |= at == wanted.from;
+                    at += bytes.len() as u64;
+                    pieces.push(bytes);
+                }
+                Found::Coming => {
+                    let is_coming = || matches!(self.find(&wanted, at), Found::Coming);
+                    self.arrived.until(|| !is_coming()).await;
+                }
+                Found::Nothing(upto) => {
+                    let read = self.bring(&wanted, at, upto).await?;
+                    let Some(bytes) = read else { break };
+                    at += bytes.len() as u64;
+                    pieces.push(bytes);
+                }
+            }
+        }
+        if reads_on {
+            self.read_ahead(&wanted);
+        }
+        Ok(pieces)
+    }
+
+    fn find(&self, wanted: &Wanted<'_, R::File>, at: u64) -> Found {
+        let (path, now) = (wanted.file.path(), self.runtime.monotonic());
+        let mut upto = wanted.upto;
+        for range in self.ranges.borrow_mut().iter_mut().filter(|range| range.path == path) {
+            if (range.begin..range.end).contains(&at) {
+                range.used = now;
+                let Some(bytes) = &range.bytes else { return Found::Coming };
+                let to = range.end.min(wanted.upto);
+                return Found::Bytes(
+                    bytes.slice((at - range.begin) as usize, (to - range.begin) as usize),
+                );
+            }
+            if range.begin > at {
+                upto = upto.min(range.begin);
+            }
+        }
+        Found::Nothing(upto)
+    }
+
+    /// Reads `from..upto`, and keeps it if there is room. `None` at the end of the file.
+    async fn bring(
+        &self,
+        wanted: &Wanted<'_, R::File>,
+        from: u64,
+        upto: u64,
+    ) -> Result<Option<AlignedSlice>, DiskError> {
+        let begin = block_floor(from);
+        let length = block_ceil(upto) - begin;
+        let end = (begin + length).min(wanted.file_end);
+        let mut coming = self.announce(Range {
+            path: wanted.file.path().to_owned(),
+            begin,
+            end,
+            bytes: None,
+            used: self.runtime.monotonic(),
+        });
+        let read = wanted.file.read_at(begin, length as usize).await?;
+        let end = end.min(begin + read.filled() as u64);
+        if end <= from {
+            return Ok(None);
+        }
+        let bytes = read.slice(0, (end - begin) as usize);
+        if let Some(coming) = &mut coming {
+            coming.arrived = Some(bytes.clone());
+        }
+        Ok(Some(bytes.slice((from - begin) as usize, (upto.min(end) - begin) as usize)))
+    }
+
+    /// Says that a range is on its way, and makes room for it. `None` if there is none.
+    fn announce(&self, range: Range) -> Option<Coming<'_, R>> {
+        let ranges = &mut *self.ranges.borrow_mut();
+        let mut held: u64 = ranges.iter().map(Range::held_bytes).sum();
+        let wanted = range.held_bytes();
+        while held + wanted > self.limit_bytes || ranges.len() >= RANGES_MAX {
+            let oldest = ranges.iter().position(|range| range.bytes.is_some())?;
+            held -= ranges.remove(oldest).held_bytes();
+        }
+        let coming =
+            Coming { read_back: self, path: range.path.clone(), begin: range.begin, arrived: None };
+        ranges.push(range);
+        Some(coming)
+    }
+
+    /// Begins to read what is likely to be asked for next.
+    fn read_ahead(self: &Rc<Self>, wanted: &Wanted<'_, R::File>) {
+        let mut from = wanted.upto;
+        while let Some(end) = self.range_end(wanted.file.path(), from) {
+            from = end;
+        }
+        // A buffer's length is a power of two.
+        let until = wanted.file_end.min(block_floor(from) + AHEAD_BYTES);
+        // Little would cost as much as all of it.
+        if from - wanted.upto > AHEAD_BYTES / 2 || until <= from + AHEAD_BYTES / 2 {
+            return;
+        }
+        let (read_back, file, reader) = (self.clone(), wanted.file.clone(), wanted.reader.clone());
+        let file_end = wanted.file_end;
+        self.runtime.spawn(async move {
+            let wanted = Wanted { file: &file, reader: &reader, from, upto: until, file_end };
+            if let Found::Nothing(upto) = read_back.find(&wanted, from) {
+                // Whoever needs it meets the error himself.
+                let _ = read_back.bring(&wanted, from, upto).await;
+            }
+        });
+    }
+
+    /// Where the range ends that holds `position`, read or on its way.
+    fn range_end(&self, path: &Path, position: u64) -> Option<u64> {
+        let holds =
+            |range: &&Range| (range.begin..range.end).contains(&position) && range.path == path;
+        self.ranges.borrow().iter().find(holds).map(|range| range.end)
+    }
+}
+
+impl Range {
+    fn held_bytes(&self) -> u64 {
+        self.bytes.as_ref().map_or(block_ceil(self.end) - self.begin, |b| b.held_bytes() as u64)
+    }
+}
+
+/// A range that is being read. If that fails, or is given up, others are not to wait for it.
+struct Coming<'a, R: Runtime> {
+    read_back: &'a ReadBack<R>,
+    path: PathBuf,
+    begin: u64,
+    arrived: Option<AlignedSlice>,
+}
+
+impl<R: Runtime> Drop for Coming<'_, R> {
+    fn drop(&mut self) {
+        {
+            let ranges = &mut *self.read_back.ranges.borrow_mut();
+            let is_this =
+                |r: &Range| r.bytes.is_none() && r.begin == self.begin && r.path == self.path;
+            if let Some(place) = ranges.iter().position(is_this) {
+                match self.arrived.take() {
+                    Some(bytes) => {
+                        ranges[place].end = self.begin + bytes.len() as u64;
+                        ranges[place].bytes = Some(bytes);
+                    }
+                    None => drop(ranges.remove(place)),
+                }
+            }
+        }
+        self.read_back.arrived.notify_all();
+    }
+}

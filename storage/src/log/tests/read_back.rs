@@ -1,0 +1,141 @@
+//! What lagging readers share.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, join, join_all, select};
+
+use super::*;
+use crate::batch::BatchBuilder;
+use crate::log::Lease;
+use crate::sim::FaultRates;
+
+/// One segment of which memory has given up all but the end: 40 batches of 50 kB.
+async fn lagging(sim: &Simulation) -> Broker {
+    let limits = StoreLimits { cache_bytes: 0, ..StoreLimits::default() };
+    let config = LogConfig { retention_ms: -1, ..LogConfig::default() };
+    let broker = Broker::start_within(sim, config, limits).await;
+    for number in 0..40 {
+        broker.append(&BatchBuilder::new().value(0, vec![number; 50_000]).build()).await;
+    }
+    broker.sleep_s(1).await;
+    broker
+}
+
+async fn lease(broker: &Broker, offset: i64) -> Lease<crate::sim::SimFile> {
+    let lease = broker.log.read(offset, 300_000).await.unwrap().leases.remove(0);
+    assert!(matches!(lease, Lease::File(_)), "the cache has given it up");
+    lease
+}
+
+/// What is read from `offset` on, by the way that readers share.
+async fn shared(broker: &Broker, offset: i64) -> Vec<u8> {
+    let lease = lease(broker, offset).await;
+    broker.store.load(lease).await.unwrap().iter().flat_map(|slice| slice.to_vec()).collect()
+}
+
+async fn direct(broker: &Broker, offset: i64) -> Vec<u8> {
+    let slices = lease(broker, offset).await.load().await.unwrap();
+    slices.iter().flat_map(|slice| slice.to_vec()).collect()
+}
+
+fn reads(sim: &Simulation) -> u64 {
+    sim.disk().counters().reads
+}
+
+#[test]
+fn readers_at_one_place_read_the_disk_once() {
+    let sim = Simulation::new(1);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        let expected = direct(&broker, 0).await;
+        let before = reads(&sim);
+        let all = join_all((0..50).map(|_| shared(&broker, 0))).await;
+        assert!(all.iter().all(|bytes| *bytes == expected));
+        assert_eq!(reads(&sim) - before, 1);
+    });
+}
+
+#[test]
+fn who_reads_on_finds_the_next_bytes_there() {
+    let sim = Simulation::new(2);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        assert_eq!(shared(&broker, 0).await, direct(&broker, 0).await);
+        assert_eq!(shared(&broker, 5).await, direct(&broker, 5).await);
+        broker.sleep_s(1).await;
+        let expected = direct(&broker, 10).await;
+        let before = reads(&sim);
+        assert_eq!(shared(&broker, 10).await, expected);
+        assert_eq!(reads(&sim), before, "it was read ahead");
+    });
+}
+
+#[test]
+fn any_place_reads_the_same_both_ways() {
+    let sim = Simulation::new(3);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        for offset in [7, 3, 30, 12, 29, 0, 8, 35, 1, 34] {
+            let (one, other) = join(shared(&broker, offset), shared(&broker, 1)).await;
+            assert_eq!(one, direct(&broker, offset).await, "{offset}");
+            assert_eq!(other, direct(&broker, 1).await);
+        }
+    });
+}
+
+#[test]
+fn a_reader_that_goes_leaves_nobody_waiting() {
+    let sim = Simulation::new(4);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        let expected = direct(&broker, 0).await;
+        let mut stays = Box::pin(shared(&broker, 0));
+        {
+            let gone = pin!(shared(&broker, 0));
+            let turn = pin!(broker.runtime.yield_now());
+            assert!(matches!(select(gone, turn).await, Either::Right(_)), "read within a turn");
+            let turn = pin!(broker.runtime.yield_now());
+            assert!(matches!(select(&mut stays, turn).await, Either::Right(_)));
+        }
+        assert_eq!(stays.await, expected);
+    });
+}
+
+#[test]
+fn a_read_that_fails_is_not_kept() {
+    let sim = Simulation::new(5);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        let (one, other) = (lease(&broker, 0).await, lease(&broker, 0).await);
+        sim.disk().set_fault_rates(FaultRates { read_eio: 1_000_000, ..FaultRates::default() });
+        let (one, other) = join(broker.store.load(one), broker.store.load(other)).await;
+        assert!(one.is_err() && other.is_err());
+        sim.disk().set_fault_rates(FaultRates::default());
+        assert_eq!(shared(&broker, 0).await, direct(&broker, 0).await);
+    });
+}
+
+#[test]
+fn what_nobody_asks_for_is_given_back() {
+    let sim = Simulation::new(6);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        shared(&broker, 0).await;
+        assert!(broker.store.gauges().read_back_bytes >= 300_000);
+        broker.sleep_s(5).await;
+        assert_eq!(broker.store.gauges().read_back_bytes, 0);
+    });
+}
+
+#[test]
+fn no_more_is_kept_than_may_be() {
+    let sim = Simulation::new(7);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        let limits = broker.store.gauges().read_back_limit_bytes;
+        for offset in 0..35 {
+            shared(&broker, offset).await;
+            assert!(broker.store.gauges().read_back_bytes <= limits);
+        }
+    });
+}
