@@ -1,8 +1,12 @@
 //! Length-prefixed frames out of a byte stream.
 
+mod leftovers;
 mod pool;
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -10,6 +14,7 @@ use crate::budget::{ByteBudget, Reservation};
 use crate::codec::header::REQUEST_HEADER_MIN_BYTES;
 use crate::limits::Limits;
 use crate::stream::{Stream, Timer};
+pub use leftovers::give_back;
 
 /// Bytes of the length before every frame.
 pub(crate) const PREFIX_BYTES: usize = 4;
@@ -57,6 +62,9 @@ pub enum Waiting {
 
 /// Bytes read at first of what is probably a long frame: enough to tell, and few to copy.
 const HEAD_BYTES: usize = 256;
+
+/// Bytes that are received into memory which the kernel has to clear first cost as much as so many others.
+const FRESH_COST: usize = 4;
 
 /// Cuts a stream into frames. Small frames that arrive together are read together and share their
 /// memory; a long one is read into memory of its own, in the end as long as the frame, which the thread
@@ -107,8 +115,13 @@ impl FrameReader {
             self.buf = BytesMut::new();
             waiting(Waiting::Frame);
             let at_once_bytes = if self.last_long_bytes > 0 { HEAD_BYTES } else { chunk_bytes };
-            if stream.read(&mut self.buf, at_once_bytes).await? == 0 {
+            let (read, waited) = tell_waits(stream.read(&mut self.buf, at_once_bytes)).await;
+            if read? == 0 {
                 return Ok(None);
+            }
+            // The others had their turn meanwhile.
+            if waited && self.last_long_bytes == 0 {
+                self.turn = Turn::default();
             }
         }
         waiting(Waiting::Rest(PREFIX_BYTES));
@@ -183,6 +196,19 @@ impl FrameReader {
     }
 }
 
+/// What `future` gives, and whether it had to be waited for.
+async fn tell_waits<T>(future: impl Future<Output = T>) -> (T, bool) {
+    let (mut future, mut waited) = (pin!(future), false);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready((value, waited)),
+        Poll::Pending => {
+            waited = true;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
 /// A frame that is read into memory of its own.
 struct Long<'a, S, T> {
     stream: &'a S,
@@ -226,10 +252,11 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
     /// What has come, in memory with room for `room_bytes` in all.
     async fn with_room(&mut self, body: BytesMut, room_bytes: usize) -> BytesMut {
         let mut larger = pool::take(room_bytes);
-        for piece in body.chunks(self.limits.turn_bytes.max(1)) {
+        let cost = cost_of(&larger);
+        for piece in body.chunks((self.limits.turn_bytes / cost).max(1)) {
             larger.extend_from_slice(piece);
             if larger.len() < body.len() {
-                self.turn.took(piece.len(), self.timer, self.limits).await;
+                self.turn.took(cost * piece.len(), self.timer, self.limits).await;
             }
         }
         larger
@@ -241,8 +268,8 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
         room_bytes: usize,
         len: usize,
     ) -> Result<(), FrameError> {
-        let came_bytes = body.len();
-        let step_bytes = (room_bytes - came_bytes).min(self.limits.turn_bytes.max(1));
+        let (came_bytes, cost) = (body.len(), cost_of(body));
+        let step_bytes = (room_bytes - came_bytes).min((self.limits.turn_bytes / cost).max(1));
         let read = self.stream.read(body, step_bytes);
         match self.reservation.unless_ended(came_bytes, read).await {
             Some(Ok(0)) => {
@@ -252,7 +279,12 @@ impl<S: Stream, T: Timer> Long<'_, S, T> {
             Some(Err(error)) => return Err(error.into()),
             None => return Err(FrameError::TooSlow { frame_bytes: len }),
         }
-        self.turn.took(body.len() - came_bytes, self.timer, self.limits).await;
+        self.turn.took(cost * (body.len() - came_bytes), self.timer, self.limits).await;
         Ok(())
     }
+}
+
+/// What a byte costs that is put into `buf`.
+fn cost_of(buf: &BytesMut) -> usize {
+    if buf.capacity() > pool::POOLED_BYTES_MAX { FRESH_COST } else { 1 }
 }

@@ -40,6 +40,6 @@ pub trait Timer {
     /// Ends after `duration`, at the earliest.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
 
-    /// Ends when the others of this thread that can go on had their turn.
+    /// Ends a turn of long work: when the others of this thread that can go on had theirs.
     fn yield_now(&self) -> impl Future<Output = ()>;
 }

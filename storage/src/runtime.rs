@@ -142,7 +142,8 @@ pub trait Runtime: Clone + 'static {
     /// Resolves after `duration`.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static;
 
-    /// Lets other tasks of this shard run.
+    /// Ends a turn of long work, of some 100 us: others of this shard run first, those of them who work long
+    /// in their order.
     fn yield_now(&self) -> impl Future<Output = ()> + 'static;
 
     /// Runs `task` on this shard until it ends; never before this call returns.

@@ -6,6 +6,7 @@
 //! - [`ring`]: the shard's io_uring: queueing, submission, completion, readiness of sockets
 //! - [`operation`]: one operation of that ring, from its first submission to its result
 //! - [`timers`]: who sleeps until when
+//! - [`long_work`]: turns of long work, one at a time
 //! - [`wakes`]: wake-ups at home and from other threads
 //! - [`disk_file`]: files over the calling shard's ring
 //! - [`directory`]: blocking metadata operations: open, list, create, remove, sync
@@ -22,6 +23,7 @@ pub mod data_dir_lock;
 mod directory;
 pub mod disk_file;
 pub mod listener;
+mod long_work;
 mod operation;
 mod pipe;
 mod reactor;

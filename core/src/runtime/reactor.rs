@@ -5,7 +5,8 @@
 //! loop may lose wake-ups. It never comes to an end of its queue here: this task is always in it, behind
 //! all that was runnable when it had its last turn. In a turn it lets the shard's own ring submit and
 //! complete, ends sleeps and hears other threads; and if since its last turn nobody was woken, there is nobody
-//! to run, and it sleeps in the ring until something happens. So a request that finds its shard asleep
+//! to run: then one of those who work long has its next turn, and if there is none, it sleeps in the ring until
+//! something happens. So a request that finds its shard asleep
 //! costs one system call besides its own reading and writing.
 
 use std::cell::Cell;
@@ -15,6 +16,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use super::long_work::LongWork;
 use super::ring::{Ring, Watch};
 use super::timers::Timers;
 use super::wakes::Wakes;
@@ -26,6 +28,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 pub(super) struct Reactor {
     pub(super) ring: Rc<Ring>,
     pub(super) timers: Rc<Timers>,
+    pub(super) long_work: Rc<LongWork>,
     pub(super) wakes: Rc<Wakes>,
     doorbell: Rc<Watch>,
     spin: Duration,
@@ -41,6 +44,7 @@ impl Reactor {
         Ok(Rc::new(Reactor {
             ring,
             timers: Rc::default(),
+            long_work: Rc::default(),
             wakes,
             doorbell,
             spin,
@@ -71,11 +75,13 @@ impl Reactor {
         let now = Instant::now();
         self.timers.wake_until(now);
         self.wakes.answer();
-        if self.wakes.is_anybody_up() || !self.spin_in_vain() || !self.wakes.lie_down() {
+        let must_stay = self.wakes.is_anybody_up() || self.long_work.is_waiting();
+        if must_stay || !self.spin_in_vain() || !self.wakes.lie_down() {
             self.ring.turn(now, None);
         } else {
             self.sleep();
         }
+        self.long_work.go_on(now, self.wakes.is_anybody_up());
         if self.doorbell.key().is_none() {
             // Its poll ends when completions overflow.
             if let Err(error) = self.ring.watch(&self.doorbell) {

@@ -1,13 +1,11 @@
 //! The handle to one shard.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::mem;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use corelane_storage::runtime::{DirEntry, DiskError, OpenMode, Runtime};
@@ -171,15 +169,7 @@ impl Runtime for ShardRuntime {
     }
 
     fn yield_now(&self) -> impl Future<Output = ()> + 'static {
-        let mut yielded = false;
-        poll_fn(move |cx| {
-            if mem::replace(&mut yielded, true) {
-                return Poll::Ready(());
-            }
-            // Behind every task that is runnable now, the reactor among them.
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
+        self.shard.reactor.long_work.next_turn()
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {

@@ -222,7 +222,7 @@ impl Shard {
         }
         // One at a time, or all that wait for room would be woken for each write, and go over it.
         let _turn = self.late_append_turn.acquire(1).await;
-        self.store.admit().await;
+        self.store.admit(batch.len()).await;
         queued.append(batch).await
     }
 

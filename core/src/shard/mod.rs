@@ -79,6 +79,7 @@ use nodes::{Node, Nodes};
 use placement::shard_of;
 use producer_ids::ProducerIds;
 use semaphore::Semaphore;
+use socket::Clock;
 
 /// Searches in records that one shard does at once, and requests for some that it has under way.
 const RECORD_SEARCHES_MAX: usize = 2;
@@ -276,6 +277,8 @@ impl Shard {
         self.runtime.spawn(async move { inbox.run_replies(&mailbox).await });
         let budget = self.fetch_budget.clone();
         self.runtime.spawn(async move { budget.collect().await });
+        let clock = Clock(self.runtime.clone());
+        self.runtime.spawn(async move { corelane_net::frame::give_back(&clock).await });
         self.runtime.spawn(pulse::beat(self.clone(), watched.status));
         self.runtime.spawn(pulse::answer(self.clone(), watched.questions));
     }

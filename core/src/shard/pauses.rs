@@ -4,8 +4,8 @@ use corelane_storage::runtime::Runtime;
 
 use crate::runtime::ShardRuntime;
 
-/// Steps that are taken before others get their turn.
-const BEFORE_A_PAUSE: usize = 256;
+/// Steps that are taken before others get their turn: they wait for most of it.
+const BEFORE_A_PAUSE: usize = 100;
 
 /// Steps of a tenth of a microsecond in one of a microsecond.
 const CHEAP_PER_STEP: usize = 10;

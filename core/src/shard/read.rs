@@ -12,7 +12,7 @@ use crate::partition::{PartitionError, Planned, Want, batches};
 use crate::runtime::DiskFile;
 
 /// Plans made before others of the shard get their turn.
-const PLANS_AT_ONCE: usize = 256;
+const PLANS_AT_ONCE: usize = 100;
 
 /// Wakes a fetch that found less than it wants.
 #[derive(Clone)]

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
 
+use super::leftovers;
+
 /// Shorter frames are left to the allocator, which is as good at them.
 const POOLED_BYTES_MIN: usize = 16 << 10;
 
@@ -80,9 +82,9 @@ fn give_back(mut buf: BytesMut) {
 }
 
 /// The filled buffer as a frame; with the last reference to it, wherever that is dropped, its memory is
-/// kept.
+/// kept, or given back if it is too large for that.
 pub(super) fn share(buf: BytesMut) -> Bytes {
-    if !is_pooled(buf.capacity()) {
+    if buf.capacity() < POOLED_BYTES_MIN {
         return buf.freeze();
     }
     Bytes::from_owner(Frame(buf))
@@ -98,7 +100,12 @@ impl AsRef<[u8]> for Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        give_back(std::mem::take(&mut self.0));
+        let buf = std::mem::take(&mut self.0);
+        if buf.capacity() > POOLED_BYTES_MAX {
+            leftovers::leave(buf);
+        } else {
+            give_back(buf);
+        }
     }
 }
 

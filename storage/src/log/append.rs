@@ -170,6 +170,9 @@ impl<R: Runtime> Log<R> {
         if !std::mem::replace(&mut segment.in_cache, true) {
             shared.cache_joined(self, segment.base_offset);
         }
+        if segment.tail.chunks() > 1 {
+            self.leave_rest(segment);
+        }
     }
 
     /// Closes the active segment and begins the next one at the log end.
@@ -177,6 +180,7 @@ impl<R: Runtime> Log<R> {
         self.cut(state, true);
         let closed = state.active_mut();
         closed.sealed = true;
+        self.leave_rest(closed);
         let closed_base = closed.base_offset;
         state.segments.push_back(Segment::new(state.log_end, now_ms));
         self.spawn_seal(closed_base);

@@ -73,6 +73,7 @@ pub use state::{Durability, LogConfig, LogOffsets};
 
 use crate::ids::PartitionId;
 use crate::log::compaction::{Judged, judge, must_close_active};
+use crate::log::segment::Segment;
 use crate::log::state::LogState;
 use crate::notify::{Notify, Signal};
 use crate::runtime::Runtime;
@@ -204,6 +205,13 @@ impl<R: Runtime> Log<R> {
         }
     }
 
+    /// The segment has its turns of the cache again, if it sat them out.
+    pub(crate) fn leave_rest(&self, segment: &mut Segment<R::File>) {
+        if std::mem::take(&mut segment.rests_in_cache) {
+            self.inner.shared.cache_rejoined(self, segment.base_offset);
+        }
+    }
+
     /// Makes the recovered tails take part in the cache's turns.
     pub(crate) fn join_cache(&self) {
         let bases: Vec<_> = self.with_state(|state| {
@@ -271,6 +279,7 @@ impl<R: Runtime> Log<R> {
         self.with_state(|state| {
             let held = state.segments.iter().map(|s| s.tail.held_bytes()).sum();
             for segment in &mut state.segments {
+                self.leave_rest(segment);
                 segment.tail = tail::Tail::new(segment.end - segment.end % 4096, &[]);
                 segment.file = None;
             }

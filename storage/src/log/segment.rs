@@ -84,6 +84,8 @@ pub(crate) struct Segment<F> {
     pub index: Option<SegmentIndex>,
     /// It takes part in the turns of the cache.
     pub in_cache: bool,
+    /// It sits out the turns of the cache: of an active segment's only chunk nothing can be dropped.
+    pub rests_in_cache: bool,
     /// Full pages of the index that its file already has.
     pub index_pages: usize,
     in_flight: VecDeque<InFlight>,
@@ -114,6 +116,7 @@ impl<F> Segment<F> {
             tail: Tail::new(0, &[]),
             index: Some(SegmentIndex::new(base_offset)),
             in_cache: false,
+            rests_in_cache: false,
             index_pages: 0,
             in_flight: VecDeque::new(),
         }

@@ -234,6 +234,11 @@ impl Tail {
         BLOCK_BYTES
     }
 
+    /// How many chunks it has.
+    pub(crate) fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// Bytes of memory held.
     pub(crate) fn held_bytes(&self) -> usize {
         self.chunks.iter().map(|c| c.buf.capacity()).sum()

@@ -33,7 +33,9 @@ pub(crate) const FILL_BYTES_MIN: u64 = CHUNK_BYTES_MAX as u64;
 pub(crate) const SEGMENT_WRITES_MAX: usize = 16;
 
 /// Bytes of those after which the next run waits, and grows: a disk that is kept busy gains nothing by
-/// more of them.
+/// more of them. Of what is issued together, as much is begun at once; the rest follows as those before
+/// end ([`Shared::may_follow`]), or a small write to the journal would wait in the disk's queue behind all of a
+/// batch of many MiB.
 pub(crate) const SEGMENT_WRITE_BYTES_MAX: u64 = 2 << 20;
 
 const ALLOCATE_BYTES_MIN: u64 = 256 << 10;
@@ -161,18 +163,41 @@ impl<R: Runtime> Log<R> {
         if upto <= segment.issued {
             return;
         }
-        let mut position = segment.issued;
+        let from = segment.issued;
+        let mut position = from;
         let slices: Vec<_> = segment.tail.slices(position, upto).collect();
+        let mut following = Vec::new();
+        let shared = &self.inner.shared;
+        shared.issued_bytes.set(shared.issued_bytes.get() + (upto - from));
         for data in slices {
             let end = position + data.len() as u64;
             segment.issue(end);
-            let (log, base) = (self.clone(), segment.base_offset);
-            let shared = &self.inner.shared;
-            shared.segment_writes.set(shared.segment_writes.get() + 1);
-            shared.issued_bytes.set(shared.issued_bytes.get() + data.len() as u64);
-            self.spawn(async move { log.write_blocks(base, position, data).await });
+            if end - from <= SEGMENT_WRITE_BYTES_MAX {
+                self.begin_write(segment.base_offset, position, data);
+            } else {
+                following.push((position, data));
+            }
             position = end;
         }
+        if !following.is_empty() {
+            let (log, base) = (self.clone(), segment.base_offset);
+            self.spawn(async move { log.begin_following(base, following).await });
+        }
+    }
+
+    async fn begin_following(&self, segment_base: i64, writes: Vec<(u64, AlignedSlice)>) {
+        let shared = &self.inner.shared;
+        for (position, data) in writes {
+            shared.write_ended.until(|| shared.may_follow()).await;
+            self.begin_write(segment_base, position, data);
+        }
+    }
+
+    fn begin_write(&self, segment_base: i64, position: u64, data: AlignedSlice) {
+        let (log, shared) = (self.clone(), &self.inner.shared);
+        shared.segment_writes.set(shared.segment_writes.get() + 1);
+        shared.writing_bytes.set(shared.writing_bytes.get() + data.len() as u64);
+        self.spawn(async move { log.write_blocks(segment_base, position, data).await });
     }
 
     async fn write_blocks(&self, segment_base: i64, position: u64, data: AlignedSlice) {
@@ -185,6 +210,8 @@ impl<R: Runtime> Log<R> {
         };
         shared.segment_writes.set(shared.segment_writes.get() - 1);
         shared.issued_bytes.set(shared.issued_bytes.get() - bytes);
+        shared.writing_bytes.set(shared.writing_bytes.get() - bytes);
+        shared.write_ended.notify_all();
         match result {
             Ok(()) => self.with_state(|state| {
                 let grown = state.segment_mut(segment_base).map_or(0, |s| s.complete(end));

@@ -239,10 +239,14 @@ impl<R: Runtime> Store<R> {
         Ok(())
     }
 
-    /// Resolves when there is room for more appends: the way a producer is slowed down to what
-    /// the disk takes.
-    pub async fn admit(&self) {
-        self.inner.shared.room.until(|| self.has_room()).await;
+    /// Resolves when there is room for an append of `bytes`: the way a producer is slowed down to what
+    /// the disk takes. All of it must fit, or a very large one would take the room that is left to small
+    /// ones; one that never fits waits for what is always there in the end.
+    pub async fn admit(&self, bytes: usize) {
+        let limit = self.inner.shared.limits.unwritten_bytes;
+        let bytes = (bytes as u64).min(limit / 8 * 3);
+        let limit = limit - limit / SMALL_PART - bytes;
+        self.inner.shared.room.until(|| self.has_room_within(limit + 1)).await;
     }
 
     /// As [`Store::admit`], for a small append: there is some room that large ones leave to it.
@@ -251,7 +255,7 @@ impl<R: Runtime> Store<R> {
         self.inner.shared.room.until(|| self.has_room_within(limit)).await;
     }
 
-    /// True if [`Store::admit`] would not wait.
+    /// True if [`Store::admit`] would not wait with a small append.
     pub fn has_room(&self) -> bool {
         let limit = self.inner.shared.limits.unwritten_bytes;
         self.has_room_within(limit - limit / SMALL_PART)

@@ -50,10 +50,14 @@ pub(crate) struct Shared<R: Runtime> {
     pub flush_round: Cell<u64>,
     /// Full blocks in memory that no segment has yet.
     pub unwritten_bytes: Cell<u64>,
-    /// Writes to segments on their way.
+    /// Writes to segments that the disk has.
     pub segment_writes: Cell<usize>,
     /// Bytes of those.
+    pub writing_bytes: Cell<u64>,
+    /// And of those that are to follow them.
     pub issued_bytes: Cell<u64>,
+    /// Wakes those.
+    pub write_ended: Notify,
     pub stopping: Cell<bool>,
     /// The store is about to stop: what need not be done is not begun, and given up.
     pub ending: Cell<bool>,
@@ -84,6 +88,9 @@ struct TailCache<R: Runtime> {
     size: CacheSize,
     /// Segments with memory, each once; they give up their oldest chunk in turn.
     turns: VecDeque<(WeakLog<R>, i64)>,
+    /// How many sit their turns out, having nothing to give: were they asked again and again, those who have
+    /// would seldom be, and the cache would grow.
+    resting: usize,
 }
 
 impl<R: Runtime> Shared<R> {
@@ -116,7 +123,9 @@ impl<R: Runtime> Shared<R> {
             flush_round: Cell::new(0),
             unwritten_bytes: Cell::new(0),
             segment_writes: Cell::new(0),
+            writing_bytes: Cell::new(0),
             issued_bytes: Cell::new(0),
+            write_ended: Notify::default(),
             stopping: Cell::new(false),
             ending: Cell::new(false),
             foreground: Cell::new(0),
@@ -125,7 +134,7 @@ impl<R: Runtime> Shared<R> {
             compaction: Cell::new(limits.compaction),
             read_back,
             failed: RefCell::default(),
-            cache: RefCell::new(TailCache { bytes: 0, size, turns: VecDeque::new() }),
+            cache: RefCell::new(TailCache { bytes: 0, size, turns: VecDeque::new(), resting: 0 }),
             journal_pins: RefCell::default(),
         })
     }
@@ -133,7 +142,13 @@ impl<R: Runtime> Shared<R> {
     /// Another write to a segment may be begun.
     pub(crate) fn has_segment_slot(&self) -> bool {
         self.segment_writes.get() < SEGMENT_WRITES_MAX
-            && self.issued_bytes.get() < SEGMENT_WRITE_BYTES_MAX
+            && self.writing_bytes.get() < SEGMENT_WRITE_BYTES_MAX
+    }
+
+    /// The next of many writes that were issued together may be begun: there are slots left for others.
+    pub(crate) fn may_follow(&self) -> bool {
+        self.segment_writes.get() < SEGMENT_WRITES_MAX / 2
+            && self.writing_bytes.get() < SEGMENT_WRITE_BYTES_MAX / 2
     }
 
     /// Notes an append.
@@ -204,6 +219,13 @@ impl<R: Runtime> Shared<R> {
         self.cache.borrow_mut().turns.push_back((log.weak(), segment_base));
     }
 
+    /// Notes that a segment of `log` that sat its turns out has them again.
+    pub(crate) fn cache_rejoined(&self, log: &Log<R>, segment_base: i64) {
+        let cache = &mut *self.cache.borrow_mut();
+        cache.resting -= 1;
+        cache.turns.push_back((log.weak(), segment_base));
+    }
+
     /// Notes that a log's memory is gone with it.
     pub(crate) fn cache_shrank(&self, bytes: usize) {
         let cache = &mut *self.cache.borrow_mut();
@@ -224,7 +246,8 @@ impl<R: Runtime> Shared<R> {
     /// chunks of many logs, which can't be dropped, do not take more than half of the cache.
     pub(crate) fn chunk_bytes_max(&self) -> usize {
         let cache = self.cache.borrow();
-        let part = cache.size.bytes() / 2 / (cache.turns.len() as u64 + 1);
+        let segments = cache.turns.len() + cache.resting;
+        let part = cache.size.bytes() / 2 / (segments as u64 + 1);
         let part = usize::try_from(part).unwrap_or(usize::MAX).clamp(1, CHUNK_BYTES_MAX);
         (1 << part.ilog2()).max(CHUNK_BYTES_MIN)
     }
@@ -255,6 +278,7 @@ impl<R: Runtime> Shared<R> {
                     busy += 1;
                     cache.turns.push_back((weak, segment_base));
                 }
+                Eviction::Rests => cache.resting += 1,
                 Eviction::Gone => {}
             }
         }
@@ -285,8 +309,10 @@ impl<R: Runtime> Shared<R> {
 /// What came of the attempt to drop a segment's oldest chunk.
 pub(crate) enum Eviction {
     Freed(usize),
-    /// Still being written, or the only one of a segment that is appended to.
+    /// Still being written.
     Busy,
+    /// The only one of a segment that is appended to.
+    Rests,
     Gone,
 }
 
@@ -298,6 +324,10 @@ impl<R: Runtime> Log<R> {
             if segment.tail.held_bytes() == 0 && segment.sealed {
                 segment.in_cache = false;
                 return Eviction::Gone;
+            }
+            if !segment.sealed && segment.tail.chunks() <= 1 {
+                segment.rests_in_cache = true;
+                return Eviction::Rests;
             }
             match segment.tail.evict_oldest(in_segment, settled) {
                 Some(bytes) => Eviction::Freed(bytes),

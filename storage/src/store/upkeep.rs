@@ -165,6 +165,9 @@ impl<R: Runtime> Log<R> {
             let active = state.active_mut();
             let is_written = active.end - active.in_segment < BLOCK_BYTES as u64;
             let taken = if is_written && active.is_quiet() { active.tail.shrink() } else { 0 };
+            if taken > 0 {
+                self.leave_rest(active);
+            }
             let keeps_cache = now.saturating_sub(state.last_append) < CACHE_IDLE;
             let mut freed = 0;
             for segment in state.segments.iter_mut().filter(|_| !keeps_cache) {

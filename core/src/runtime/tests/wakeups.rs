@@ -219,3 +219,68 @@ fn timers_fire_between_the_steps_of_long_work() {
     });
     assert!(steps < 40, "{steps} steps until the timer was seen");
 }
+
+/// Who works in many short steps meets one long step in a round, not one of each who works long.
+#[test]
+fn those_who_work_long_go_on_one_at_a_time() {
+    const WORKERS: usize = 32;
+    const HOPS: u64 = 100;
+    let turns = on_shard(|rt| async move {
+        let turns = Rc::new(Cell::new(0_u64));
+        for _ in 0..WORKERS {
+            let (worker, turns) = (rt.clone(), turns.clone());
+            rt.spawn(async move {
+                loop {
+                    turns.set(turns.get() + 1);
+                    worker.yield_now().await;
+                }
+            });
+        }
+        rt.sleep(Duration::from_millis(1)).await;
+        let (there, at_there) = flume::bounded::<u64>(1);
+        let (back, at_back) = flume::bounded::<u64>(1);
+        rt.spawn(async move {
+            while let Ok(hop) = at_there.recv_async().await {
+                back.send_async(hop).await.unwrap();
+            }
+        });
+        let before = turns.get();
+        for hop in 0..HOPS {
+            there.send_async(hop).await.unwrap();
+            assert_eq!(at_back.recv_async().await.unwrap(), hop);
+        }
+        turns.get() - before
+    });
+    // Each hop is a round there and one back, at most.
+    assert!(turns <= 2 * HOPS + 10, "{turns} long steps in {HOPS} hops");
+}
+
+#[test]
+fn those_who_work_long_go_on_although_others_never_rest() {
+    let turns = on_shard(|rt| async move {
+        let turns = Rc::new(Cell::new([0_u64; 3]));
+        for number in 0..3 {
+            let (worker, turns) = (rt.clone(), turns.clone());
+            rt.spawn(async move {
+                loop {
+                    let mut counts = turns.get();
+                    counts[number] += 1;
+                    turns.set(counts);
+                    worker.yield_now().await;
+                }
+            });
+        }
+        // Up in every round, until all have had a few turns.
+        std::future::poll_fn(|cx| {
+            if turns.get().iter().all(|count| *count >= 5) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        turns.get()
+    });
+    let (least, most) = (turns.iter().min().unwrap(), turns.iter().max().unwrap());
+    assert!(most - least <= 1, "{turns:?}: in turn");
+}

@@ -63,3 +63,24 @@ fn a_large_answer_is_written_in_turns() {
     assert_eq!(client.received_ids(), [1]);
     assert_eq!(world.clock.yields(), 2 * MEBIBYTE / TURN_BYTES);
 }
+
+#[test]
+fn who_sends_little_and_waits_never_has_to_stand_in_line_with_those_who_send_much() {
+    let world = world(64 * MEBIBYTE);
+    let client = world.connect();
+    for id in 0..32 {
+        client.send(&[(id, produce(vec![7; 10_000]))]);
+        client.answer_default(id);
+    }
+    assert_eq!((client.received_ids().len(), world.clock.yields()), (32, 0));
+}
+
+#[test]
+fn memory_that_is_new_makes_turns_shorter() {
+    let world = world(64 * MEBIBYTE);
+    let client = world.connect();
+    client.send(&[(1, produce(vec![7; 8 * MEBIBYTE]))]);
+    assert_eq!(client.broker.begun(), [1]);
+    let yields = world.clock.yields();
+    assert!(yields >= 4 * 7 * MEBIBYTE / TURN_BYTES, "{yields} yields");
+}

@@ -1,9 +1,15 @@
 //! What goes to the disk for what was appended.
 
-use futures_util::future::join_all;
+use std::cell::Cell;
+use std::pin::pin;
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, join_all, select};
 
 use super::*;
 use crate::batch::BatchBuilder;
+use crate::log::write::SEGMENT_WRITE_BYTES_MAX;
+use crate::runtime::block_floor;
 
 fn batch_of(bytes: usize) -> Vec<u8> {
     BatchBuilder::new().value(0, vec![7; bytes]).build()
@@ -70,7 +76,7 @@ fn many_logs_with_little_each_do_not_hold_appends_up() {
             let append = async |index| {
                 let id = PartitionId { topic_id: TopicId([1; 16]), index };
                 let log = store.create_log(id, LogConfig::default());
-                store.admit().await;
+                store.admit(batch.len()).await;
                 let appended = log.append(&batch).unwrap();
                 log.acknowledged(appended.last_offset + 1).await.unwrap();
             };
@@ -82,5 +88,84 @@ fn many_logs_with_little_each_do_not_hold_appends_up() {
         assert!(took < Duration::from_secs(4), "{took:?}: idle logs are looked after every 5 s");
         let waiting = store.gauges().unwritten_bytes;
         assert!(waiting <= (1 << 20) + 16 * 8_192, "{waiting} bytes wait");
+    });
+}
+
+#[test]
+fn of_a_very_large_batch_the_disk_has_a_little_at_a_time() {
+    let sim = Simulation::new(4);
+    sim.run_until(async {
+        let config = LogConfig { max_message_bytes: 64 << 20, ..LogConfig::default() };
+        let broker = Broker::start(&sim, config).await;
+        let batch = batch_of(20 << 20);
+        let appended = broker.log.append_in_steps(&batch).await.unwrap();
+        let acknowledged = broker.log.acknowledged(appended.last_offset + 1);
+        let most_bytes = Cell::new(0);
+        let watch = async {
+            loop {
+                let bytes = broker.log.inner.shared.writing_bytes.get();
+                most_bytes.set(most_bytes.get().max(bytes));
+                broker.runtime.sleep(Duration::from_micros(20)).await;
+            }
+        };
+        let (acknowledged, watch) = (pin!(acknowledged), pin!(watch));
+        let Either::Left((acknowledged, _)) = select(acknowledged, watch).await;
+        acknowledged.unwrap();
+        let most_bytes = most_bytes.get();
+        assert!((1..=SEGMENT_WRITE_BYTES_MAX).contains(&most_bytes), "{most_bytes} bytes at once");
+        let (segment, _) = written(&broker);
+        assert_eq!(segment, block_floor(batch.len() as u64), "each block once");
+    });
+}
+
+/// Or small appends would wait for all of the large one to be written.
+#[test]
+fn a_large_append_leaves_room_to_small_ones() {
+    let sim = Simulation::new(5);
+    sim.run_until(async {
+        let broker = Broker::start(&sim, LogConfig::default()).await;
+        let limit = StoreLimits::default().unwritten_bytes as usize;
+        let unwritten = &broker.log.inner.shared.unwritten_bytes;
+        unwritten.set(limit as u64 / 2);
+        assert!(broker.store.admit(limit / 8 * 3).now_or_never().is_some());
+        assert!(broker.store.admit(limit).now_or_never().is_some(), "it never fits");
+        unwritten.set(limit as u64 / 2 + 4096);
+        assert!(broker.store.admit(limit / 8 * 3).now_or_never().is_none());
+        assert!(broker.store.admit(limit / 4).now_or_never().is_some());
+        assert!(broker.store.admit_small().now_or_never().is_some());
+        unwritten.set(0);
+    });
+}
+
+/// Those who have nothing to give were asked before those who have.
+#[test]
+fn a_hot_log_beside_many_quiet_ones_keeps_the_cache_within_its_size() {
+    const LOGS: u32 = 300;
+    let sim = Simulation::new(6);
+    sim.run_until(async {
+        let runtime = sim.runtime();
+        let (boot, manifest) = Boot::open(&runtime, Path::new("/data"), [7; 16]).await.unwrap();
+        let boot = Arc::new(boot);
+        let limits = StoreLimits { cache_bytes: 4 << 20, ..StoreLimits::default() };
+        let recovered = Store::recover(runtime.clone(), boot.clone(), 0, 1, limits, Vec::new());
+        let (store, _) = recovered.await.unwrap();
+        boot.recovered(&manifest).await.unwrap();
+        store.start();
+        let append = async |index, batch: &[u8]| {
+            let id = PartitionId { topic_id: TopicId([1; 16]), index };
+            let config = LogConfig { segment_bytes: 16 << 20, ..LogConfig::default() };
+            let log = store.create_log(id, config);
+            let appended = log.append(batch).unwrap();
+            log.acknowledged(appended.last_offset + 1).await.unwrap();
+        };
+        let (small, large) = (batch_of(1_000), batch_of(1_000_000));
+        for round in 0..80_u32 {
+            for quiet in 0..LOGS / 20 {
+                append(1 + (20 * quiet + round) % LOGS, &small).await;
+            }
+            append(0, &large).await;
+            let cached = store.cached_bytes();
+            assert!(cached <= 8 << 20, "{cached} bytes in round {round}");
+        }
     });
 }

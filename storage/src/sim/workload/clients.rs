@@ -166,7 +166,7 @@ impl World {
         for batch in &sent {
             let (id, _) = self.partitions[batch.partition];
             let log = broker.log(id);
-            broker.store(id).admit().await;
+            broker.store(id).admit(batch.batch.len()).await;
             let next_offset = self.append(client, &log, batch)?;
             if self.rng.chance(100_000) {
                 let again = self.append(client, &log, batch)?;
