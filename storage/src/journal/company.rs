@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+/// So many share a write's cost well enough: more company is not worth waiting for.
+const ENOUGH: u64 = 8;
+
 /// A disk that stalls is no reason to wait longer.
 const PATIENCE_MAX: Duration = Duration::from_micros(200);
 
@@ -37,7 +40,7 @@ pub(crate) struct Company {
 impl Company {
     /// What an entry of `gathered` appends should wait for, if anything.
     pub(crate) fn wait(&mut self, gathered: u64) -> Option<Wait> {
-        let goal = self.waiting;
+        let goal = self.waiting.min(ENOUGH);
         // So few would not be worth the time of so many.
         if gathered * 2 > goal || self.write.is_zero() {
             return None;
@@ -107,11 +110,19 @@ mod tests {
 
     #[test]
     fn producers_in_step_share_an_entry() {
-        for producers in [2, 3, 8, 12] {
+        for producers in [2, 3, 8] {
             let entries = entries(producers, WRITE / 10, 200);
             let whole = entries[100..].iter().filter(|&&appends| appends == u64::from(producers));
             assert!(whole.count() >= 95, "{producers}: {entries:?}");
         }
+    }
+
+    #[test]
+    fn many_producers_are_not_all_waited_for() {
+        let mut company = Company::default();
+        company.wrote(40, 24, WRITE);
+        assert_eq!(company.wait(1).map(|wait| wait.goal), Some(ENOUGH));
+        assert_eq!(company.wait(ENOUGH / 2 + 1), None);
     }
 
     #[test]
