@@ -85,15 +85,17 @@ fn connect(address: SocketAddr) -> Connection {
 
 /// Allocations of one of many equal requests, once the first of them have taken what is kept.
 fn per_request(connection: &mut Connection, request: &Request, check: impl Fn(&[u8])) -> f64 {
-    const REQUESTS: usize = 1_000;
-    let mut before = 0;
-    for number in 0..2 * REQUESTS {
-        if number == REQUESTS {
-            before = ALLOCATIONS.load(Ordering::Relaxed);
+    const REQUESTS: usize = 100;
+    let mut of_a_hundred = || {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for _ in 0..REQUESTS {
+            check(&connection.call(request).expect("an answer"));
         }
-        check(&connection.call(request).expect("an answer"));
-    }
-    (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / REQUESTS as f64
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    };
+    // What the broker does meanwhile of its own accord is not in all of them.
+    let least = (0..20).map(|_| of_a_hundred()).min().expect("twenty");
+    least as f64 / REQUESTS as f64
 }
 
 #[test]
@@ -117,7 +119,8 @@ fn a_small_request_costs_few_allocations() {
     });
     println!("{produces} allocations a produce, {fetches} a fetch");
     assert!(!broker.is_finished(), "it serves for as long as this process lives");
-    std::fs::remove_dir_all(&data_dir).expect("its data");
+    // It may just be writing there.
+    let _ = std::fs::remove_dir_all(&data_dir);
     assert!(produces <= 10.0, "{produces} allocations a produce");
     assert!(fetches <= 36.0, "{fetches} allocations a fetch");
 }

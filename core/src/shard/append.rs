@@ -135,7 +135,9 @@ impl Shard {
                 return entries;
             };
             shard.lap(&mut watch, Stage::Queue);
-            let share = match is_large && !shard.store.has_room() {
+            // Nor does it pass one that waits for the room that it needs.
+            let is_behind = !shard.store.has_room() || shard.late_append_turn.available() == 0;
+            let share = match is_large && is_behind {
                 true => Share { left_bytes: 0 },
                 false => Share::whole(),
             };

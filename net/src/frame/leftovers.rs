@@ -13,6 +13,9 @@ use crate::stream::Timer;
 /// Given back in one step: some 100 us.
 const STEP_BYTES: usize = 1 << 20;
 
+/// More than this is not left, but freed at once: it would come faster than it goes.
+const LEFT_BYTES_MAX: usize = 64 << 20;
+
 thread_local! {
     static LEFT: RefCell<Left> = RefCell::default();
 }
@@ -20,6 +23,8 @@ thread_local! {
 #[derive(Default)]
 struct Left {
     buffers: VecDeque<Vec<u8>>,
+    /// Theirs.
+    bytes: usize,
     /// Somebody gives them back.
     is_attended: bool,
     waiting: Option<Waker>,
@@ -33,9 +38,10 @@ pub(super) fn leave(mut buf: BytesMut) {
     let buffer = Vec::from(buf);
     let waker = LEFT.try_with(|left| {
         let left = &mut *left.borrow_mut();
-        if !left.is_attended {
+        if !left.is_attended || left.bytes + buffer.capacity() > LEFT_BYTES_MAX {
             return None;
         }
+        left.bytes += buffer.capacity();
         left.buffers.push_back(buffer);
         left.waiting.take()
     });
@@ -51,7 +57,10 @@ pub async fn give_back<T: Timer>(timer: &T) {
     loop {
         let mut buffer = poll_fn(|context| {
             LEFT.with_borrow_mut(|left| match left.buffers.pop_front() {
-                Some(buffer) => Poll::Ready(buffer),
+                Some(buffer) => {
+                    left.bytes -= buffer.capacity();
+                    Poll::Ready(buffer)
+                }
                 None => {
                     left.waiting = Some(context.waker().clone());
                     Poll::Pending

@@ -42,7 +42,7 @@ impl Company {
     pub(crate) fn wait(&mut self, gathered: u64) -> Option<Wait> {
         let goal = self.waiting.min(ENOUGH);
         // So few would not be worth the time of so many.
-        if gathered * 2 > goal || self.write.is_zero() {
+        if goal == 0 || gathered * 2 > goal || self.write.is_zero() {
             return None;
         }
         if self.passed_over > 0 {

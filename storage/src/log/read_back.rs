@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::buffer::AlignedSlice;
+use crate::buffer::{AlignedBuf, AlignedSlice};
 use crate::notify::Notify;
 use crate::runtime::{DiskError, File, Runtime, block_ceil, block_floor};
 
@@ -92,24 +92,34 @@ impl<R: Runtime> ReadBack<R> {
         wanted: Wanted<'_, R::File>,
     ) -> Result<Vec<AlignedSlice>, DiskError> {
         let (mut at, mut pieces, mut reads_on) = (wanted.from, Vec::new(), false);
+        let mut brought_from = None;
         while at < wanted.upto {
-            match self.find(&wanted, at) {
+            let bytes = match self.find(&wanted, at) {
                 Found::Bytes(bytes) => {
-                    reads_on |= at == wanted.from;
-                    at += bytes.len() as u64;
-                    pieces.push(bytes);
+                    reads_on |= at == wanted.from && brought_from.is_none();
+                    bytes
                 }
                 Found::Coming => {
                     let is_coming = || matches!(self.find(&wanted, at), Found::Coming);
                     self.arrived.until(|| !is_coming()).await;
+                    continue;
                 }
+                // What was asked for already has failed, or is gone again.
                 Found::Nothing(upto) => {
-                    let read = self.bring(&wanted, at, upto).await?;
-                    let Some(bytes) = read else { break };
-                    at += bytes.len() as u64;
-                    pieces.push(bytes);
+                    match brought_from != Some(at) && self.bring(&wanted, at, upto) {
+                        true => {
+                            brought_from = Some(at);
+                            continue;
+                        }
+                        false => match read(&wanted, at, upto).await? {
+                            Some(bytes) => bytes,
+                            None => break,
+                        },
+                    }
                 }
-            }
+            };
+            at += bytes.len() as u64;
+            pieces.push(unpinned(bytes));
         }
         if reads_on {
             self.read_ahead(&wanted);
@@ -136,48 +146,40 @@ impl<R: Runtime> ReadBack<R> {
         Found::Nothing(upto)
     }
 
-    /// Reads `from..upto`, and keeps it if there is room. `None` at the end of the file.
-    async fn bring(
-        &self,
-        wanted: &Wanted<'_, R::File>,
-        from: u64,
-        upto: u64,
-    ) -> Result<Option<AlignedSlice>, DiskError> {
+    /// Begins to read `from..upto`, to be kept; false if there is no room for it.
+    ///
+    /// A task of its own: a reader may be held up by his client while others wait for the same bytes.
+    fn bring(self: &Rc<Self>, wanted: &Wanted<'_, R::File>, from: u64, upto: u64) -> bool {
         let begin = block_floor(from);
-        let length = block_ceil(upto) - begin;
-        let end = (begin + length).min(wanted.file_end);
-        let mut coming = self.announce(Range {
-            path: wanted.file.path().to_owned(),
-            begin,
-            end,
-            bytes: None,
-            used: self.runtime.monotonic(),
+        let end = block_ceil(upto).min(wanted.file_end);
+        let path = wanted.file.path().to_owned();
+        let range = Range { path, begin, end, bytes: None, used: self.runtime.monotonic() };
+        let Some(coming) = self.announce(range) else { return false };
+        let (file, reader, file_end) =
+            (wanted.file.clone(), wanted.reader.clone(), wanted.file_end);
+        self.runtime.spawn(async move {
+            let wanted = Wanted { file: &file, reader: &reader, from: begin, upto, file_end };
+            // Who needs it will read it himself, and meet the error.
+            coming.end(read(&wanted, begin, end).await.unwrap_or_default());
         });
-        let read = wanted.file.read_at(begin, length as usize).await?;
-        let end = end.min(begin + read.filled() as u64);
-        if end <= from {
-            return Ok(None);
-        }
-        let bytes = read.slice(0, (end - begin) as usize);
-        if let Some(coming) = &mut coming {
-            coming.arrived = Some(bytes.clone());
-        }
-        Ok(Some(bytes.slice((from - begin) as usize, (upto.min(end) - begin) as usize)))
+        true
     }
 
     /// Says that a range is on its way, and makes room for it. `None` if there is none.
-    fn announce(&self, range: Range) -> Option<Coming<'_, R>> {
+    fn announce(self: &Rc<Self>, range: Range) -> Option<Coming<R>> {
         let ranges = &mut *self.ranges.borrow_mut();
         let mut held: u64 = ranges.iter().map(Range::held_bytes).sum();
         let wanted = range.held_bytes();
+        if wanted > self.limit_bytes {
+            return None;
+        }
         while held + wanted > self.limit_bytes || ranges.len() >= RANGES_MAX {
             let oldest = ranges.iter().position(|range| range.bytes.is_some())?;
             held -= ranges.remove(oldest).held_bytes();
         }
-        let coming =
-            Coming { read_back: self, path: range.path.clone(), begin: range.begin, arrived: None };
+        let (path, begin) = (range.path.clone(), range.begin);
         ranges.push(range);
-        Some(coming)
+        Some(Coming { read_back: self.clone(), path, begin, arrived: None })
     }
 
     /// Begins to read what is likely to be asked for next.
@@ -192,15 +194,10 @@ impl<R: Runtime> ReadBack<R> {
         if from - wanted.upto > AHEAD_BYTES / 2 || until <= from + AHEAD_BYTES / 2 {
             return;
         }
-        let (read_back, file, reader) = (self.clone(), wanted.file.clone(), wanted.reader.clone());
-        let file_end = wanted.file_end;
-        self.runtime.spawn(async move {
-            let wanted = Wanted { file: &file, reader: &reader, from, upto: until, file_end };
-            if let Found::Nothing(upto) = read_back.find(&wanted, from) {
-                // Whoever needs it meets the error himself.
-                let _ = read_back.bring(&wanted, from, upto).await;
-            }
-        });
+        let next = Wanted { from, upto: until, ..*wanted };
+        if let Found::Nothing(upto) = self.find(&next, from) {
+            self.bring(&next, from, upto);
+        }
     }
 
     /// Where the range ends that holds `position`, read or on its way.
@@ -213,19 +210,57 @@ impl<R: Runtime> ReadBack<R> {
 
 impl Range {
     fn held_bytes(&self) -> u64 {
-        self.bytes.as_ref().map_or(block_ceil(self.end) - self.begin, |b| b.held_bytes() as u64)
+        match &self.bytes {
+            Some(bytes) => bytes.held_bytes() as u64,
+            None => buffer_bytes(block_ceil(self.end) - self.begin),
+        }
     }
 }
 
-/// A range that is being read. If that fails, or is given up, others are not to wait for it.
-struct Coming<'a, R: Runtime> {
-    read_back: &'a ReadBack<R>,
+/// What a buffer for so many bytes takes: those that are not very large are powers of two.
+fn buffer_bytes(bytes: u64) -> u64 {
+    let rounded = bytes.next_power_of_two();
+    if rounded <= 2 * AHEAD_BYTES { rounded } else { bytes }
+}
+
+/// `from..upto` of the file, or what there is of it; `None` at its end.
+async fn read<F: File>(
+    wanted: &Wanted<'_, F>,
+    from: u64,
+    upto: u64,
+) -> Result<Option<AlignedSlice>, DiskError> {
+    let begin = block_floor(from);
+    let read = wanted.file.read_at(begin, (block_ceil(upto) - begin) as usize).await?;
+    let end = upto.min(wanted.file_end).min(begin + read.filled() as u64);
+    Ok((end > from).then(|| read.slice((from - begin) as usize, (end - begin) as usize)))
+}
+
+/// A small piece of a large buffer as a copy: an answer that a slow client keeps waiting would pin all of
+/// it, and counts as what it sends.
+fn unpinned(bytes: AlignedSlice) -> AlignedSlice {
+    if bytes.len() >= bytes.held_bytes() / 4 {
+        return bytes;
+    }
+    let mut copy = AlignedBuf::with_capacity(bytes.len());
+    copy.put(&bytes);
+    copy.slice(0, bytes.len())
+}
+
+/// A range that is being read. If that fails, others are not to wait for it.
+struct Coming<R: Runtime> {
+    read_back: Rc<ReadBack<R>>,
     path: PathBuf,
     begin: u64,
     arrived: Option<AlignedSlice>,
 }
 
-impl<R: Runtime> Drop for Coming<'_, R> {
+impl<R: Runtime> Coming<R> {
+    fn end(mut self, arrived: Option<AlignedSlice>) {
+        self.arrived = arrived;
+    }
+}
+
+impl<R: Runtime> Drop for Coming<R> {
     fn drop(&mut self) {
         {
             let ranges = &mut *self.read_back.ranges.borrow_mut();

@@ -5,6 +5,7 @@
 //! the journal. Journalled bytes follow into the segment once they fill blocks enough. So no block
 //! of a segment is ever written twice.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use crate::buffer::AlignedSlice;
@@ -33,13 +34,32 @@ pub(crate) const FILL_BYTES_MIN: u64 = CHUNK_BYTES_MAX as u64;
 pub(crate) const SEGMENT_WRITES_MAX: usize = 16;
 
 /// Bytes of those after which the next run waits, and grows: a disk that is kept busy gains nothing by
-/// more of them. Of what is issued together, as much is begun at once; the rest follows as those before
-/// end ([`Shared::may_follow`]), or a small write to the journal would wait in the disk's queue behind all of a
+/// more of them. Of what is issued together, as much is begun at once; the rest follows bit by bit
+/// ([`Shared::may_follow`]), or a small write to the journal would wait in the disk's queue behind all of a
 /// batch of many MiB.
 pub(crate) const SEGMENT_WRITE_BYTES_MAX: u64 = 2 << 20;
 
 const ALLOCATE_BYTES_MIN: u64 = 256 << 10;
 const ALLOCATE_BYTES_MAX: u64 = 64 << 20;
+
+/// How a write to a segment comes to be begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// With what it was issued with.
+    First,
+    /// Behind it.
+    Following,
+}
+
+impl Way {
+    /// Bytes on their way like this.
+    fn writing_bytes<R: Runtime>(self, shared: &Shared<R>) -> &Cell<u64> {
+        match self {
+            Way::First => &shared.writing_bytes,
+            Way::Following => &shared.following_bytes,
+        }
+    }
+}
 
 /// Journalled bytes of one log follow into its segment once they are so many: the fewer, the more of
 /// the budget all logs together have taken.
@@ -173,7 +193,7 @@ impl<R: Runtime> Log<R> {
             let end = position + data.len() as u64;
             segment.issue(end);
             if end - from <= SEGMENT_WRITE_BYTES_MAX {
-                self.begin_write(segment.base_offset, position, data);
+                self.begin_write(segment.base_offset, position, data, Way::First);
             } else {
                 following.push((position, data));
             }
@@ -188,19 +208,27 @@ impl<R: Runtime> Log<R> {
     async fn begin_following(&self, segment_base: i64, writes: Vec<(u64, AlignedSlice)>) {
         let shared = &self.inner.shared;
         for (position, data) in writes {
+            let bytes = data.len() as u64;
             shared.write_ended.until(|| shared.may_follow()).await;
-            self.begin_write(segment_base, position, data);
+            if self.offline_reason().is_some() {
+                shared.issued_bytes.set(shared.issued_bytes.get() - bytes);
+                continue;
+            }
+            self.begin_write(segment_base, position, data, Way::Following);
         }
     }
 
-    fn begin_write(&self, segment_base: i64, position: u64, data: AlignedSlice) {
+    fn begin_write(&self, segment_base: i64, position: u64, data: AlignedSlice, way: Way) {
         let (log, shared) = (self.clone(), &self.inner.shared);
-        shared.segment_writes.set(shared.segment_writes.get() + 1);
-        shared.writing_bytes.set(shared.writing_bytes.get() + data.len() as u64);
-        self.spawn(async move { log.write_blocks(segment_base, position, data).await });
+        let writing_bytes = way.writing_bytes(shared);
+        writing_bytes.set(writing_bytes.get() + data.len() as u64);
+        if way == Way::First {
+            shared.segment_writes.set(shared.segment_writes.get() + 1);
+        }
+        self.spawn(async move { log.write_blocks(segment_base, position, data, way).await });
     }
 
-    async fn write_blocks(&self, segment_base: i64, position: u64, data: AlignedSlice) {
+    async fn write_blocks(&self, segment_base: i64, position: u64, data: AlignedSlice, way: Way) {
         let shared = &self.inner.shared;
         let bytes = data.len() as u64;
         let end = position + bytes;
@@ -208,9 +236,12 @@ impl<R: Runtime> Log<R> {
             Ok(file) => self.write_segment(&file, position, data).await,
             Err(error) => Err(error),
         };
-        shared.segment_writes.set(shared.segment_writes.get() - 1);
+        if way == Way::First {
+            shared.segment_writes.set(shared.segment_writes.get() - 1);
+        }
         shared.issued_bytes.set(shared.issued_bytes.get() - bytes);
-        shared.writing_bytes.set(shared.writing_bytes.get() - bytes);
+        let writing_bytes = way.writing_bytes(shared);
+        writing_bytes.set(writing_bytes.get() - bytes);
         shared.write_ended.notify_all();
         match result {
             Ok(()) => self.with_state(|state| {

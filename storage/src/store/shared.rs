@@ -50,13 +50,15 @@ pub(crate) struct Shared<R: Runtime> {
     pub flush_round: Cell<u64>,
     /// Full blocks in memory that no segment has yet.
     pub unwritten_bytes: Cell<u64>,
-    /// Writes to segments that the disk has.
+    /// Writes to segments on their way, but for those that follow others of one run.
     pub segment_writes: Cell<usize>,
     /// Bytes of those.
     pub writing_bytes: Cell<u64>,
-    /// And of those that are to follow them.
+    /// Bytes of those that follow others, on their way.
+    pub following_bytes: Cell<u64>,
+    /// Bytes of all, and of those that are still to follow.
     pub issued_bytes: Cell<u64>,
-    /// Wakes those.
+    /// Wakes those that are to follow.
     pub write_ended: Notify,
     pub stopping: Cell<bool>,
     /// The store is about to stop: what need not be done is not begun, and given up.
@@ -124,6 +126,7 @@ impl<R: Runtime> Shared<R> {
             unwritten_bytes: Cell::new(0),
             segment_writes: Cell::new(0),
             writing_bytes: Cell::new(0),
+            following_bytes: Cell::new(0),
             issued_bytes: Cell::new(0),
             write_ended: Notify::default(),
             stopping: Cell::new(false),
@@ -145,10 +148,10 @@ impl<R: Runtime> Shared<R> {
             && self.writing_bytes.get() < SEGMENT_WRITE_BYTES_MAX
     }
 
-    /// The next of many writes that were issued together may be begun: there are slots left for others.
+    /// The next of many writes that were issued together may be begun. They have room of their own: neither
+    /// they nor the others can keep each other waiting.
     pub(crate) fn may_follow(&self) -> bool {
-        self.segment_writes.get() < SEGMENT_WRITES_MAX / 2
-            && self.writing_bytes.get() < SEGMENT_WRITE_BYTES_MAX / 2
+        self.following_bytes.get() < SEGMENT_WRITE_BYTES_MAX / 2
     }
 
     /// Notes an append.
@@ -319,9 +322,10 @@ pub(crate) enum Eviction {
 impl<R: Runtime> Log<R> {
     fn evict_oldest(&self, segment_base: i64) -> Eviction {
         self.with_state(|state| {
+            let is_offline = state.offline.is_some();
             let Some(segment) = state.segment_mut(segment_base) else { return Eviction::Gone };
             let (in_segment, settled) = (segment.in_segment, segment.settled);
-            if segment.tail.held_bytes() == 0 && segment.sealed {
+            if segment.tail.held_bytes() == 0 && (segment.sealed || is_offline) {
                 segment.in_cache = false;
                 return Eviction::Gone;
             }

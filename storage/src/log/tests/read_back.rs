@@ -11,7 +11,11 @@ use crate::sim::FaultRates;
 
 /// One segment of which memory has given up all but the end: 40 batches of 50 kB.
 async fn lagging(sim: &Simulation) -> Broker {
-    let limits = StoreLimits { cache_bytes: 0, ..StoreLimits::default() };
+    lagging_within(sim, StoreLimits::default()).await
+}
+
+async fn lagging_within(sim: &Simulation, limits: StoreLimits) -> Broker {
+    let limits = StoreLimits { cache_bytes: 0, ..limits };
     let config = LogConfig { retention_ms: -1, ..LogConfig::default() };
     let broker = Broker::start_within(sim, config, limits).await;
     for number in 0..40 {
@@ -101,6 +105,37 @@ fn a_reader_that_goes_leaves_nobody_waiting() {
     });
 }
 
+/// His client takes nothing, say.
+#[test]
+fn a_reader_that_is_held_up_holds_up_nobody() {
+    let sim = Simulation::new(8);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        let expected = direct(&broker, 0).await;
+        let held_up = pin!(shared(&broker, 0));
+        let turn = pin!(broker.runtime.yield_now());
+        let Either::Right(((), held_up)) = select(held_up, turn).await else {
+            panic!("read within a turn");
+        };
+        assert_eq!(shared(&broker, 0).await, expected);
+        assert_eq!(held_up.await, expected);
+    });
+}
+
+#[test]
+fn a_small_piece_does_not_hold_all_that_was_read() {
+    let sim = Simulation::new(9);
+    sim.run_until(async {
+        let broker = lagging(&sim).await;
+        shared(&broker, 0).await;
+        let lease = broker.log.read(2, 1).await.unwrap().leases.remove(0);
+        let slices = broker.store.load(lease).await.unwrap();
+        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        let held: usize = slices.iter().map(|slice| slice.held_bytes()).sum();
+        assert!((50_000..60_000).contains(&bytes) && held < 4 * bytes, "{held} held for {bytes}");
+    });
+}
+
 #[test]
 fn a_read_that_fails_is_not_kept() {
     let sim = Simulation::new(5);
@@ -131,11 +166,17 @@ fn what_nobody_asks_for_is_given_back() {
 fn no_more_is_kept_than_may_be() {
     let sim = Simulation::new(7);
     sim.run_until(async {
-        let broker = lagging(&sim).await;
-        let limits = broker.store.gauges().read_back_limit_bytes;
-        for offset in 0..35 {
-            shared(&broker, offset).await;
-            assert!(broker.store.gauges().read_back_bytes <= limits);
+        for limit in [0, 300 << 10, 600 << 10, 1400 << 10] {
+            let limits = StoreLimits { read_back_bytes: limit, ..StoreLimits::default() };
+            let broker = lagging_within(&sim, limits).await;
+            let mut most = 0;
+            for offset in (0..35).chain([3, 20, 7]) {
+                assert_eq!(shared(&broker, offset).await, direct(&broker, offset).await);
+                most = most.max(broker.store.gauges().read_back_bytes);
+            }
+            assert!(most <= limit, "{most} bytes of {limit}");
+            assert_eq!(most > 0, limit >= 512 << 10, "{limit}");
+            broker.stop().await;
         }
     });
 }
