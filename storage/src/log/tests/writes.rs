@@ -128,14 +128,18 @@ fn a_very_large_batch_is_written_although_others_never_cease() {
         let config = LogConfig { max_message_bytes: 64 << 20, ..LogConfig::default() };
         let broker = Broker::start(&sim, config.clone()).await;
         let (large, other) = (batch_of(20 << 20), batch_of(900_000));
+        let written_meanwhile = Cell::new(0);
         let others = (1..17).map(|index| {
             let id = PartitionId { topic_id: TopicId([1; 16]), index };
             let log = broker.store.create_log(id, config.clone());
-            let other = &other;
+            let (other, written_meanwhile) = (&other, &written_meanwhile);
             async move {
                 for _ in 0..400 {
+                    // One is always behind the one that is waited for.
                     let appended = log.append(other).unwrap();
+                    log.append(other).unwrap();
                     log.acknowledged(appended.last_offset + 1).await.unwrap();
+                    written_meanwhile.set(written_meanwhile.get() + other.len());
                 }
             }
         });
@@ -146,6 +150,8 @@ fn a_very_large_batch_is_written_although_others_never_cease() {
             panic!("it waited until all others were done");
         };
         acknowledged.unwrap();
+        let written_mib = written_meanwhile.get() >> 20;
+        assert!(written_mib <= 100, "{written_mib} MiB of others came before 20");
     });
 }
 
