@@ -5,7 +5,7 @@
 //! file. A segment's name never comes back with other bytes, so they are known by path and position. This
 //! is apart from the tails' memory: catching up does not push out what is new.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +20,13 @@ const AHEAD_BYTES: u64 = 1 << 20;
 
 /// Nothing is kept that nobody has asked for so long.
 const KEPT_UNUSED: Duration = Duration::from_secs(2);
+
+/// While nobody follows another, only a part of what may be kept is: memory that is used again and again stays
+/// near the processor.
+const ALONE_PART: u64 = 4;
+
+/// Who is so far behind what was handed out follows another reader; less is a reader's own look ahead.
+const FOLLOWS_BYTES: u64 = 256 << 10;
 
 /// Parts of files that are kept; they are looked through for each read.
 const RANGES_MAX: usize = 256;
@@ -41,6 +48,8 @@ struct Range {
     end: u64,
     /// `None` while it is being read.
     bytes: Option<AlignedSlice>,
+    /// What somebody was given ends here.
+    given_upto: u64,
     used: Duration,
 }
 
@@ -60,13 +69,15 @@ pub(crate) struct ReadBack<R: Runtime> {
     /// Oldest first.
     ranges: RefCell<Vec<Range>>,
     arrived: Notify,
+    /// When a reader was last seen to follow another.
+    followed: Cell<Option<Duration>>,
 }
 
 impl<R: Runtime> ReadBack<R> {
     /// One that keeps so many bytes at most.
     pub(crate) fn new(runtime: R, limit_bytes: u64) -> Rc<Self> {
         let (ranges, arrived) = (RefCell::default(), Notify::default());
-        Rc::new(ReadBack { runtime, limit_bytes, ranges, arrived })
+        Rc::new(ReadBack { runtime, limit_bytes, ranges, arrived, followed: Cell::default() })
     }
 
     /// How many bytes it keeps at most.
@@ -135,6 +146,10 @@ impl<R: Runtime> ReadBack<R> {
                 range.used = now;
                 let Some(bytes) = &range.bytes else { return Found::Coming };
                 let to = range.end.min(wanted.upto);
+                if at + FOLLOWS_BYTES <= range.given_upto {
+                    self.followed.set(Some(now));
+                }
+                range.given_upto = range.given_upto.max(to);
                 return Found::Bytes(
                     bytes.slice((at - range.begin) as usize, (to - range.begin) as usize),
                 );
@@ -153,7 +168,8 @@ impl<R: Runtime> ReadBack<R> {
         let begin = block_floor(from);
         let end = block_ceil(upto).min(wanted.file_end);
         let path = wanted.file.path().to_owned();
-        let range = Range { path, begin, end, bytes: None, used: self.runtime.monotonic() };
+        let used = self.runtime.monotonic();
+        let range = Range { path, begin, end, bytes: None, given_upto: begin, used };
         let Some(coming) = self.announce(range) else { return false };
         let (file, reader, file_end) =
             (wanted.file.clone(), wanted.reader.clone(), wanted.file_end);
@@ -170,12 +186,19 @@ impl<R: Runtime> ReadBack<R> {
         let ranges = &mut *self.ranges.borrow_mut();
         let mut held: u64 = ranges.iter().map(Range::held_bytes).sum();
         let wanted = range.held_bytes();
+        let is_followed =
+            self.followed.get().is_some_and(|at| range.used.saturating_sub(at) < KEPT_UNUSED);
+        let part = if is_followed { 1 } else { ALONE_PART };
+        // One always fits, if it does at all.
+        let limit_bytes = (self.limit_bytes / part).max(wanted);
         if wanted > self.limit_bytes {
             return None;
         }
-        while held + wanted > self.limit_bytes || ranges.len() >= RANGES_MAX {
-            let oldest = ranges.iter().position(|range| range.bytes.is_some())?;
-            held -= ranges.remove(oldest).held_bytes();
+        while held + wanted > limit_bytes || ranges.len() >= RANGES_MAX {
+            let is_spent = |range: &Range| range.bytes.is_some() && range.given_upto == range.end;
+            let spent = ranges.iter().position(is_spent).filter(|_| !is_followed);
+            let first = spent.or_else(|| ranges.iter().position(|range| range.bytes.is_some()));
+            held -= ranges.remove(first?).held_bytes();
         }
         let (path, begin) = (range.path.clone(), range.begin);
         ranges.push(range);

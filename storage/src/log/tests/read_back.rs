@@ -163,6 +163,25 @@ fn what_nobody_asks_for_is_given_back() {
 }
 
 #[test]
+fn more_is_kept_for_those_who_follow() {
+    let sim = Simulation::new(10);
+    sim.run_until(async {
+        let limits = StoreLimits { read_back_bytes: 8 << 20, ..StoreLimits::default() };
+        let broker = lagging_within(&sim, limits).await;
+        let read_all = async || {
+            for offset in (0..35).step_by(4) {
+                shared(&broker, offset).await;
+            }
+        };
+        read_all().await;
+        let alone = broker.store.gauges().read_back_bytes;
+        join_all((0..3).map(|_| read_all())).await;
+        let together = broker.store.gauges().read_back_bytes;
+        assert!(alone <= 2 << 20 && together > 2 << 20, "{alone} and {together} bytes");
+    });
+}
+
+#[test]
 fn no_more_is_kept_than_may_be() {
     let sim = Simulation::new(7);
     sim.run_until(async {
