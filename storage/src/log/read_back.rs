@@ -111,8 +111,7 @@ impl<R: Runtime> ReadBack<R> {
                     bytes
                 }
                 Found::Coming => {
-                    let is_coming = || matches!(self.find(&wanted, at), Found::Coming);
-                    self.arrived.until(|| !is_coming()).await;
+                    self.arrived.until(|| !self.is_coming(wanted.file.path(), at)).await;
                     continue;
                 }
                 // What was asked for already has failed, or is gone again.
@@ -138,6 +137,12 @@ impl<R: Runtime> ReadBack<R> {
         Ok(pieces)
     }
 
+    fn is_coming(&self, path: &Path, position: u64) -> bool {
+        let ranges = self.ranges.borrow();
+        ranges.iter().any(|range| range.bytes.is_none() && range.holds(path, position))
+    }
+
+    /// What it finds counts as given.
     fn find(&self, wanted: &Wanted<'_, R::File>, at: u64) -> Found {
         let (path, now) = (wanted.file.path(), self.runtime.monotonic());
         let mut upto = wanted.upto;
@@ -225,13 +230,16 @@ impl<R: Runtime> ReadBack<R> {
 
     /// Where the range ends that holds `position`, read or on its way.
     fn range_end(&self, path: &Path, position: u64) -> Option<u64> {
-        let holds =
-            |range: &&Range| (range.begin..range.end).contains(&position) && range.path == path;
-        self.ranges.borrow().iter().find(holds).map(|range| range.end)
+        let ranges = self.ranges.borrow();
+        ranges.iter().find(|range| range.holds(path, position)).map(|range| range.end)
     }
 }
 
 impl Range {
+    fn holds(&self, path: &Path, position: u64) -> bool {
+        (self.begin..self.end).contains(&position) && self.path == path
+    }
+
     fn held_bytes(&self) -> u64 {
         match &self.bytes {
             Some(bytes) => bytes.held_bytes() as u64,
