@@ -23,7 +23,7 @@ const KEPT_UNUSED: Duration = Duration::from_secs(2);
 
 /// While nobody follows another, only a part of what may be kept is: memory that is used again and again stays
 /// near the processor.
-const ALONE_PART: u64 = 4;
+const ALONE_PART: u64 = 8;
 
 /// Who is so far behind what was handed out follows another reader; less is a reader's own look ahead.
 const FOLLOWS_BYTES: u64 = 256 << 10;
