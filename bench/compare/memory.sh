@@ -55,9 +55,9 @@ while now=$(($(date +%s) - began)) && [ "$now" -lt $((${MINUTES:-10} * 60)) ]; d
     sleep "$each_s"
     kill -0 "$BROKER_PID" 2> /dev/null || fail "the broker has ended: $(tail -5 "$work/data.log")"
     kill -0 "${loads[0]}" 2> /dev/null || fail "the producer has ended: $(cat "$work/produce.txt")"
-    # Unwritten bytes are a part of the tail cache.
+    # Unwritten bytes are a part of the tail cache, and buffers hold what others count.
     printf '%6d %14.0f %12d %12d %12d\n' $(($(date +%s) - began)) "$(resident_mib "$BROKER_PID")" "$(metric corelane_memory_limit_bytes 'pool="[^u]')" \
-        "$(metric corelane_memory_used_bytes 'pool="[^u]')" "$(du -sm "$work/data" | cut -f1)" | tee -a "$work/samples"
+        "$(metric corelane_memory_used_bytes 'pool="[^ub]')" "$(du -sm "$work/data" | cut -f1)" | tee -a "$work/samples"
 done
 awk -v spare="${SPARE_MB:-256}" '
     {resident[NR] = $2; if ($2 > $3 + spare) above++}
