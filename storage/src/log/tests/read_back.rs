@@ -167,7 +167,7 @@ fn what_nobody_asks_for_is_given_back() {
 fn more_is_kept_for_those_who_follow() {
     let sim = Simulation::new(10);
     sim.run_until(async {
-        let limits = StoreLimits { read_back_bytes: 4 << 20, ..StoreLimits::default() };
+        let limits = StoreLimits { read_back_bytes: 8 << 20, ..StoreLimits::default() };
         let broker = lagging_within(&sim, limits).await;
         let most_bytes = Cell::new(0);
         let read_all = async || {
