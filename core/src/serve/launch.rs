@@ -38,7 +38,7 @@ const FETCH_BUDGET_BYTES_MIN: usize = 64 << 20;
 /// Bytes in memory on their way to the disk, of all shards together, above which producers wait.
 const UNWRITTEN_BYTES: u64 = 256 << 20;
 const UNWRITTEN_BYTES_MIN: u64 = 64 << 20;
-/// Most that a shard keeps of what lagging readers have read; it is an eighth of its cache otherwise.
+/// What a shard keeps of what lagging readers have read is an eighth of its cache, and no more than this.
 const READ_BACK_BYTES_MAX: u64 = 64 << 20;
 /// Cache per shard where the machine does not say how much memory it has.
 const CACHE_BYTES_UNKNOWN: u64 = 512 << 20;

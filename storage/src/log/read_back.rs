@@ -114,19 +114,17 @@ impl<R: Runtime> ReadBack<R> {
                     self.arrived.until(|| !self.is_coming(wanted.file.path(), at)).await;
                     continue;
                 }
-                // What was asked for already has failed, or is gone again.
-                Found::Nothing(upto) => {
-                    match brought_from != Some(at) && self.bring(&wanted, at, upto) {
-                        true => {
-                            brought_from = Some(at);
-                            continue;
-                        }
-                        false => match read(&wanted, at, upto).await? {
-                            Some(bytes) => bytes,
-                            None => break,
-                        },
-                    }
+                // Once only: what was brought and is not there has failed, or is gone again.
+                Found::Nothing(upto)
+                    if brought_from != Some(at) && self.bring(&wanted, at, upto) =>
+                {
+                    brought_from = Some(at);
+                    continue;
                 }
+                Found::Nothing(upto) => match read(&wanted, at, upto).await? {
+                    Some(bytes) => bytes,
+                    None => break,
+                },
             };
             at += bytes.len() as u64;
             pieces.push(unpinned(bytes));

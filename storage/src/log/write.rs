@@ -30,7 +30,7 @@ pub(crate) const DIRECT_BATCH_BYTES_MIN: u64 = 32 << 10;
 /// Journalled bytes follow into the segment once they are this many, or fewer if many logs have some.
 pub(crate) const FILL_BYTES_MIN: u64 = CHUNK_BYTES_MAX as u64;
 
-/// Writes to segments that one shard has on their way at once.
+/// Writes to segments that one shard has on their way at once, but for those that follow others of one run.
 pub(crate) const SEGMENT_WRITES_MAX: usize = 16;
 
 /// Bytes of those after which the next run waits, and grows: a disk that is kept busy gains nothing by
